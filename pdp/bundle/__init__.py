@@ -1,0 +1,1 @@
+"""A policy bundle: Rego modules, their data, their reasons, and the digest that names them."""

@@ -1,0 +1,190 @@
+"""A bundle as one immutable value, read from a directory.
+
+A bundle directory holds:
+
+- `.manifest`: JSON, OPA's own format (`revision`, `roots`, `rego_version: 1`), with
+  `metadata.profile` (`zta` or `plain`), `metadata.entrypoint` (a slash path such as `pdp/decision`) and
+  `metadata.ttl_seconds` (how long an answer may be relied on at most);
+- `**/*.rego`: modules; `_test.rego` files are read apart, and are not evaluated in service;
+- `data/*.yaml`, `data/*.yml`, `data/*.json`: each merges into the root of `data`, as
+  `opa test rules data` merges them too;
+- `capabilities.json`: what the modules may call (see `pdp.bundle.capabilities`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from pdp.bundle.annotations import Reason, read_reasons
+from pdp.errors import BadRequestError, BundleError
+from pdp.plain_yaml import load_one
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Profile = Literal["zta", "plain"]
+
+MAX_FILE_BYTES: Final = 16 * 1024 * 1024  # a policy file beyond this is a mistake, not a policy
+MAX_FILES: Final = 2_000
+DEFAULT_TTL_S: Final = 300
+MAX_TTL_S: Final = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything that decides. `digest` names it: equal digests give equal decisions.
+
+    `modules` and `tests` map a path relative to the bundle to Rego text; `data` is the root document.
+    """
+
+    revision: str
+    digest: str
+    profile: Profile
+    entrypoint: str
+    ttl_s: int
+    modules: Mapping[str, str]
+    data: Mapping[str, Any]
+    tests: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def query(self) -> str:
+        """The entry point as a Rego reference, for example `data.pdp.decision`."""
+        return "data." + self.entrypoint.replace("/", ".")
+
+
+def read_bundle(directory: Path) -> Bundle:
+    """Read a bundle from disk. Raises BundleError naming the file for anything that is not as it should be."""
+    if not directory.is_dir():
+        raise BundleError(f"`{directory}` is not a directory")
+    manifest = _manifest(directory)
+    files = sorted(p for p in directory.rglob("*") if p.is_file() and not _hidden(p.relative_to(directory)))
+    if len(files) > MAX_FILES:
+        raise BundleError(f"more than {MAX_FILES} files")
+    modules: dict[str, str] = {}
+    tests: dict[str, str] = {}
+    data: dict[str, Any] = {}
+    for path in files:
+        name = path.relative_to(directory).as_posix()
+        if path.suffix == ".rego":
+            (tests if path.stem.endswith("_test") else modules)[name] = _text(path, name)
+        elif name.startswith("data/") and path.suffix in (".yaml", ".yml", ".json"):
+            _merge(data, _document(path, name), name)
+    if not modules:
+        raise BundleError(f"no .rego file below `{directory}`")
+    capabilities = _capabilities(directory)
+    return make_bundle(manifest=manifest, modules=modules, tests=tests, data=data, capabilities=capabilities)
+
+
+def make_bundle(
+    *,
+    manifest: Mapping[str, Any],
+    modules: Mapping[str, str],
+    data: Mapping[str, Any],
+    tests: Mapping[str, str] | None = None,
+    capabilities: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """A bundle from its parts, with its digest. Raises BundleError where the manifest is not usable."""
+    metadata = manifest.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    profile = metadata.get("profile", "plain")
+    if profile not in ("zta", "plain"):
+        raise BundleError(f"`metadata.profile` must be zta or plain, not `{profile}`", where=".manifest")
+    entrypoint = metadata.get("entrypoint")
+    if not isinstance(entrypoint, str) or not all(part.isidentifier() for part in entrypoint.split("/")):
+        raise BundleError("`metadata.entrypoint` must be a path such as `pdp/decision`", where=".manifest")
+    ttl_s = metadata.get("ttl_seconds", DEFAULT_TTL_S)
+    if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not 1 <= ttl_s <= MAX_TTL_S:
+        raise BundleError(f"`metadata.ttl_seconds` must be 1 to {MAX_TTL_S}", where=".manifest")
+    revision = manifest.get("revision")
+    if not isinstance(revision, str) or not revision:
+        raise BundleError("`revision` must be a text that names this version", where=".manifest")
+    return Bundle(
+        revision=revision,
+        digest=_digest(manifest, modules, data),
+        profile=cast("Profile", profile),
+        entrypoint=entrypoint,
+        ttl_s=ttl_s,
+        modules=dict(modules),
+        data=dict(data),
+        tests=dict(tests or {}),
+        reasons=read_reasons(modules),
+        capabilities=dict(capabilities or {}),
+    )
+
+
+def _digest(manifest: Mapping[str, Any], modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
+    """SHA-256 over everything that can change a decision, in one canonical text; hex, full length."""
+    canonical = json.dumps(
+        {"manifest": manifest, "modules": modules, "data": data},
+        sort_keys=True,
+        ensure_ascii=False,
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _hidden(relative: Path) -> bool:
+    return any(part.startswith(".") for part in relative.parts)
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    path = directory / ".manifest"
+    if not path.is_file():
+        raise BundleError("the file is missing", where=".manifest")
+    try:
+        manifest = json.loads(_text(path, ".manifest"))
+    except ValueError as fault:
+        raise BundleError(f"not JSON: {fault}", where=".manifest") from None
+    if not isinstance(manifest, dict):
+        raise BundleError("must be a JSON object", where=".manifest")
+    return manifest
+
+
+def _capabilities(directory: Path) -> dict[str, Any]:
+    path = directory / "capabilities.json"
+    if not path.is_file():
+        return {}
+    document = _document(path, path.name)
+    if not isinstance(document, dict):
+        raise BundleError("must be a JSON object", where=path.name)
+    return document
+
+
+def _text(path: Path, name: str) -> str:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise BundleError(f"larger than {MAX_FILE_BYTES} bytes", where=name)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise BundleError(f"not UTF-8 at byte {fault.start}", where=name) from None
+
+
+def _document(path: Path, name: str) -> Any:
+    text = _text(path, name)
+    try:
+        document = json.loads(text) if path.suffix == ".json" else load_one(text)
+    except (ValueError, BadRequestError) as fault:
+        raise BundleError(str(fault), where=name) from None
+    return document
+
+
+def _merge(into: dict[str, Any], document: Any, name: str, at: str = "") -> None:
+    """Deep-merge objects; two files that set one value are a conflict, as in OPA."""
+    if not isinstance(document, dict):
+        raise BundleError("must be an object of keys", where=name)
+    for key, value in document.items():
+        if not isinstance(key, str):
+            raise BundleError(f"the key `{at}{key}` must be a text", where=name)
+        if key not in into:
+            into[key] = value
+        elif isinstance(into[key], dict) and isinstance(value, dict):
+            _merge(into[key], value, name, f"{at}{key}.")
+        else:
+            raise BundleError(f"`{at}{key}` is set by another file too", where=name)

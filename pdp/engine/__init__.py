@@ -1,0 +1,1 @@
+"""Rego engines behind one port: regorus in a child process (default) and an OPA server."""

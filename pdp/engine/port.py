@@ -1,0 +1,44 @@
+"""What the checkpoint needs of a Rego engine. Both adapters pass `tests/contract/test_engine.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pdp.bundle.bundle import Bundle
+    from pdp.errors import EngineError
+
+
+class Engine(Protocol):
+    """Evaluates the entry point of one active bundle.
+
+    INVARIANT (no verdict, no allow): an engine returns bytes only where the policy itself produced a
+    value; undefined, an exception, a panic, a timeout or a dead process is an `EngineError` in place of
+    the bytes. It never raises for one document's sake, and never mixes two bundles in one call.
+    """
+
+    @property
+    def name(self) -> str:
+        """`regorus` or `opa`, for metrics and `pdp doctor`."""
+        ...
+
+    async def activate(self, bundle: Bundle) -> None:
+        """Load the bundle and prove it by one evaluation; later calls of `evaluate` use it.
+
+        Raises BundleError (the previous bundle stays active) where the bundle does not load, and
+        EngineError where the engine itself cannot be reached.
+        """
+        ...
+
+    async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
+        """The entry point's value for each document (JSON), in the same order, as JSON; or the error.
+
+        Every document has its own deadline. The event loop is never blocked.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of processes and connections. May be called twice."""
+        ...

@@ -1,0 +1,146 @@
+"""Every error that Sekisho raises on purpose.
+
+SekishoError
+├── BadRequestError            400  the caller's bytes are not a request we understand
+│   ├── PayloadTooLargeError   413  a limit of size, depth or count was passed
+│   └── UnsupportedMediaError  415  not application/json
+├── CallerRefusedError              the enforcement point itself
+│   ├── NotAuthenticatedError  401  no credential, or none that we know
+│   └── NotPermittedError      403  a known caller lacks the permission
+├── NotReadyError              503  no policy, no directory, or no writable log: no answer
+│   └── RecordFailedError      503  the decision could not be recorded, so it is not given
+├── BundleError                500  a policy bundle that must not be activated
+├── EngineError                500  the engine gave no well-formed verdict (always a deny)
+│   ├── EngineTimeoutError     500  the deadline passed; the evaluation was stopped
+│   └── EngineDiedError        500  the evaluator process ended, or the server is gone
+├── DirectoryError             500  the directory cannot be read or changed
+│   └── ImportRefusedError     400  a file to import has faults; nothing was changed
+├── ScenarioError              400  a scenario file that breaks its own format
+└── SettingsError              500  configuration that cannot be used
+
+Each class carries a stable `code` (for machines and documentation), a `status` (for HTTP) and a
+`next_step` (for the reader). The message says what is wrong: lower case, no full stop, input in
+backticks, and never a secret, a token or a path of the server.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SekishoError(Exception):
+    """The root. Anything that is not one of these is a bug, and denies."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    next_step: ClassVar[str] = "tell the operator the decision id or the request id"
+
+    def __init__(self, message: str, *, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if next_step is not None:
+            self.next_step = next_step  # type: ignore[misc]  # one instance may know better than its class
+
+
+class BadRequestError(SekishoError):
+    """The request breaks its wire format. `pointer` is the JSON pointer of the fault, where known."""
+
+    code = "bad_request"
+    status = 400
+    next_step = "correct the request and send it again"
+
+    def __init__(self, message: str, *, pointer: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.pointer = pointer
+
+
+class PayloadTooLargeError(BadRequestError):
+    code = "payload_too_large"
+    status = 413
+    next_step = "send a smaller request, or split the batch"
+
+
+class UnsupportedMediaError(BadRequestError):
+    code = "unsupported_media_type"
+    status = 415
+    next_step = "send `Content-Type: application/json`"
+
+
+class CallerRefusedError(SekishoError):
+    code = "caller_refused"
+    status = 403
+
+
+class NotAuthenticatedError(CallerRefusedError):
+    code = "not_authenticated"
+    status = 401
+    next_step = "send the enforcement point's API key as `Authorization: Bearer KEY`"
+
+
+class NotPermittedError(CallerRefusedError):
+    code = "not_permitted"
+    status = 403
+    next_step = "ask the operator to grant this caller the permission"
+
+
+class NotReadyError(SekishoError):
+    code = "not_ready"
+    status = 503
+    next_step = "try again; `/readyz` and `pdp doctor` say what is missing"
+
+
+class RecordFailedError(NotReadyError):
+    code = "record_failed"
+    next_step = "try again; the decision log cannot be written, see `pdp doctor`"
+
+
+class BundleError(SekishoError):
+    """A bundle that must not be activated. `where` is `file:line:column` or the file, where known."""
+
+    code = "bundle_refused"
+    next_step = "correct the bundle and check it again with `pdp bundle check`"
+
+    def __init__(self, message: str, *, where: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(f"{where}: {message}" if where else message, next_step=next_step)
+        self.where = where
+
+
+class EngineError(SekishoError):
+    code = "engine_error"
+    next_step = "look up the decision id in the decision log; the deny stands"
+
+
+class EngineTimeoutError(EngineError):
+    code = "engine_timeout"
+
+
+class EngineDiedError(EngineError):
+    code = "engine_died"
+
+
+class DirectoryError(SekishoError):
+    code = "directory_error"
+    next_step = "see `pdp directory status`"
+
+
+class ImportRefusedError(DirectoryError):
+    """Nothing was imported. `faults` lists every row that is wrong, not only the first."""
+
+    code = "import_refused"
+    status = 400
+    next_step = "correct the rows that are named and import the file again"
+
+    def __init__(self, message: str, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+
+class ScenarioError(SekishoError):
+    code = "scenario_refused"
+    status = 400
+    next_step = "correct the scenario file; its format is in docs/scenarios.md"
+
+
+class SettingsError(SekishoError):
+    code = "bad_settings"
+    next_step = "correct `pdp.toml` or the `PDP_*` environment variables"

@@ -1,0 +1,64 @@
+"""What an enforcement point asks, after its wire format has been taken off and before anything is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AssertedClaims:
+    """What the gateway says that the identity provider said. Believed only from a caller with `assert_identity`."""
+
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    auth_time: datetime | None = None
+    issuer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    """A token as it came. Its text is a secret: it is never logged, recorded or echoed."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Where the request came from, as the gateway saw it. None: it did not say."""
+
+    source_ip: str | None = None
+    tunnel: bool = False
+    underlay: str | None = None
+    path_encrypted: bool | None = None
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """One access that somebody wants. Profile `zta` reads the typed fields; `plain` passes `document` on.
+
+    `document` is the AuthZEN request as it came (subject, action, resource, context), already strict JSON.
+    """
+
+    subject_id: str
+    resource_id: str
+    action: str
+    identity: AssertedClaims | UnverifiedToken | None = None
+    device_id: str | None = None
+    certificate_sha256: str | None = None
+    network: Network = Network()
+    risk: tuple[str, ...] = ()
+    pep: tuple[str, ...] = ()
+    tenant: str | None = None
+    organisation: str | None = None
+    path: str | None = None
+    session_id: str | None = None
+    request_id: str | None = None
+    trace_id: str | None = None
+    wire: str = "authzen"
+    document: Mapping[str, Any] = field(default_factory=dict)
