@@ -95,7 +95,7 @@ def _compose(text: str) -> list[yaml.Node]:
             raise BadRequestError(
                 f"line {mark.line + 1}, column {mark.column + 1}: anchors, aliases and tags are not used here"
             )
-    roots = [root for root in yaml.compose_all(text, Loader=_Loader) if root is not None]
+    roots = list(yaml.compose_all(text, Loader=_Loader))
     for root in roots:
         _check_depth(root)
     return roots

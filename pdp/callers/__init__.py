@@ -1,0 +1,1 @@
+"""Who calls: enforcement points (PEPs) and machines, and what each of them may say."""

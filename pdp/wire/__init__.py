@@ -1,0 +1,1 @@
+"""Wire formats, one module each: strict parse, pure mapping to `AccessRequest`, and the answer back."""

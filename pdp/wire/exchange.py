@@ -1,0 +1,76 @@
+"""One HTTP exchange as plain values, so that a wire format needs no web framework and no socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pdp.errors import BadRequestError
+
+if TYPE_CHECKING:
+    from pdp.callers.caller import Caller
+    from pdp.errors import SekishoError
+    from pdp.model.decision import Decision
+    from pdp.model.request import AccessRequest
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as it came. `path` is raw: not unescaped, not normalised. Header names are lower case.
+
+    `body` is whole and within the limit of the lane; header values are latin-1 text.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+    peer: str | None = None  # the address of the TCP peer, never a forwarded header
+
+    def header(self, name: str) -> str | None:
+        """The value of a header that may stand at most once.
+
+        Raises BadRequestError where it stands twice: two parties could read two values.
+        """
+        values = [value for known, value in self.headers if known == name]
+        if len(values) > 1:
+            raise BadRequestError(f"the header `{name}` stands more than once")
+        return values[0] if values else None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that is answered with an error and no decision, as the decision log keeps it.
+
+    The body itself is not kept: it may hold anything. `body_sha256` is hex over the bytes.
+    """
+
+    fault: SekishoError
+    wire: str
+    request_id: str | None = None
+    body_sha256: str | None = None
+    body_bytes: int = 0
+
+
+class Decider(Protocol):
+    """What a wire format needs of the house (`pdp.decide.Checkpoint`)."""
+
+    async def decide(self, request: AccessRequest, caller: Caller) -> Decision:
+        """The recorded decision. Raises only NotReadyError and its children: then there is no answer."""
+        ...
+
+    async def refuse(self, refusal: Refusal, caller: Caller) -> str:
+        """Record a refusal as a `BAD_INPUT` deny; the decision id under which it stands."""
+        ...
+
+
+class Handler(Protocol):
+    async def __call__(self, request: HttpRequest) -> HttpAnswer: ...
