@@ -8,16 +8,14 @@ reason's texts belong beside its rule and nowhere else, so they are read here fo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pdp.errors import BadRequestError, BundleError
-from pdp.model.decision import Text
+from pdp.model.decision import Fixer, Text
 from pdp.plain_yaml import load_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-Fixer = Literal["none", "user", "section", "help_desk", "security_office"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,9 @@ POLICY_STALE: Final = "POLICY_STALE"
 
 CachePath = Literal["hit", "miss", "bypass"]
 
+# Who can put a reason right; "none" where there is nothing to put right, or nobody can say.
+Fixer = Literal["none", "user", "section", "help_desk", "security_office"]
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -69,6 +72,7 @@ class Decision:
     cache: CachePath
     input: bytes  # the document that the policy saw, as JSON; b"null" where there was none
     fault: str | None = None  # why no verdict could be had, for the log only
+    fix: Fixer = "none"  # of the primary reason
 
     @property
     def permits(self) -> bool:

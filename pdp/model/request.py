@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from pdp.errors import SekishoError
+
 
 @dataclass(frozen=True, slots=True)
 class AssertedClaims:
@@ -62,3 +64,17 @@ class AccessRequest:
     trace_id: str | None = None
     wire: str = "authzen"
     document: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that is answered with an error and no decision, as the decision log keeps it.
+
+    The body itself is not kept: it may hold anything. `body_sha256` is hex over the bytes.
+    """
+
+    fault: SekishoError
+    wire: str
+    request_id: str | None = None
+    body_sha256: str | None = None
+    body_bytes: int = 0

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pdp.errors import BadRequestError
+from pdp.model.request import Refusal as Refusal  # noqa: PLC0414  # wire formats speak of it
 
 if TYPE_CHECKING:
     from pdp.callers.caller import Caller
-    from pdp.errors import SekishoError
     from pdp.model.decision import Decision
     from pdp.model.request import AccessRequest
 
@@ -44,20 +44,6 @@ class HttpAnswer:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A request that is answered with an error and no decision, as the decision log keeps it.
-
-    The body itself is not kept: it may hold anything. `body_sha256` is hex over the bytes.
-    """
-
-    fault: SekishoError
-    wire: str
-    request_id: str | None = None
-    body_sha256: str | None = None
-    body_bytes: int = 0
 
 
 class Decider(Protocol):

@@ -1,0 +1,47 @@
+"""Which policy decides now, and how another one takes its place: checked, loaded, proven, then swapped."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pdp.bundle.capabilities import check_capabilities
+from pdp.decide import ActivePolicy
+from pdp.errors import BundleError, NotReadyError
+from pdp.facts.reference import read_reference
+
+if TYPE_CHECKING:
+    from pdp.bundle.bundle import Bundle
+    from pdp.engine.port import Engine
+
+
+class Activation:
+    """Holds the active policy of one worker. Implements `pdp.decide.Policies`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._active: ActivePolicy | None = None
+        self._turn = asyncio.Lock()
+
+    def active(self) -> ActivePolicy:
+        if self._active is None:
+            raise NotReadyError("no policy is active")
+        return self._active
+
+    async def activate(self, bundle: Bundle) -> None:
+        """Make this bundle the one that decides; the former one keeps deciding until it does, and if it cannot.
+
+        Raises BundleError where the bundle calls what it may not, lacks its reference data, or does not
+        load; EngineError where the engine cannot be reached.
+        """
+        faults = check_capabilities(bundle)
+        if faults:
+            first = faults[0]
+            raise BundleError(
+                f"{first.message_en}" + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""),
+                where=first.where,
+            )
+        reference = read_reference(bundle.data) if bundle.profile == "zta" else None
+        async with self._turn:
+            await self._engine.activate(bundle)
+            self._active = ActivePolicy(bundle, reference)

@@ -1,0 +1,247 @@
+"""One access, decided. Read this first: the numbers below stand beside the code.
+
+0. `now` and the decision id are taken once, and so are the active policy and the directory's snapshot.
+1. Caller: which enforcement point is this, and what of its words may be believed.
+2. Identity: from a token or an asserted claim to an authentication level.
+3. Facts: registers and request become one closed document, `pdp.input/v1`, as it is at `now`.
+4. Cache: not yet; every decision is evaluated (the answer says `bypass`).
+5. Engine: the document becomes a verdict. Only `pdp.engine.verdict` can make one that allows.
+6. Obligations and expiry: can the answer be read, and until when is it true.
+7. Record: no answer without a record.
+
+INVARIANT (one door): a decision permits only if steps 1 to 6 all ended with a well-formed verdict that
+permits. Whatever else happens in them is a deny, recorded and counted.
+INVARIANT (record first): `decide` returns only after the decision log has the record; if it cannot
+have it, there is no answer (`RecordFailedError`), and an enforcement point without an answer denies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from pdp.declog.record import record_of, refusal_of
+from pdp.engine.verdict import read_verdict
+from pdp.errors import BadRequestError, EngineError, NotPermittedError, SekishoError
+from pdp.facts.document import build_facts
+from pdp.identity.proof import prove
+from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, Decision, Outcome, Verdict, denied
+from pdp.model.input import encode_input
+from pdp.model.request import Network
+from pdp.obligations import check_obligations, expiry
+from pdp.reasons import reason_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from pdp.bundle.bundle import Bundle
+    from pdp.callers.caller import Caller
+    from pdp.declog.port import DecisionLog
+    from pdp.engine.port import Engine
+    from pdp.facts.reference import Reference
+    from pdp.identity.levels import LevelTable
+    from pdp.identity.proof import TokenVerifier
+    from pdp.model.directory import Snapshot
+    from pdp.model.request import AccessRequest, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePolicy:
+    """The bundle that decides now. `reference` is there for profile `zta` and only for it."""
+
+    bundle: Bundle
+    reference: Reference | None
+
+
+class Policies(Protocol):
+    def active(self) -> ActivePolicy:
+        """Raises NotReadyError where no policy is active."""
+        ...
+
+
+class Directory(Protocol):
+    def current(self) -> Snapshot:
+        """Raises NotReadyError where no directory has been read yet."""
+        ...
+
+
+class Observer(Protocol):
+    """Who counts. It must not raise, and must cost next to nothing."""
+
+    def decided(self, decision: Decision, wire: str, steps_us: Mapping[str, int]) -> None: ...
+
+    def refused(self, refusal: Refusal) -> None: ...
+
+
+@dataclass(frozen=True)
+class House:
+    """All that a decision needs from outside; `pdp.main` composes it, tests compose their own.
+
+    `clock` gives the aware time in UTC, `stopwatch` monotonic nanoseconds, `new_id` a uuid7.
+    """
+
+    clock: Callable[[], datetime]
+    stopwatch: Callable[[], int]
+    new_id: Callable[[], str]
+    policies: Policies
+    directory: Directory
+    levels: LevelTable
+    tokens: TokenVerifier
+    engine: Engine
+    log: DecisionLog
+    observer: Observer
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What steps 1 to 6 came to. `expires_at` equal to `now` means: never rely on this again."""
+
+    verdict: Verdict
+    expires_at: datetime
+    document: bytes = b"null"
+    fault: str | None = None
+
+
+class Checkpoint:
+    """Decides accesses. Implements `pdp.wire.exchange.Decider`."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def decide(self, request: AccessRequest, caller: Caller) -> Decision:
+        """The recorded decision on one access.
+
+        Raises NotReadyError where there is no policy or no directory, and RecordFailedError where the
+        decision log cannot take the record. Nothing else.
+        """
+        house = self._house
+        # 0. Everything that could change under us is taken once.
+        now, decision_id = house.clock(), house.new_id()
+        policy, snapshot = house.policies.active(), house.directory.current()
+        steps = Steps(house.stopwatch)
+        try:
+            judgement = await self._judge(request, caller, policy, snapshot, now, steps)
+        except BadRequestError as fault:
+            judgement = Judgement(denied(BAD_INPUT), now, fault=fault.message)
+        except Exception as fault:  # noqa: BLE001  # the one place: what we did not foresee is a deny, not a crash
+            judgement = Judgement(denied(EVALUATION_ERROR), now, fault=_describe(fault))
+        user, admin = reason_texts(judgement.verdict.reasons, policy.bundle.reasons)
+        decision = Decision(
+            id=decision_id,
+            at=now,
+            verdict=judgement.verdict,
+            reason_user=user,
+            reason_admin=admin,
+            expires_at=judgement.expires_at,
+            policy_revision=policy.bundle.revision,
+            bundle_digest=policy.bundle.digest,
+            directory_epoch=snapshot.epoch,
+            cache="bypass",
+            input=judgement.document,
+            fault=judgement.fault,
+        )
+        # 7. No answer without a record.
+        await house.log.append(record_of(decision, request, caller, policy.bundle.profile, steps.taken_us))
+        steps.end("record")
+        house.observer.decided(decision, request.wire, steps.taken_us)
+        return decision
+
+    async def _judge(  # noqa: PLR0913, PLR0917  # the six things that were taken once
+        self,
+        request: AccessRequest,
+        caller: Caller,
+        policy: ActivePolicy,
+        snapshot: Snapshot,
+        now: datetime,
+        steps: Steps,
+    ) -> Judgement:
+        """Steps 1 to 6. Raises for anything that is not a well-formed verdict."""
+        house, bundle = self._house, policy.bundle
+        # 1. Caller.
+        believed = believable(request, caller)
+        steps.end("caller")
+        if policy.reference is None:
+            document, changes = msgspec.json.encode(believed.document), None
+        else:
+            # 2. Identity.
+            proof = prove(believed, caller, house.levels, house.tokens, now)
+            steps.end("identity")
+            # 3. Facts.
+            facts = build_facts(believed, proof, snapshot, policy.reference, now)
+            document, changes = encode_input(facts.document), facts.horizon.earliest()
+        steps.end("facts")
+        # 4. Cache: see the docstring.
+        # 5. Engine.
+        (raw,) = await house.engine.evaluate([document])
+        steps.end("engine")
+        try:
+            if isinstance(raw, EngineError):
+                raise raw
+            verdict = read_verdict(raw, bundle.profile)
+            # 6. Obligations, reasons that have texts, expiry.
+            check_obligations(verdict.obligations)
+            check_reasons(verdict, bundle)
+        except EngineError as fault:
+            return Judgement(denied(EVALUATION_ERROR), now, document, _describe(fault))
+        expires_at = expiry(now, timedelta(seconds=bundle.ttl_s), [changes], verdict.obligations)
+        steps.end("obligations")
+        return Judgement(verdict, expires_at, document)
+
+    async def refuse(self, refusal: Refusal, caller: Caller) -> str:
+        """Record a request that was answered with an error; the id of the record. Raises RecordFailedError."""
+        decision_id = self._house.new_id()
+        await self._house.log.append(refusal_of(refusal, caller, decision_id, self._house.clock()))
+        self._house.observer.refused(refusal)
+        return decision_id
+
+
+class Steps:
+    """How long each step took, in whole microseconds."""
+
+    def __init__(self, stopwatch: Callable[[], int]) -> None:
+        self._stopwatch = stopwatch
+        self._last_ns = stopwatch()
+        self.taken_us: dict[str, int] = {}
+
+    def end(self, step: str) -> None:
+        now_ns = self._stopwatch()
+        self.taken_us[step] = (now_ns - self._last_ns) // 1_000
+        self._last_ns = now_ns
+
+
+_NO_WORD_ON_THE_NETWORK: Final = Network()
+
+
+def believable(request: AccessRequest, caller: Caller) -> AccessRequest:
+    """The request without what this caller may not say.
+
+    Wire formats refuse such a request with 403; here it is taken out once more, because a wire format
+    that forgets must not open the door. Raises NotPermittedError for a caller that may not ask at all.
+    """
+    if not caller.may("decide"):
+        raise NotPermittedError("this caller may not ask for decisions")
+    if not caller.may("assert_network"):
+        return replace(request, network=_NO_WORD_ON_THE_NETWORK)
+    return request
+
+
+def check_reasons(verdict: Verdict, bundle: Bundle) -> None:
+    """A `zta` answer says why, in words that somebody can read. Raises EngineError for an unknown code."""
+    if bundle.profile != "zta":
+        return
+    for code in verdict.reasons:
+        if code not in bundle.reasons:
+            raise EngineError(f"the policy gives a reason that has no text: `{code}`")
+
+
+def _describe(fault: Exception) -> str:
+    """For the decision log, which administrators read; never for an answer."""
+    code = fault.code if isinstance(fault, SekishoError) else type(fault).__name__
+    return f"{code}: {fault}"[:500]
+
+
+__all__ = ["ActivePolicy", "Checkpoint", "House", "Outcome", "believable"]

