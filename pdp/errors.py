@@ -9,6 +9,7 @@ SekishoError
 │   └── NotPermittedError      403  a known caller lacks the permission
 ├── NotReadyError              503  no policy, no directory, or no writable log: no answer
 │   └── RecordFailedError      503  the decision could not be recorded, so it is not given
+├── RecordDamagedError         500  a record of the decision log is not what was written
 ├── BundleError                500  a policy bundle that must not be activated
 ├── EngineError                500  the engine gave no well-formed verdict (always a deny)
 │   ├── EngineTimeoutError     500  the deadline passed; the evaluation was stopped
@@ -92,6 +93,11 @@ class NotReadyError(SekishoError):
 class RecordFailedError(NotReadyError):
     code = "record_failed"
     next_step = "try again; the decision log cannot be written, see `pdp doctor`"
+
+
+class RecordDamagedError(SekishoError):
+    code = "record_damaged"
+    next_step = "keep the file as it is; `pdp audit verify` says which lines are damaged"
 
 
 class BundleError(SekishoError):

@@ -15,6 +15,7 @@ import yaml
 from pdp.errors import BadRequestError
 
 _MAX_DEPTH: Final = 64
+_MAX_DIGITS: Final = 100  # int() itself raises beyond 4,300; nobody counts that far
 
 
 class _Loader(yaml.CSafeLoader):
@@ -34,6 +35,11 @@ _Loader.yaml_implicit_resolvers.setdefault("", []).extend(_Loader.yaml_implicit_
 
 def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node))
+    if len(text) > _MAX_DIGITS:
+        mark = node.start_mark
+        raise BadRequestError(
+            f"line {mark.line + 1}, column {mark.column + 1}: a number of more than {_MAX_DIGITS} digits"
+        )
     return int(text, 0) if text[:2] in ("0o", "0x") else int(text)  # `007` is seven, not octal
 
 
@@ -88,13 +94,26 @@ def construct(node: yaml.Node) -> Any:
     return _construct(node)
 
 
+_OPENS: Final = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_CLOSES: Final = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
+
+
 def _compose(text: str) -> list[yaml.Node]:
+    depth = 0
     for token in yaml.scan(text, Loader=_Loader):
+        mark = token.start_mark
         if isinstance(token, yaml.AliasToken | yaml.AnchorToken | yaml.TagToken):
-            mark = token.start_mark
             raise BadRequestError(
                 f"line {mark.line + 1}, column {mark.column + 1}: anchors, aliases and tags are not used here"
             )
+        depth += isinstance(token, _OPENS) - isinstance(token, _CLOSES)
+        if depth > _MAX_DEPTH:  # before composing: the C composer recurses without a limit and ends the process
+            raise BadRequestError(f"line {mark.line + 1}: nested deeper than {_MAX_DEPTH}")
     roots = list(yaml.compose_all(text, Loader=_Loader))
     for root in roots:
         _check_depth(root)

@@ -60,7 +60,9 @@ def opa() -> str:
             return OPA_VERSION
     go = shutil.which("go")
     if go is None:
-        raise MissingError(f"neither opa {OPA_VERSION} nor Go is on the PATH; install Go 1.26 or put opa into .tools/bin")
+        raise MissingError(
+            f"neither opa {OPA_VERSION} nor Go is on the PATH; install Go 1.26 or put opa into .tools/bin"
+        )
     print(f"building opa {OPA_VERSION} with go install; the first time takes a minute or two", flush=True)
     module = f"github.com/open-policy-agent/opa@v{OPA_VERSION}"
     _run([go, "install", module], _BUILD_DEADLINE_S, env=os.environ | {"GOBIN": str(BIN), "CGO_ENABLED": "0"})

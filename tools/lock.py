@@ -6,7 +6,7 @@
 | file | for | from |
 |---|---|---|
 | `requirements/run.txt` | `make run` | the project's dependencies and the group `build` |
-| `requirements/dev.txt` | `make check`, `make test` | those, every extra and the group `dev`, at the pins of `run.txt` |
+| `requirements/dev.txt` | `make check`, `make test` | those, the extras and the group `dev`, at the pins of `run.txt` |
 
 The first lines of a lock carry two digests: one of pyproject.toml's dependency tables, so that a changed
 dependency without a new lock is found offline, and one of everything below, so that a pin changed by hand is.

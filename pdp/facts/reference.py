@@ -34,7 +34,7 @@ class KnownNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Business days and hours in Japan time: open from `opens` (included) to `closes` (excluded)."""
+    """Business days and hours in Japan time: open from `opens` (included) to `closes` (excluded). Monday is 0."""
 
     opens: time
     closes: time
@@ -85,14 +85,14 @@ class _Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    opens: str
-    closes: str
+    from_: str = msgspec.field(name="from")
+    until: str
 
 
 class _Calendar(msgspec.Struct, frozen=True):
-    business_hours: _Hours
-    closed_weekdays: list[int]
-    closed_dates: list[str]
+    office_hours: _Hours
+    weekend: list[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]]
+    closed_dates: dict[str, str]  # date to the name of the day
 
 
 class _Parameters(msgspec.Struct, frozen=True):
@@ -216,9 +216,9 @@ def _networks(entries: list[_Network]) -> tuple[KnownNetwork, ...]:
 def _calendar(entry: _Calendar) -> Calendar:
     try:
         calendar = Calendar(
-            opens=time.fromisoformat(entry.business_hours.opens),
-            closes=time.fromisoformat(entry.business_hours.closes),
-            closed_weekdays=frozenset(entry.closed_weekdays),
+            opens=time.fromisoformat(entry.office_hours.from_),
+            closes=time.fromisoformat(entry.office_hours.until),
+            closed_weekdays=frozenset(_WEEKDAYS.index(name) for name in entry.weekend),
             closed_dates=frozenset(date.fromisoformat(text) for text in entry.closed_dates),
         )
     except ValueError as fault:
@@ -226,3 +226,6 @@ def _calendar(entry: _Calendar) -> Calendar:
     if calendar.opens >= calendar.closes:
         raise BundleError("the office closes before it opens", where="data/calendar.yaml")
     return calendar
+
+
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -8,6 +8,7 @@ and never a guess. Source: access-rules, section 2.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Final, Literal, get_args
 
 import msgspec
@@ -142,7 +143,7 @@ class Resource(_Closed, frozen=True):
     status: ServiceStatus
     departments: list[str]
     organisations: list[str]
-    sensitivity: Count
+    sensitivity: int
     tenant: Tenant
 
 
@@ -220,11 +221,22 @@ def encode_input(document: InputV1) -> bytes:
 
 def _check_across(document: InputV1) -> InputV1:
     until = document.context.work_permit_until
-    if until != "none" and _RFC3339.fullmatch(until) is None:
+    if until != "none" and not _is_rfc3339(until):
         raise BadRequestError('expected "none" or an RFC 3339 time - at `$.context.work_permit_until`')
     if document.resource.segment == "unknown" and document.resource.group != "unknown":
         raise BadRequestError("a known group has a known segment - at `$.resource.segment`")
     return document
+
+
+def _is_rfc3339(text: str) -> bool:
+    """The grammar of RFC 3339, section 5.6, and a day that the calendar has."""
+    if _RFC3339.fullmatch(text) is None:
+        return False
+    try:
+        date.fromisoformat(text[:10])
+    except ValueError:
+        return False
+    return True
 
 
 _DECODER: Final = msgspec.json.Decoder(InputV1)

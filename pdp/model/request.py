@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pdp.errors import SekishoError
+    from pdp.model.input import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Network:
     source_ip: str | None = None
     tunnel: bool = False
     underlay: str | None = None
-    path_encrypted: bool | None = None
+    path_encrypted: Known | None = None
     country: str | None = None
 
 

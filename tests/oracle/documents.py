@@ -350,6 +350,8 @@ def random_document(rng: random.Random) -> Document:
 def _random_path(rng: random.Random, doc: Document) -> Path:
     """A fact to change; a third of the time one that is read only in a few cells, and would seldom be met there."""
     if rng.random() < 0.33:
+        if doc["device"]["posture"]["edr_running"] == "not_managed":
+            return rng.choice((("context", "pep"), ("device", "posture", "edr_running")))
         if doc["context"]["work_permit"] != "none":
             return ("context", "work_permit")
         if doc["resource"]["group"] == "communication" and doc["context"]["zone"] == "office":

@@ -1,0 +1,130 @@
+"""Where the files of a decision log lie, and what their names say.
+
+    segments/NODE.WORKER.EPOCH.NUMBER.CREATED.open      being written, or left by a process that died
+    segments/NODE.WORKER.EPOCH.NUMBER.CREATED.ndjson    sealed: whole lines only, never written again
+    segments/….recovery.json                            beside a segment that was sealed after its process died
+    torn/….torn                                         the incomplete last line of such a segment
+    locks/NODE.WORKER.lock, locks/start.lock            held while a process lives, or starts
+
+EPOCH is the instant at which the worker started, CREATED that at which the segment was begun (UTC,
+microseconds), NUMBER counts the segments of an epoch from 1. A reader finds the segments of a time by
+their names alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pdp.errors import SettingsError
+
+OPEN: Final = ".open"
+SEALED: Final = ".ndjson"
+_STAMP: Final = "%Y%m%dT%H%M%S%fZ"
+_WORD: Final = r"[A-Za-z0-9_-]{1,64}"  # no dot, which parts the name; no slash, which would leave the directory
+_NAME: Final = re.compile(
+    rf"({_WORD})\.({_WORD})\.([0-9]{{8}}T[0-9]{{12}}Z)\.([0-9]{{6,9}})\.([0-9]{{8}}T[0-9]{{12}}Z)", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """Sorts by node, worker, epoch and number: the order in which one worker wrote."""
+
+    node: str
+    worker: str
+    epoch: str
+    number: int
+    created: str
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.worker}.{self.epoch}.{self.number:06d}.{self.created}"
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        return self.node, self.worker
+
+    @property
+    def created_at(self) -> datetime:
+        return instant_of(self.created)
+
+
+def stamp_of(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime(_STAMP)
+
+
+def instant_of(stamp: str) -> datetime:
+    return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+
+
+def segment_name(text: str) -> SegmentName | None:
+    """The parts of a segment's name without its ending, or None where it is no such name."""
+    shape = _NAME.fullmatch(text)
+    if shape is None:
+        return None
+    return SegmentName(shape[1], shape[2], shape[3], int(shape[4]), shape[5])
+
+
+def check_word(what: str, word: str) -> None:
+    """Raises SettingsError where the name of a node or a worker cannot stand in a file name."""
+    if re.fullmatch(_WORD, word, re.ASCII) is None:
+        raise SettingsError(f"the {what} `{word}` must be 1 to 64 letters, digits, `-` or `_`")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    root: Path
+
+    @property
+    def segments(self) -> Path:
+        return self.root / "segments"
+
+    @property
+    def torn(self) -> Path:
+        return self.root / "torn"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    def make(self) -> None:
+        """Create the directories, for the owner alone: records hold personal data. Raises OSError."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (self.segments, self.torn, self.locks):
+            directory.mkdir(mode=0o700, exist_ok=True)
+
+    def open_path(self, name: SegmentName) -> Path:
+        return self.segments / f"{name}{OPEN}"
+
+    def sealed_path(self, name: SegmentName) -> Path:
+        return self.segments / f"{name}{SEALED}"
+
+    def recovery_path(self, name: SegmentName) -> Path:
+        return self.segments / f"{name}.recovery.json"
+
+    def torn_path(self, name: SegmentName) -> Path:
+        return self.torn / f"{name}.torn"
+
+    def lock_path(self, node: str, worker: str) -> Path:
+        return self.locks / f"{node}.{worker}.lock"
+
+    def existing_path(self, name: SegmentName) -> Path | None:
+        """The file of a segment, which may be sealed between a listing and this call."""
+        for path in (self.open_path(name), self.sealed_path(name)):
+            if path.exists():
+                return path
+        path = self.sealed_path(name)  # sealed between the two looks
+        return path if path.exists() else None
+
+    def names(self, ending: str | None = None) -> list[SegmentName]:
+        """The segments that lie here, in the order of writing; only open or sealed ones where asked."""
+        endings = (OPEN, SEALED) if ending is None else (ending,)
+        found = {
+            name
+            for path in self.segments.iterdir()
+            if path.suffix in endings and (name := segment_name(path.name.removesuffix(path.suffix))) is not None
+        }
+        return sorted(found)

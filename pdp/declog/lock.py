@@ -1,0 +1,67 @@
+"""One process to one worker name, by a lock that the kernel lets go of when the process dies.
+
+`flock` is bound to the open file: it works within one process too, and it passes to forked children, so a
+log is opened after the last fork. Over NFS it holds only where the mount supports it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from pdp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_START_WAIT_S: Final = 30.0  # others that start at the same time may have dead workers' segments to read
+_START_POLL_S: Final = 0.02
+
+
+class FileLock:
+    """A lock that is held until `release`, or the end of the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def release(self) -> None:
+        """May be called twice. The file stays: removing it would let two processes lock two files."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def try_lock(path: Path) -> FileLock | None:
+    """The lock, or None where another holds it. Raises OSError where the file cannot be opened."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        os.close(descriptor)
+        raise
+    return FileLock(descriptor)
+
+
+@contextmanager
+def start_lock(path: Path) -> Iterator[None]:
+    """Held by one starting process at a time. Raises SettingsError where it is not had within 30 s.
+
+    Worker locks are taken only under it: else a worker that looks whether another is dead would hold
+    that one's lock for a moment, in which it starts and finds its name in use.
+    """
+    deadline = time.monotonic() + _START_WAIT_S
+    while (lock := try_lock(path)) is None:
+        if time.monotonic() > deadline:
+            raise SettingsError("another process has been starting on this decision log for 30 s")
+        time.sleep(_START_POLL_S)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,226 @@
+"""The open segment of one worker. Used by one thread; no event loop, no queue.
+
+What it promises, and every caller leans on:
+
+1. A file is written by one life of one process: a name is created, never reopened.
+2. INVARIANT (durable before answered): `commit` returns only after the write, and with durability
+   `power` after fdatasync.
+3. INVARIANT (no second try): after a failed write or sync the file is never written or synced again.
+   Linux may mark the pages clean after a failed fsync, so that a second one succeeds and the data is gone.
+4. A sequence number is given once in an epoch, also to a record that failed; the next header says how
+   many were lost that way.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pdp.declog.layout import SegmentName, stamp_of
+from pdp.declog.line import GENESIS, frame
+from pdp.declog.marks import SEGMENT_SCHEMA, Ended, Footer, Header, Previous, SealCause, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from pdp.declog.disk import Disk
+    from pdp.declog.layout import Layout
+    from pdp.declog.limits import Durability
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One life of one worker; `stamp` is when it began."""
+
+    node: str
+    worker: str
+    stamp: str
+
+
+@dataclass(slots=True)
+class _Open:
+    """The file under the pen. `chain` and `seq` are of the last line that counts."""
+
+    name: SegmentName
+    path: Path
+    descriptor: int
+    created: datetime
+    chain: bytes
+    seq: int
+    size: int
+    records: int = 0
+    first_seq: int | None = None
+    unsynced: int = 0  # records that are answered but not yet synced (durability `process`)
+
+
+class SegmentWriter:
+    def __init__(  # noqa: PLR0913  # each is one fact of the composition
+        self,
+        layout: Layout,
+        epoch: Epoch,
+        previous: Previous | None,
+        *,
+        durability: Durability,
+        max_segment_bytes: int,
+        clock: Callable[[], datetime],
+        disk: Disk,
+    ) -> None:
+        self._layout = layout
+        self._epoch = epoch
+        self._previous = previous
+        self._durability: Final = durability
+        self._max_segment_bytes = max_segment_bytes
+        self._clock = clock
+        self._disk = disk
+        self._number = 0
+        self._seq = 0  # the last number given away in this epoch
+        self._open: _Open | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._open is not None
+
+    @property
+    def segment(self) -> str | None:
+        return None if self._open is None else str(self._open.name)
+
+    @property
+    def last_seq(self) -> int:
+        return self._seq
+
+    @property
+    def unsynced(self) -> int:
+        """Answered records that a power failure would take now."""
+        return 0 if self._open is None else self._open.unsynced
+
+    def age_s(self) -> float:
+        return 0.0 if self._open is None else (self._clock() - self._open.created).total_seconds()
+
+    @property
+    def is_full(self) -> bool:
+        return self._open is not None and self._open.size >= self._max_segment_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        return self._open is None or self._open.records == 0
+
+    def open(self) -> None:
+        """Begin the next segment, durably: name, header and directory. Raises OSError, and leaves no file."""
+        created = self._clock()
+        number = self._number + 1
+        name = SegmentName(self._epoch.node, self._epoch.worker, self._epoch.stamp, number, stamp_of(created))
+        path = self._layout.open_path(name)
+        raw, chain = frame(GENESIS, "header", self._seq, _ENCODE(self._header(name, created)))
+        descriptor = self._disk.create(path)
+        try:
+            self._disk.write(descriptor, raw)
+            self._disk.sync(descriptor)
+            self._disk.sync_directory(path.parent)
+        except OSError:
+            with suppress(OSError):
+                self._disk.close(descriptor)
+            with suppress(OSError):  # it holds no record; a probe each second must not litter the directory
+                self._disk.remove(path)
+            raise
+        self._number = number
+        self._open = _Open(name, path, descriptor, created, chain, self._seq, len(raw))
+
+    def commit(self, records: Sequence[bytes]) -> None:
+        """Write the records, in this order, as one group. Raises OSError: then none of them counts."""
+        segment = self._open
+        if segment is None:
+            raise OSError("no segment is open")
+        first, chain, lines = self._seq + 1, segment.chain, []
+        for seq, record in enumerate(records, first):
+            raw, chain = frame(chain, "record", seq, record)
+            lines.append(raw)
+        self._seq += len(records)
+        data = b"".join(lines)
+        try:
+            self._disk.write(segment.descriptor, data)
+            if self._durability == "power":
+                self._disk.sync(segment.descriptor)
+        except OSError:
+            self._abandon(segment)
+            raise
+        segment.unsynced += len(records) if self._durability == "process" else 0
+        segment.chain, segment.seq = chain, self._seq
+        segment.size += len(data)
+        segment.records += len(records)
+        segment.first_seq = segment.first_seq or first
+
+    def sync(self) -> None:
+        """Bring what is answered to the disk (durability `process`). Raises OSError; the file is then left."""
+        segment = self._open
+        if segment is None or segment.unsynced == 0:
+            return
+        try:
+            self._disk.sync(segment.descriptor)
+        except OSError:
+            self._abandon(segment)
+            raise
+        segment.unsynced = 0
+
+    def seal(self, cause: SealCause) -> None:
+        """End the segment with a footer and give it its sealed name. Raises OSError where that failed.
+
+        No answered record is at stake with durability `power`: a segment that could not be sealed is
+        sealed by a recovery.
+        """
+        segment = self._open
+        if segment is None:
+            return
+        raw, chain = frame(segment.chain, "footer", segment.seq, _ENCODE(self._footer(segment, cause)))
+        try:
+            self._disk.write(segment.descriptor, raw)
+            self._disk.sync(segment.descriptor)
+        except OSError:
+            self._abandon(segment)
+            raise
+        segment.chain = chain
+        self._leave(segment, "sealed")
+        self._disk.rename(segment.path, self._layout.sealed_path(segment.name))
+        self._disk.sync_directory(self._layout.segments)
+
+    def _abandon(self, segment: _Open) -> None:
+        # INVARIANT (no second try): from here on nobody holds the descriptor.
+        self._leave(segment, "abandoned")
+
+    def _leave(self, segment: _Open, ended: Ended) -> None:
+        self._previous = Previous(str(segment.name), segment.seq, segment.chain.hex(), ended)
+        self._open = None
+        with suppress(OSError):  # close reports a lost write late; the file is synced, or counts as lost already
+            self._disk.close(segment.descriptor)
+
+    def _header(self, name: SegmentName, created: datetime) -> Header:
+        return Header(
+            schema=SEGMENT_SCHEMA,
+            segment=str(name),
+            node=name.node,
+            worker=name.worker,
+            epoch=name.epoch,
+            number=name.number,
+            created=rfc3339(created),
+            durability=self._durability,
+            last_seq=self._seq,
+            previous=self._previous,
+        )
+
+    def _footer(self, segment: _Open, cause: SealCause) -> Footer:
+        return Footer(
+            schema=SEGMENT_SCHEMA,
+            segment=str(segment.name),
+            records=segment.records,
+            first_seq=segment.first_seq,
+            last_seq=segment.seq,
+            created=rfc3339(segment.created),
+            sealed=rfc3339(self._clock()),
+            cause=cause,
+        )

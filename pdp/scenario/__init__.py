@@ -1,0 +1,1 @@
+"""Scenario files: one YAML document per story, run through a whole checkpoint. Format: access-rules, section 7."""

@@ -1,0 +1,114 @@
+# The primary codes of special people, modes and limits. The first in order.primary that applies is the one reported.
+package pdp.outcome
+
+import data.pdp.disaster
+import data.pdp.facts
+import data.pdp.matrix
+
+# METADATA
+# title: BREAK_GLASS
+# description: the sealed emergency account is in use; recorded and alerted
+# custom:
+#   code: BREAK_GLASS
+#   group: ok
+#   fix: none
+#   user:
+#     ja: 緊急用アカウントによる利用です
+#     en: This is use of an emergency account.
+#   admin:
+#     ja: 緊急用アカウントが使われた。操作を記録し管理者へ通知する。開封の承認を確認し、使用後に封印し直す。
+#     en: "The emergency account was used: recorded, administrators alerted. Check who approved it and seal it again afterwards."
+applies contains "BREAK_GLASS" if facts.emergency
+
+# METADATA
+# title: OK_DISASTER
+# description: "disaster mode applies: posture and context are relaxed, nothing else"
+# custom:
+#   code: OK_DISASTER
+#   group: ok
+#   fix: none
+#   user:
+#     ja: 災害時運用による許可です
+#     en: Allowed under disaster mode.
+#   admin:
+#     ja: 災害時運用が有効で、役割 disaster_response を持つ職員が対象の区分を利用した。終了後にこのコードの全件を点検する。
+#     en: Disaster mode is on and a member of staff with the disaster role used a covered resource. Review every such decision afterwards.
+applies contains "OK_DISASTER" if disaster.applies
+
+# METADATA
+# title: OK_MAINTENANCE
+# description: a work permit was needed and is valid
+# custom:
+#   code: OK_MAINTENANCE
+#   group: ok
+#   fix: none
+#   user:
+#     ja: 作業申請を確認しました
+#     en: Your work permit is valid.
+#   admin:
+#     ja: 作業申請の対象者、対象システム、端末、時間帯が一致した。操作は記録され、end_at に打ち切られる。
+#     en: The work permit matches person, system, device and window. The session is recorded and ends at end_at.
+applies contains "OK_MAINTENANCE" if matrix.cell.permit == "work"
+
+# METADATA
+# title: OK_FEDERATED
+# description: the identity comes from a federated organisation
+# custom:
+#   code: OK_FEDERATED
+#   group: ok
+#   fix: none
+#   user:
+#     ja: 所属団体の認証を確認しました
+#     en: Your own organisation confirmed who you are.
+#   admin:
+#     ja: 連携した団体の認証基盤による利用者（identity_source が federated）。利用者の属性はその団体が責任を持つ。
+#     en: The identity source is federated; the home organisation answers for this person's attributes.
+applies contains "OK_FEDERATED" if facts.federated
+
+# METADATA
+# title: OK_BYOD_COMMUNICATION
+# description: a permitted private device on the communication platform
+# custom:
+#   code: OK_BYOD_COMMUNICATION
+#   group: ok
+#   fix: none
+#   user:
+#     ja: 個人所有端末でコミュニケーション基盤を利用できます
+#     en: You may use the communication platform on your private device.
+#   admin:
+#     ja: 利用許可のある個人所有端末。クリップボードと保存（PCはさらに印刷、ダウンロード、ブラウザ以外）を実施点が止める。
+#     en: A private device with a valid permit. The enforcement point holds back clipboard and saving (on a PC also printing, download and anything but the browser).
+applies contains "OK_BYOD_COMMUNICATION" if {
+	facts.private_device
+	input.resource.group == "communication"
+}
+
+# METADATA
+# title: OK_SCREEN_TRANSFER
+# description: the cell of the matrix allows screen transfer only
+# custom:
+#   code: OK_SCREEN_TRANSFER
+#   group: ok
+#   fix: none
+#   user:
+#     ja: 画面転送でのみ利用できます
+#     en: You may use this system by screen transfer only.
+#   admin:
+#     ja: 画面転送だけを許す枠（matrix.yaml の screen_transfer）で許可した。クリップボード、印刷、保存を実施点が止める。
+#     en: Allowed by a screen-transfer cell of matrix.yaml; clipboard, printing and saving are held back.
+applies contains "OK_SCREEN_TRANSFER" if matrix.cell.screen_transfer
+
+# METADATA
+# title: LEGACY_READONLY
+# description: a legacy system in its read-only period
+# custom:
+#   code: LEGACY_READONLY
+#   group: ok
+#   fix: none
+#   user:
+#     ja: 閲覧のみ利用できます
+#     en: You may only read here.
+#   admin:
+#     ja: 移行前のシステムの閲覧期間中（status が readonly）。業務端末から庁内で read だけができる。
+#     en: A legacy system in its read-only period; only `read`, from a managed_pc in the office.
+applies contains "LEGACY_READONLY" if matrix.row == "legacy_readonly"

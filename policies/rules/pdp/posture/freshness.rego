@@ -1,0 +1,105 @@
+# Group 5, posture: is it known at all, is it recent, does its source answer. Asked of every class.
+package pdp.posture
+
+import data.pdp.disaster
+import data.pdp.facts
+import data.zta.parameters
+
+# METADATA
+# title: POSTURE_STALE
+# description: the posture is too old, or the terminal came back from outside and awaits its re-check
+# custom:
+#   code: POSTURE_STALE
+#   group: 5
+#   fix: help_desk
+#   user:
+#     ja: 端末の状態が最新ではありません
+#     en: The state of this terminal is not up to date.
+#   admin:
+#     ja: 端末の状態が posture_stale_hours より古い（age_hours）、または持帰り後の再確認が済んでいない（returned_from_outside）。資産管理へ接続して再確認する。
+#     en: age_hours is above posture_stale_hours, or returned_from_outside is true. Connect to the asset management and re-check.
+found contains "POSTURE_STALE" if not recent
+
+# METADATA
+# title: POSTURE_UNKNOWN
+# description: a fact about the terminal that must be known is not
+# custom:
+#   code: POSTURE_UNKNOWN
+#   group: 5
+#   fix: help_desk
+#   user:
+#     ja: 端末の状態を確認できません
+#     en: The state of this terminal cannot be confirmed.
+#   admin:
+#     ja: 必要な状態が未確認（tampered、edr_running、edr_risk、patch_age_days、age_hours のいずれかが unknown、または個人所有端末の screen_lock が true でない）。資産管理またはMDMの収集を確認する。
+#     en: A needed fact is unknown (tampered, edr_running, edr_risk, patch_age_days or age_hours), or screen_lock of a private device is not true. Check the asset management or MDM agent.
+found contains "POSTURE_UNKNOWN" if count(needed_but_unknown) > 0
+
+# METADATA
+# title: POSTURE_UNAVAILABLE
+# description: the posture source is down and the last posture does not suffice
+# custom:
+#   code: POSTURE_UNAVAILABLE
+#   group: 5
+#   fix: none
+#   user:
+#     ja: 端末の状態を確認できません（確認先の停止）
+#     en: The state of this terminal cannot be confirmed (the source is down).
+#   admin:
+#     ja: 状態の確認先が停止している（sources.posture）。区分により、最後の状態での継続、追加認証、拒否（管理系または posture_degraded_hours 以上前の状態）となる。確認先を復旧する。
+#     en: sources.posture is unavailable. The last posture serves some groups, others step up; administration and a posture of posture_degraded_hours or older are denied. Restore the source.
+found contains "POSTURE_UNAVAILABLE" if {
+	not source_answers
+	not last_posture_serves
+}
+
+step_up["POSTURE_UNAVAILABLE"] := parameters.posture_degraded_level if {
+	judged_in_full
+	not source_answers
+	not goes_on_as_usual
+}
+
+needed_but_unknown := unknown & disaster.facts_needed if disaster.applies
+
+else := unknown
+
+# A terminal that awaits its re-check is stale whatever its age, so that its age is not asked about.
+recent if {
+	stayed_or_rechecked
+	not too_old
+}
+
+unknown contains "age_hours" if {
+	stayed_or_rechecked
+	not age_known
+}
+
+unknown contains "screen_lock" if {
+	facts.private_device
+	not screen_locked
+}
+
+stayed_or_rechecked if input.device.returned_from_outside == false
+
+age_known if is_number(fact.age_hours)
+
+too_old if {
+	age_known
+	not young_enough
+}
+
+young_enough if fact.age_hours <= parameters.posture_stale_hours
+
+screen_locked if fact.screen_lock == true
+
+source_answers if input.context.sources.posture == "ok"
+
+last_posture_serves if {
+	age_known
+	fact.age_hours < parameters.posture_degraded_hours
+	not administration
+}
+
+administration if input.resource.group in parameters.posture_degraded_deny
+
+goes_on_as_usual if input.resource.group in parameters.posture_degraded_as_usual

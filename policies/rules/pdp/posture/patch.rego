@@ -1,0 +1,48 @@
+# Group 5, posture: the age of the patches. Asked of organisation devices only.
+package pdp.posture
+
+import data.pdp.facts
+import data.pdp.matrix
+import data.zta.parameters
+
+# METADATA
+# title: PATCH_OVERDUE_DENY
+# description: the patches are older than patch_deny_days
+# custom:
+#   code: PATCH_OVERDUE_DENY
+#   group: 5
+#   fix: user
+#   user:
+#     ja: 更新プログラムの適用期限を過ぎています
+#     en: The deadline for installing updates has passed.
+#   admin:
+#     ja: 更新プログラムの未適用日数（patch_age_days）が patch_deny_days を超えた。パッチ配付には接続できるので適用させる。
+#     en: patch_age_days is above patch_deny_days. The patch server stays reachable; have the updates installed.
+found contains "PATCH_OVERDUE_DENY" if {
+	organisation_device
+	patch_age_known
+	not patched_before_deadline
+}
+
+# PATCH_OVERDUE_WARN is described in outcome/notes.rego; for some groups it also asks one level more.
+step_up["PATCH_OVERDUE_WARN"] := facts.one_level_more(matrix.cell.level) if {
+	patch_overdue
+	input.resource.group in parameters.patch_one_level_more
+}
+
+patch_overdue if {
+	judged_in_full
+	organisation_device
+	not patched_in_time
+}
+
+unknown contains "patch_age_days" if {
+	organisation_device
+	not patch_age_known
+}
+
+patch_age_known if is_number(fact.patch_age_days)
+
+patched_in_time if fact.patch_age_days <= parameters.patch_warn_days
+
+patched_before_deadline if fact.patch_age_days <= parameters.patch_deny_days

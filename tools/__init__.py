@@ -1,0 +1,1 @@
+"""Programs for developers and CI, called by make. Nothing of the service imports them."""
