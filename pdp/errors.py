@@ -18,6 +18,7 @@ SekishoError
 │   └── ImportRefusedError     400  a file to import has faults; nothing was changed
 ├── ScenarioError              400  a scenario file that breaks its own format
 └── SettingsError              500  configuration that cannot be used
+    └── WorkerNameInUseError   500  another process writes the decision log under this name
 
 Each class carries a stable `code` (for machines and documentation), a `status` (for HTTP) and a
 `next_step` (for the reader). The message says what is wrong: lower case, no full stop, input in
@@ -150,3 +151,8 @@ class ScenarioError(SekishoError):
 class SettingsError(SekishoError):
     code = "bad_settings"
     next_step = "correct `pdp.toml` or the `PDP_*` environment variables"
+
+
+class WorkerNameInUseError(SettingsError):
+    code = "worker_name_in_use"
+    next_step = "give each process its own worker name, or end the other one"

@@ -111,14 +111,6 @@ class Layout:
     def lock_path(self, node: str, worker: str) -> Path:
         return self.locks / f"{node}.{worker}.lock"
 
-    def existing_path(self, name: SegmentName) -> Path | None:
-        """The file of a segment, which may be sealed between a listing and this call."""
-        for path in (self.open_path(name), self.sealed_path(name)):
-            if path.exists():
-                return path
-        path = self.sealed_path(name)  # sealed between the two looks
-        return path if path.exists() else None
-
     def names(self, ending: str | None = None) -> list[SegmentName]:
         """The segments that lie here, in the order of writing; only open or sealed ones where asked."""
         endings = (OPEN, SEALED) if ending is None else (ending,)

@@ -5,6 +5,7 @@ Files that are being written may be read at any time: an incomplete last line is
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1024 * 1024
 _Mark = TypeVar("_Mark", Header, Footer)
+_MARK_BYTES: Final = 4096  # a footer is under 1 kB
 _NO_BOUND: Final = datetime.max.replace(tzinfo=UTC)
 
 # A decision id is taken when the request is read, its record is written later: by the time that the
@@ -76,7 +78,7 @@ class Scan:
 
 def scan_segment(path: Path) -> Scan:
     """Read a segment whole. Raises OSError; whatever the file holds, no other error."""
-    header, footer, last, first_seq = None, None, None, None
+    header, footer, last, before, first_seq = None, None, None, None, None
     records = whole = torn = 0
     damaged: list[int] = []
     for read in read_lines(path):
@@ -85,7 +87,9 @@ def scan_segment(path: Path) -> Scan:
             continue
         whole += read.length
         line = read.line
-        if read.state == "damaged" or line is None or not _in_place(read.number, line, last):
+        in_place = line is not None and read.state == "proven" and _in_place(read.number, line, before)
+        before = line
+        if line is None or not in_place:
             damaged.append(read.number)
             continue
         last = line
@@ -99,13 +103,21 @@ def scan_segment(path: Path) -> Scan:
     return Scan(header, footer, records, first_seq, last, whole, torn, tuple(damaged))
 
 
-def _in_place(number: int, line: Line, last: Line | None) -> bool:
+def _in_place(number: int, line: Line, before: Line | None) -> bool:
     """A header first and only there, numbers without a gap, nothing after a footer."""
-    if line.kind == "header" or last is None:
+    if line.kind == "header" or before is None:
         return number == 1 and line.kind == "header"
-    if last.kind == "footer":
+    if before.kind == "footer":
         return False
-    return line.seq == (last.seq if line.kind == "footer" else last.seq + 1)
+    return line.seq == (before.seq if line.kind == "footer" else before.seq + 1)
+
+
+def last_line(path: Path) -> Line | None:
+    """The last line by its shape, unproven; None where it is longer than any footer. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _MARK_BYTES))
+        lines = file.read().splitlines(keepends=True)
+    return parse(lines[-1]) if lines else None
 
 
 def decode_mark(body: bytes, mark: type[_Mark]) -> _Mark | None:
@@ -134,10 +146,7 @@ def find_record(layout: Layout, decision_id: str, *, everywhere: bool = False) -
     canonical = str(UUID(decision_id))
     damaged = False
     for name in _candidates(layout, instant, everywhere=everywhere):
-        path = layout.existing_path(name)
-        if path is None:
-            continue
-        for before, raw in _lines_with(path, b'"id":"%b"' % canonical.encode()):
+        for before, raw in _lines_of(layout, name, b'"id":"%b"' % canonical.encode()):
             line = parse(raw)
             if line is not None and (line.kind != "record" or _id_of(line.body) != canonical):
                 continue  # the id stands elsewhere in another's record, for example as its request id
@@ -200,6 +209,14 @@ def _with_ends(names: list[SegmentName]) -> list[tuple[SegmentName, datetime]]:
         for name, later in pairwise([*names, None])
         if name is not None
     ]
+
+
+def _lines_of(layout: Layout, name: SegmentName, needle: bytes) -> Iterator[tuple[bytes, bytes]]:
+    # A segment goes from its open name to its sealed one and never back: looked for in that order, it is found.
+    for path in (layout.open_path(name), layout.sealed_path(name)):
+        with suppress(FileNotFoundError):
+            yield from _lines_with(path, needle)
+            return
 
 
 def _lines_with(path: Path, needle: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -224,7 +224,6 @@ def is_list_of_texts(value: object) -> bool:
 
 
 def is_truth(value: object) -> bool:
-    # READING: the remark that `disaster_mode` counts only when it is true does not open its type.
     return isinstance(value, bool)
 
 
@@ -367,7 +366,8 @@ CONTEXT: dict[str, Check] = {
     "risk": is_list_of_risks,
     "work_permit": is_one_of("context.work_permit"),
     "work_permit_until": is_permit_end,
-    "disaster_mode": is_truth,
+    # READING: "`disaster_mode` counts only when it is `true`" says that "unknown" may stand here, and declares nothing.
+    "disaster_mode": is_truth_or_unknown,
     "sources": is_record(SOURCES),
     "pep": is_list_of_texts,
 }
@@ -387,10 +387,7 @@ def is_input_document(document: object) -> bool:
         return False
     parts = cast("dict[str, dict[str, Any]]", document)
     # `resource.segment` is "unknown" (with group "unknown") only.
-    if parts["resource"]["segment"] == "unknown" and parts["resource"]["group"] != "unknown":
-        return False
-    # READING: `work_permit_until` is the end of the valid permit's window, so a valid permit has one.
-    return not (parts["context"]["work_permit"] == "valid" and parts["context"]["work_permit_until"] == "none")
+    return parts["resource"]["segment"] != "unknown" or parts["resource"]["group"] == "unknown"
 
 
 @dataclass(frozen=True)
@@ -516,7 +513,7 @@ def facts_of(document: object) -> Facts:
         risk=context["risk"],
         work_permit=context["work_permit"],
         work_permit_until=context["work_permit_until"],
-        disaster_mode=context["disaster_mode"],
+        disaster_mode=context["disaster_mode"] is True,
         posture_source=context["sources"]["posture"],
         pep=context["pep"],
     )
@@ -688,8 +685,9 @@ def ended_or_disabled(f: Facts) -> set[str]:
 
 
 def separation(f: Facts) -> set[str]:
-    # READING: `mynumber` is a resource group and a segment; either of them is the separated layer.
-    in_separated_layer = f.group == "mynumber" or f.segment == "mynumber"
+    # READING: the `mynumber` row of the matrix is a resource group. (A catalogue that puts a system of another group into
+    # the segment is refused where it is read, so the two readings differ for no system that exists.)
+    in_separated_layer = f.group == "mynumber"
     if in_separated_layer and f.device_class != "mynumber_terminal":
         return {"SEGMENT_SEPARATED"}
     return set()

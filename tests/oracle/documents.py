@@ -478,6 +478,7 @@ def _unlisted_risk(_rng: random.Random, doc: Document) -> object:
 
 def _unknown_where_it_is_not_listed(rng: random.Random, doc: Document) -> object:
     open_words = {("subject", "id"), ("subject", "organisation"), ("device", "id"), ("resource", "id")}
+    open_words.add(("context", "disaster_mode"))  # counts only when it is true
     known = [path for path in all_fact_paths(doc) if path not in _UNKNOWABLE and path not in open_words]
     return with_value(doc, rng.choice(known), "unknown")
 
@@ -552,18 +553,11 @@ def _wrong_time(rng: random.Random, doc: Document) -> object:
     return with_value(doc, ("context", "work_permit_until"), rng.choice(wrong))
 
 
-def _valid_permit_without_an_end(_rng: random.Random, doc: Document) -> object:
-    doc["context"]["work_permit"] = "valid"
-    doc["context"]["work_permit_until"] = "none"
-    return doc
-
-
 def _not_an_object(rng: random.Random, _doc: Document) -> object:
     return rng.choice((None, True, 0, 1.5, "", "pdp.input/v1", [], [{}], {}))
 
 
-# Each way to spoil a document. `valid_permit_without_an_end` rests on a reading of the contract, the others on its
-# letter.
+# Each way to spoil a document.
 MALFORMATIONS: dict[str, Callable[[random.Random, Document], object]] = {
     "missing_key": _missing_key,
     "missing_section": _missing_section,
@@ -588,7 +582,6 @@ MALFORMATIONS: dict[str, Callable[[random.Random, Document], object]] = {
     "list_for_text": _list_for_text,
     "wrong_schema": _wrong_schema,
     "wrong_time": _wrong_time,
-    "valid_permit_without_an_end": _valid_permit_without_an_end,
     "not_an_object": _not_an_object,
 }
 

@@ -1,12 +1,14 @@
 # Group 7, context: path, network, country, risk signals.
 package pdp.context
 
-import data.pdp.disaster
-import data.pdp.facts
-import data.pdp.matrix
-import data.zta.parameters
+import data.pdp.disaster.disaster_mode
+import data.pdp.disaster.never_relaxed
+import data.pdp.facts.in_office
+import data.pdp.facts.one_level_more
+import data.pdp.facts.parameters
+import data.pdp.matrix.cell
 
-deny := found & disaster.never_relaxed if disaster.applies
+deny := found & never_relaxed if disaster_mode
 
 else := found
 
@@ -24,7 +26,7 @@ else := found
 #     ja: 庁外からの経路の暗号化を確認できない（path_encrypted が true でない）。SASEまたはVPNに接続させる。
 #     en: path_encrypted is not true outside the office. Connect through the SASE or the VPN.
 found contains "PATH_NOT_PROTECTED" if {
-	not facts.in_office
+	not in_office
 	not path_encrypted
 }
 
@@ -41,9 +43,9 @@ found contains "PATH_NOT_PROTECTED" if {
 #   admin:
 #     ja: 庁外の回線が公衆回線または不明（underlay が trusted_underlays にない）。枠より一段強い認証を求めた。
 #     en: underlay is not in trusted_underlays outside the office. One level more than the cell is asked for.
-step_up["UNTRUSTED_NETWORK"] := facts.one_level_more(matrix.cell.level) if {
-	not disaster.applies
-	not facts.in_office
+step_up["UNTRUSTED_NETWORK"] := one_level_more(cell.level) if {
+	not disaster_mode
+	not in_office
 	not underlay_trusted
 	not underlay_excepted
 }
@@ -62,7 +64,7 @@ step_up["UNTRUSTED_NETWORK"] := facts.one_level_more(matrix.cell.level) if {
 #     ja: 一括ダウンロードの検知（risk に bulk_download）。unusual_use_level の認証を求めた。本人に用途を確認する。
 #     en: risk holds bulk_download; level unusual_use_level is asked for. Ask the person what it was for.
 step_up["UNUSUAL_USE"] := parameters.unusual_use_level if {
-	not disaster.applies
+	not disaster_mode
 	not clear_of("bulk_download")
 }
 
@@ -125,7 +127,7 @@ found contains "MALWARE_ALERT" if not clear_of("malware_alert")
 #     ja: 接続元の国（country）が不明または allowed_countries にない。出張なら所属が事前に申請する。
 #     en: country is unknown or not in allowed_countries. The section applies in advance for a business trip.
 found contains "COUNTRY_NOT_ALLOWED" if {
-	not facts.in_office
+	not in_office
 	not country_allowed
 }
 

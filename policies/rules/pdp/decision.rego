@@ -4,53 +4,43 @@
 # step-up asked for, and only where none is needed the answer is allow, or limit where obligations go with it.
 package pdp
 
-import data.pdp.context
-import data.pdp.device_class
-import data.pdp.errors
-import data.pdp.lifecycle
-import data.pdp.obligations
-import data.pdp.order
-import data.pdp.outcome
-import data.pdp.permits
-import data.pdp.posture
-import data.pdp.separation
-import data.pdp.strength
+import data.pdp.order.sorted
 
 # INVARIANT (fail closed): what cannot be judged is denied, whatever rule or datum is at fault.
 default decision := {"outcome": "deny", "reasons": ["EVALUATION_ERROR"], "obligations": {}}
 
-decision := {"outcome": "deny", "reasons": denying, "obligations": obligations.on_deny} if {
+decision := {"outcome": "deny", "reasons": denying, "obligations": data.pdp.obligations.on_deny} if {
 	count(denying) > 0
 }
 
 else := {
 	"outcome": "step_up",
-	"reasons": strength.causes,
+	"reasons": data.pdp.strength.causes,
 	"obligations": {},
-	"required_auth_level": strength.required_auth_level,
+	"required_auth_level": data.pdp.strength.required_auth_level,
 } if {
 	denying == []
-	count(strength.causes) > 0
+	count(data.pdp.strength.causes) > 0
 }
 
-else := {"outcome": outcome.kind, "reasons": outcome.reasons, "obligations": obligations.on_allow} if {
+else := {"outcome": data.pdp.outcome.kind, "reasons": data.pdp.outcome.reasons, "obligations": data.pdp.obligations.on_allow} if {
 	denying == []
-	strength.sufficient
+	data.pdp.strength.sufficient
 }
 
 # The codes of the first group that denies, in order; the empty list where every group passes.
-denying := [errors.bad_input] if not errors.input_known
+denying := [data.pdp.errors.bad_input] if not data.pdp.errors.input_known
 
-else := order.sorted(order.lifecycle, lifecycle.deny) if count(lifecycle.deny) > 0
+else := sorted(data.pdp.order.lifecycle, data.pdp.lifecycle.deny) if count(data.pdp.lifecycle.deny) > 0
 
-else := order.sorted(order.separation, separation.deny) if count(separation.deny) > 0
+else := sorted(data.pdp.order.separation, data.pdp.separation.deny) if count(data.pdp.separation.deny) > 0
 
-else := order.sorted(order.device_class, device_class.deny) if count(device_class.deny) > 0
+else := sorted(data.pdp.order.device_class, data.pdp.device_class.deny) if count(data.pdp.device_class.deny) > 0
 
-else := order.sorted(order.permits, permits.deny) if count(permits.deny) > 0
+else := sorted(data.pdp.order.permits, data.pdp.permits.deny) if count(data.pdp.permits.deny) > 0
 
-else := order.sorted(order.posture, posture.deny) if count(posture.deny) > 0
+else := sorted(data.pdp.order.posture, data.pdp.posture.deny) if count(data.pdp.posture.deny) > 0
 
-else := order.sorted(order.context, context.deny) if count(context.deny) > 0
+else := sorted(data.pdp.order.context, data.pdp.context.deny) if count(data.pdp.context.deny) > 0
 
 else := []

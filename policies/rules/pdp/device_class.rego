@@ -1,8 +1,11 @@
 # Group 3, device class against resource group. Reports one code: each rule leaves out what an earlier one reports.
 package pdp.device_class
 
-import data.pdp.facts
-import data.pdp.matrix
+import data.pdp.facts.in_office
+import data.pdp.facts.private_device
+import data.pdp.facts.screen_transfer
+import data.pdp.matrix.cell
+import data.pdp.matrix.not_yet_moved
 
 # METADATA
 # title: DEVICE_UNREGISTERED
@@ -34,8 +37,8 @@ deny contains "DEVICE_UNREGISTERED" if not registered
 #     en: A private device asked for something else than communication, whatever the role. Use a managed terminal.
 deny contains "BYOD_SCOPE" if {
 	registered
-	not matrix.cell
-	facts.private_device
+	not cell
+	private_device
 }
 
 # METADATA
@@ -53,8 +56,8 @@ deny contains "BYOD_SCOPE" if {
 #     en: The cell of matrix.yaml for this class and zone is ×. Point the user to a terminal or a place that is allowed.
 deny contains "DEVICE_CLASS" if {
 	registered
-	not matrix.cell
-	not facts.private_device
+	not cell
+	not private_device
 	not section_terminal_outside
 }
 
@@ -91,10 +94,10 @@ deny contains "TAKEOUT_NOT_ALLOWED" if {
 #     en: The business system is still in segment lgwan and the action is not screen_transfer. The cut-over date stands in `segments` in catalogue.yaml.
 deny contains "SEGMENT_NOT_YET_MOVED" if {
 	registered
-	matrix.cell
+	cell
 	not must_stay_inside
-	matrix.not_yet_moved
-	not facts.screen_transfer
+	not_yet_moved
+	not screen_transfer
 }
 
 registered if input.device.registered == true
@@ -102,18 +105,18 @@ registered if input.device.registered == true
 must_stay_inside if section_terminal_outside
 
 must_stay_inside if {
-	matrix.cell
+	cell
 	not take_out_in_order
 }
 
 # A section's terminal has no cell outside the office; that alone is reported of it there.
 section_terminal_outside if {
 	input.device.class == "section_pc"
-	not facts.in_office
-	not matrix.cell
+	not in_office
+	not cell
 }
 
-take_out_in_order if facts.in_office
+take_out_in_order if in_office
 
 take_out_in_order if input.device.class != "managed_pc"
 

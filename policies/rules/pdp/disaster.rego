@@ -2,9 +2,9 @@
 # groups 1 to 4 never ask about it.
 package pdp.disaster
 
-import data.zta.parameters
+import data.pdp.facts.parameters
 
-applies if {
+disaster_mode if {
 	input.context.disaster_mode == true
 	input.subject.kind in parameters.disaster_kinds
 	parameters.disaster_role in input.subject.roles

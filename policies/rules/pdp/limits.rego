@@ -2,22 +2,23 @@
 # enforcement point is able to hold somebody to them.
 package pdp.limits
 
-import data.pdp.facts
-import data.pdp.matrix
+import data.pdp.facts.edr_absence_tolerated
+import data.pdp.facts.emergency
+import data.pdp.matrix.cell
 import data.zta.matrix as tables
 
 # Names of sets in data/matrix.yaml.
-names contains matrix.cell.limits
+names contains cell.limits
 
-names contains "screen_transfer" if matrix.cell.screen_transfer
+names contains "screen_transfer" if cell.screen_transfer
 
-names contains "recording" if matrix.cell.permit == "work"
+names contains "recording" if cell.permit == "work"
 
-names contains "recording" if facts.emergency
+names contains "recording" if emergency
 
-names contains "browser_only" if facts.edr_absence_tolerated
+names contains "browser_only" if edr_absence_tolerated
 
 # INVARIANT (fail closed): undefined where a set has no entry in the data, and then nothing can be enforced.
-all := object.union_n(sets) if count(sets) == count(names)
+of_place := object.union_n(sets) if count(sets) == count(names)
 
 sets := [limits | some name in names; limits := tables.limits[name]]

@@ -1,7 +1,7 @@
 # Which cell of data/matrix.yaml this request falls into. Undefined where the matrix says ×.
 package pdp.matrix
 
-import data.pdp.facts
+import data.pdp.facts.outside
 import data.zta.matrix as tables
 
 # A business system that has not moved is judged like the LGWAN segment it is still in.
@@ -24,9 +24,10 @@ moved if {
 	input.resource.segment != "unknown"
 }
 
-places := tables.rows[row][input.device.class]
+# Step by step, because the embedded engine is slow at several variables in one reference.
+places := classes[input.device.class] if classes := tables.rows[row]
 
 # A column may name one zone (`office`, `ip_vpn`); `outside` stands for every other zone but the office.
 cell := here if here := places[input.context.zone]
 
-else := places.outside if facts.outside
+else := places.outside if outside

@@ -1,24 +1,26 @@
 # What goes with an answer, name by name. A step-up carries none: nothing has been opened yet.
 package pdp.obligations
 
-import data.pdp.facts
-import data.pdp.limits
-import data.pdp.matrix
-import data.pdp.outcome
-import data.zta.parameters
+import data.pdp.facts.edr_absent
+import data.pdp.facts.emergency
+import data.pdp.facts.parameters
+import data.pdp.facts.shared_terminal
+import data.pdp.limits.of_place as limits
+import data.pdp.matrix.cell
+import data.pdp.outcome.first_warning
 
-on_allow[name] := value if some name, value in limits.all
+on_allow[name] := value if some name, value in limits
 
-on_allow["session_max_minutes"] := parameters.shared_session_minutes if facts.shared_terminal
+on_allow["session_max_minutes"] := parameters.shared_session_minutes if shared_terminal
 
 on_allow["end_at"] := input.context.work_permit_until if {
-	matrix.cell.permit == "work"
+	cell.permit == "work"
 	input.context.work_permit_until != "none"
 }
 
-on_allow["alert"] := "admins" if facts.emergency
+on_allow["alert"] := "admins" if emergency
 
-on_allow["warn"] := outcome.warnings[0]
+on_allow["warn"] := first_warning
 
 # True where something other than a warning goes with the answer, so that it is `limit` and not `allow`.
 limiting if {
@@ -42,7 +44,7 @@ dangerous_device if reported("EDR_RISK_HIGH")
 # A terminal that never had an EDR is refused, not quarantined.
 dangerous_device if {
 	reported("EDR_NOT_RUNNING")
-	not facts.edr_absent
+	not edr_absent
 }
 
 reported(code) if code in data.pdp.denying

@@ -1,21 +1,20 @@
 # Group 6, authentication strength, and with it the whole of the step-up: who asks for more than the subject has.
 package pdp.strength
 
-import data.pdp.context
-import data.pdp.disaster
-import data.pdp.facts
-import data.pdp.matrix
-import data.pdp.order
-import data.pdp.posture
-import data.zta.parameters
+import data.pdp.context.step_up as step_up_of_context
+import data.pdp.disaster.disaster_mode
+import data.pdp.facts.auth_level
+import data.pdp.facts.parameters
+import data.pdp.matrix.cell
+import data.pdp.posture.step_up as step_up_of_posture
 
 # Disaster mode asks for its own level, no less and no more.
-level := parameters.disaster_auth_level if disaster.applies
+level := parameters.disaster_auth_level if disaster_mode
 
-else := matrix.cell.level
+else := cell.level
 
 # Allowed is only who reaches a level that is known: a cell without one opens nothing.
-sufficient if facts.auth_level >= level
+sufficient if auth_level >= level
 
 # METADATA
 # title: STEPUP_AUTH_STRENGTH
@@ -32,14 +31,14 @@ sufficient if facts.auth_level >= level
 #     en: auth_level is below the level of the cell in matrix.yaml. Authenticate at required_auth_level.
 asked["STEPUP_AUTH_STRENGTH"] := level
 
-asked[code] := n if some code, n in posture.step_up
+asked[code] := n if some code, n in step_up_of_posture
 
-asked[code] := n if some code, n in context.step_up
+asked[code] := n if some code, n in step_up_of_context
 
 # Every cause whose own level is not met, in order.
 causes := [code |
-	some code in order.step_up
-	asked[code] > facts.auth_level
+	some code in data.pdp.order.step_up
+	asked[code] > auth_level
 ]
 
 required_auth_level := max([asked[code] | some code in causes])

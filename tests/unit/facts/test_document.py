@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from pdp.errors import BadRequestError
@@ -11,8 +12,6 @@ from pdp.model.directory import JST, Device, Emergency, Loan, Permit, Post, Post
 from pdp.model.input import check_input, decode_input, encode_input
 from pdp.model.request import Network
 from tests.unit.facts.worlds import DEVICE, NOW, REQUEST, USER, dates, facts
-
-import msgspec
 
 
 def test_what_is_built_is_always_a_well_formed_document() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from ipaddress import ip_network
 from typing import Any
 
-from datetime import time
 from pdp.facts.document import Facts, build_facts
 from pdp.facts.reference import Calendar, KnownNetwork, Reference
 from pdp.model.authentication import Authentication

@@ -1,7 +1,10 @@
 # What is said beside the primary code: warnings, and that the hour is outside business hours.
 package pdp.outcome
 
-import data.pdp.posture
+import data.pdp.posture.encrypted
+import data.pdp.posture.judged_in_full
+import data.pdp.posture.organisation_device
+import data.pdp.posture.patch_overdue
 
 # METADATA
 # title: PATCH_OVERDUE_WARN
@@ -16,7 +19,7 @@ import data.pdp.posture
 #   admin:
 #     ja: 更新プログラムの未適用日数（patch_age_days）が patch_warn_days を超え patch_deny_days 以内。一部の区分は認証を一段強くする。適用を促す。
 #     en: patch_age_days is above patch_warn_days, not above patch_deny_days. Some groups ask one authentication level more. Have the updates installed.
-warned contains "PATCH_OVERDUE_WARN" if posture.patch_overdue
+warned contains "PATCH_OVERDUE_WARN" if patch_overdue
 
 # METADATA
 # title: DISK_NOT_ENCRYPTED_WARN
@@ -32,9 +35,9 @@ warned contains "PATCH_OVERDUE_WARN" if posture.patch_overdue
 #     ja: ディスクの暗号化を確認できない（disk_encrypted が true でない）。庁内の disk_warn_in_office の区分だけ許している。暗号化を有効にする。
 #     en: disk_encrypted is not true. Only the groups in disk_warn_in_office are open in the office. Turn encryption on.
 warned contains "DISK_NOT_ENCRYPTED_WARN" if {
-	posture.judged_in_full
-	posture.organisation_device
-	not posture.encrypted
+	judged_in_full
+	organisation_device
+	not encrypted
 }
 
 # METADATA

@@ -1,7 +1,8 @@
 # The primary codes of ordinary use. The first in order.primary that applies is the one reported.
 package pdp.outcome
 
-import data.pdp.facts
+import data.pdp.facts.in_office
+import data.pdp.facts.shared_terminal
 
 # METADATA
 # title: OK_LOAN
@@ -31,7 +32,7 @@ applies contains "OK_LOAN" if input.device.class == "mobile_pc"
 #   admin:
 #     ja: 共用の所属調達端末を個人のIDで利用した。session_max_minutes の後に再度サインインを求める。
 #     en: A shared section_pc used with a personal account. The session ends after session_max_minutes.
-applies contains "OK_SHARED_TERMINAL" if facts.shared_terminal
+applies contains "OK_SHARED_TERMINAL" if shared_terminal
 
 # METADATA
 # title: OK_CONCURRENT_POST
@@ -64,7 +65,7 @@ applies contains "OK_CONCURRENT_POST" if {
 #   admin:
 #     ja: 庁外（zone が office 以外）から、持出しを認めた端末と暗号化された経路で利用した。対応は不要。
 #     en: Used from outside the office (zone is not office) with a permitted terminal over an encrypted path. Nothing to do.
-applies contains "OK_REMOTE" if not facts.in_office
+applies contains "OK_REMOTE" if not in_office
 
 # METADATA
 # title: OK

@@ -1,9 +1,12 @@
 # The primary codes of special people, modes and limits. The first in order.primary that applies is the one reported.
 package pdp.outcome
 
-import data.pdp.disaster
-import data.pdp.facts
-import data.pdp.matrix
+import data.pdp.disaster.disaster_mode
+import data.pdp.facts.emergency
+import data.pdp.facts.federated
+import data.pdp.facts.private_device
+import data.pdp.matrix.cell
+import data.pdp.matrix.row
 
 # METADATA
 # title: BREAK_GLASS
@@ -18,7 +21,7 @@ import data.pdp.matrix
 #   admin:
 #     ja: 緊急用アカウントが使われた。操作を記録し管理者へ通知する。開封の承認を確認し、使用後に封印し直す。
 #     en: "The emergency account was used: recorded, administrators alerted. Check who approved it and seal it again afterwards."
-applies contains "BREAK_GLASS" if facts.emergency
+applies contains "BREAK_GLASS" if emergency
 
 # METADATA
 # title: OK_DISASTER
@@ -33,7 +36,7 @@ applies contains "BREAK_GLASS" if facts.emergency
 #   admin:
 #     ja: 災害時運用が有効で、役割 disaster_response を持つ職員が対象の区分を利用した。終了後にこのコードの全件を点検する。
 #     en: Disaster mode is on and a member of staff with the disaster role used a covered resource. Review every such decision afterwards.
-applies contains "OK_DISASTER" if disaster.applies
+applies contains "OK_DISASTER" if disaster_mode
 
 # METADATA
 # title: OK_MAINTENANCE
@@ -48,7 +51,7 @@ applies contains "OK_DISASTER" if disaster.applies
 #   admin:
 #     ja: 作業申請の対象者、対象システム、端末、時間帯が一致した。操作は記録され、end_at に打ち切られる。
 #     en: The work permit matches person, system, device and window. The session is recorded and ends at end_at.
-applies contains "OK_MAINTENANCE" if matrix.cell.permit == "work"
+applies contains "OK_MAINTENANCE" if cell.permit == "work"
 
 # METADATA
 # title: OK_FEDERATED
@@ -63,7 +66,7 @@ applies contains "OK_MAINTENANCE" if matrix.cell.permit == "work"
 #   admin:
 #     ja: 連携した団体の認証基盤による利用者（identity_source が federated）。利用者の属性はその団体が責任を持つ。
 #     en: The identity source is federated; the home organisation answers for this person's attributes.
-applies contains "OK_FEDERATED" if facts.federated
+applies contains "OK_FEDERATED" if federated
 
 # METADATA
 # title: OK_BYOD_COMMUNICATION
@@ -79,7 +82,7 @@ applies contains "OK_FEDERATED" if facts.federated
 #     ja: 利用許可のある個人所有端末。クリップボードと保存（PCはさらに印刷、ダウンロード、ブラウザ以外）を実施点が止める。
 #     en: A private device with a valid permit. The enforcement point holds back clipboard and saving (on a PC also printing, download and anything but the browser).
 applies contains "OK_BYOD_COMMUNICATION" if {
-	facts.private_device
+	private_device
 	input.resource.group == "communication"
 }
 
@@ -96,7 +99,7 @@ applies contains "OK_BYOD_COMMUNICATION" if {
 #   admin:
 #     ja: 画面転送だけを許す枠（matrix.yaml の screen_transfer）で許可した。クリップボード、印刷、保存を実施点が止める。
 #     en: Allowed by a screen-transfer cell of matrix.yaml; clipboard, printing and saving are held back.
-applies contains "OK_SCREEN_TRANSFER" if matrix.cell.screen_transfer
+applies contains "OK_SCREEN_TRANSFER" if cell.screen_transfer
 
 # METADATA
 # title: LEGACY_READONLY
@@ -111,4 +114,4 @@ applies contains "OK_SCREEN_TRANSFER" if matrix.cell.screen_transfer
 #   admin:
 #     ja: 移行前のシステムの閲覧期間中（status が readonly）。業務端末から庁内で read だけができる。
 #     en: A legacy system in its read-only period; only `read`, from a managed_pc in the office.
-applies contains "LEGACY_READONLY" if matrix.row == "legacy_readonly"
+applies contains "LEGACY_READONLY" if row == "legacy_readonly"

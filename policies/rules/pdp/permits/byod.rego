@@ -1,7 +1,7 @@
 # Group 4, permits and windows: the permit of a private device.
 package pdp.permits
 
-import data.pdp.facts
+import data.pdp.facts.private_device
 
 # METADATA
 # title: PERMIT_MISSING
@@ -17,7 +17,7 @@ import data.pdp.facts
 #     ja: この利用者と端末の組に利用許可がない（permit が none）。所属長を通じて申請する。
 #     en: permit is none for this user and device. Apply through the head of the section.
 deny contains "PERMIT_MISSING" if {
-	facts.private_device
+	private_device
 	not permit_on_file
 }
 
@@ -35,7 +35,7 @@ deny contains "PERMIT_MISSING" if {
 #     ja: 利用許可の期間が過ぎた（permit が expired）。継続するなら更新を申請する。
 #     en: permit is expired. Apply for a renewal to go on.
 deny contains "PERMIT_EXPIRED" if {
-	facts.private_device
+	private_device
 	input.device.permit == "expired"
 }
 
@@ -53,7 +53,7 @@ deny contains "PERMIT_EXPIRED" if {
 #     ja: 利用許可が保留または停止されている（permit が held）。保留の理由を情報セキュリティ担当に確認する。
 #     en: permit is held. Ask the security office for the reason.
 deny contains "PERMIT_HELD" if {
-	facts.private_device
+	private_device
 	input.device.permit == "held"
 }
 

@@ -1,10 +1,10 @@
 # Group 4, permits and windows: what the place allows, and whether the enforcement point can hold it to that.
 package pdp.permits
 
-import data.pdp.facts
-import data.pdp.limits
-import data.pdp.matrix
-import data.zta.parameters
+import data.pdp.facts.parameters
+import data.pdp.facts.screen_transfer
+import data.pdp.limits.of_place as limits
+import data.pdp.matrix.cell
 
 # METADATA
 # title: SCREEN_TRANSFER_REQUIRED
@@ -20,8 +20,8 @@ import data.zta.parameters
 #     ja: 画面転送だけを許す枠で、action が screen_transfer でない。画面転送の入口を案内する。
 #     en: The cell is screen transfer only and action is not screen_transfer. Point the user to the screen-transfer entrance.
 deny contains "SCREEN_TRANSFER_REQUIRED" if {
-	matrix.cell.screen_transfer
-	not facts.screen_transfer
+	cell.screen_transfer
+	not screen_transfer
 }
 
 # METADATA
@@ -59,7 +59,7 @@ action_in_service if input.resource.status == "in_service"
 action_in_service if input.action.name == "read"
 
 enforceable if {
-	needed := {word | some word, _ in limits.all; word in parameters.pep_words}
+	needed := {word | some word, _ in limits; word in parameters.pep_words}
 	every word in needed {
 		word in input.context.pep
 	}

@@ -1,8 +1,8 @@
 # Group 4, permits and windows: department, role, organisation and tenant.
 package pdp.permits
 
-import data.pdp.facts
-import data.pdp.matrix
+import data.pdp.facts.federated
+import data.pdp.matrix.cell
 
 # METADATA
 # title: NOT_IN_SECTION
@@ -33,7 +33,7 @@ deny contains "NOT_IN_SECTION" if not in_section
 #     ja: matrix.yaml の枠が求める役割（role）を利用者が持たない。業務上必要なら所属が役割の付与を申請する。
 #     en: The cell of matrix.yaml asks for a role that is not in subject.roles. The section applies for it if the work needs it.
 deny contains "ROLE_REQUIRED" if {
-	matrix.cell.role
+	cell.role
 	not has_role
 }
 
@@ -51,7 +51,7 @@ deny contains "ROLE_REQUIRED" if {
 #     ja: 市町の端末から、連携していない利用者または他団体のデータ（organisations に利用者の団体がない）を要求した。連携とデータの所有団体を確認する。
 #     en: "From a municipal_pc: the identity is not federated, or subject.organisation is not in resource.organisations. Check the federation and the owner of the data."
 deny contains "ORG_SCOPE" if {
-	matrix.cell.scope == "organisation"
+	cell.scope == "organisation"
 	not own_organisation
 }
 
@@ -85,12 +85,12 @@ open_to_all if {
 	not own_department_only
 }
 
-own_department_only if matrix.cell.scope == "department"
+own_department_only if cell.scope == "department"
 
-has_role if matrix.cell.role in input.subject.roles
+has_role if cell.role in input.subject.roles
 
 own_organisation if {
-	facts.federated
+	federated
 	input.subject.organisation in input.resource.organisations
 }
 

@@ -1,7 +1,7 @@
 # Group 4, permits and windows: the work permit of maintenance and administration.
 package pdp.permits
 
-import data.pdp.matrix
+import data.pdp.matrix.cell
 
 # METADATA
 # title: WORK_PERMIT_MISSING
@@ -75,7 +75,7 @@ deny contains "NOT_NAMED" if {
 	input.context.work_permit == "not_named"
 }
 
-needs_work_permit if matrix.cell.permit == "work"
+needs_work_permit if cell.permit == "work"
 
 # All but `valid` have codes of their own.
 work_permit_on_file if input.context.work_permit in {"valid", "out_of_window", "out_of_scope", "not_named"}

@@ -1,8 +1,9 @@
 # Group 5, posture: the EDR agent and what it reports. Asked of organisation devices only.
 package pdp.posture
 
-import data.pdp.facts
-import data.zta.parameters
+import data.pdp.facts.edr_absence_tolerated
+import data.pdp.facts.edr_absent
+import data.pdp.facts.parameters
 
 # METADATA
 # title: EDR_NOT_RUNNING
@@ -21,7 +22,7 @@ found contains "EDR_NOT_RUNNING" if {
 	organisation_device
 	edr_state_known
 	not edr_running
-	not facts.edr_absence_tolerated
+	not edr_absence_tolerated
 }
 
 # METADATA
@@ -80,5 +81,5 @@ risk_known if fact.edr_risk in {"none", "low", "medium", "high"}
 # A risk is judged wherever there is an agent to report one, running or not.
 edr_reports if {
 	organisation_device
-	not facts.edr_absent
+	not edr_absent
 }

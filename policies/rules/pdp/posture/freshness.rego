@@ -1,9 +1,10 @@
 # Group 5, posture: is it known at all, is it recent, does its source answer. Asked of every class.
 package pdp.posture
 
-import data.pdp.disaster
-import data.pdp.facts
-import data.zta.parameters
+import data.pdp.disaster.disaster_mode
+import data.pdp.disaster.facts_needed
+import data.pdp.facts.parameters
+import data.pdp.facts.private_device
 
 # METADATA
 # title: POSTURE_STALE
@@ -59,7 +60,7 @@ step_up["POSTURE_UNAVAILABLE"] := parameters.posture_degraded_level if {
 	not goes_on_as_usual
 }
 
-needed_but_unknown := unknown & disaster.facts_needed if disaster.applies
+needed_but_unknown := unknown & facts_needed if disaster_mode
 
 else := unknown
 
@@ -75,7 +76,7 @@ unknown contains "age_hours" if {
 }
 
 unknown contains "screen_lock" if {
-	facts.private_device
+	private_device
 	not screen_locked
 }
 

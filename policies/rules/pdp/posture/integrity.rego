@@ -1,8 +1,8 @@
 # Group 5, posture: certificate, tampering, quarantine, disk encryption.
 package pdp.posture
 
-import data.pdp.facts
-import data.zta.parameters
+import data.pdp.facts.in_office
+import data.pdp.facts.parameters
 
 # METADATA
 # title: CERTIFICATE_MISSING
@@ -80,6 +80,6 @@ tampering_known if fact.tampered in {true, false}
 encrypted if fact.disk_encrypted == true
 
 encryption_only_warned if {
-	facts.in_office
+	in_office
 	input.resource.group in parameters.disk_warn_in_office
 }

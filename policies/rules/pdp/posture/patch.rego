@@ -1,9 +1,9 @@
 # Group 5, posture: the age of the patches. Asked of organisation devices only.
 package pdp.posture
 
-import data.pdp.facts
-import data.pdp.matrix
-import data.zta.parameters
+import data.pdp.facts.one_level_more
+import data.pdp.facts.parameters
+import data.pdp.matrix.cell
 
 # METADATA
 # title: PATCH_OVERDUE_DENY
@@ -25,7 +25,7 @@ found contains "PATCH_OVERDUE_DENY" if {
 }
 
 # PATCH_OVERDUE_WARN is described in outcome/notes.rego; for some groups it also asks one level more.
-step_up["PATCH_OVERDUE_WARN"] := facts.one_level_more(matrix.cell.level) if {
+step_up["PATCH_OVERDUE_WARN"] := one_level_more(cell.level) if {
 	patch_overdue
 	input.resource.group in parameters.patch_one_level_more
 }

@@ -1,0 +1,268 @@
+"""The decision log as segment files: open `SegmentLog` first.
+
+Group commit with interval 0: a thread takes everything that waits, writes it at once, syncs once and
+answers all; while it does so the next group gathers by itself. Measured: log-store, section 2c.
+
+    append -> PendingQueue -> CommitThread -> SegmentWriter -> Disk
+                                   └-> event loop: the waiters
+
+When a write or a sync fails, the group fails, the file is left for good, and the next group gets a new
+segment. Where that cannot be opened the log is down: `writable` says so, and the thread tries again each
+`probe_s`. Meanwhile `deny` fails every append at once, and `block` lets it wait up to the deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from pdp.declog.commit import CommitThread
+from pdp.declog.disk import Disk, PosixDisk
+from pdp.declog.layout import Layout, check_word, instant_of, stamp_of
+from pdp.declog.limits import MAX_SEGMENT_BYTES, BackPressure, Durability, Limits
+from pdp.declog.lock import FileLock, start_lock, try_lock
+from pdp.declog.pending import Pending, PendingQueue
+from pdp.declog.reader import find_record
+from pdp.declog.recovery import previous_of, recover_dead
+from pdp.declog.writer import Epoch, SegmentWriter
+from pdp.errors import RecordFailedError, SettingsError, WorkerNameInUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from pdp.declog.marks import Previous, Recovery
+
+_MAX_WORKERS: Final = 256  # more processes than any host here runs; bounds the search for a free name
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatus:
+    """For `pdp doctor` and metrics. `fault` is the errno name of the last failure, for the operator only.
+
+    `recovered` tells what dead processes left, as found when this log was opened.
+    """
+
+    writable: bool
+    segment: str | None
+    last_seq: int
+    queued: int
+    unrecorded: int
+    fault: str | None
+    recovered: tuple[Recovery, ...]
+
+
+class SegmentLog:
+    """A `DecisionLog` in a directory that other workers may share, each under its own name.
+
+    Opening blocks: it takes the name's lock, recovers what dead workers of this node left and begins a
+    segment. Raises WorkerNameInUseError, or SettingsError where the name is bad or the directory cannot
+    be used at all; a disk that only takes no more leaves the log open and not writable. Open it after
+    the last fork.
+    """
+
+    def __init__(  # noqa: PLR0913  # the composition root names each
+        self,
+        directory: Path,
+        worker: str,
+        *,
+        clock: Callable[[], datetime],
+        node: str = "local",
+        durability: Durability = "power",
+        back_pressure: BackPressure = "deny",
+        max_segment_bytes: int = MAX_SEGMENT_BYTES,
+        limits: Limits | None = None,
+        disk: Disk | None = None,
+    ) -> None:
+        check_word("node", node)
+        check_word("worker", worker)
+        self._layout = layout = Layout(directory)
+        self._back_pressure: Final = back_pressure
+        self._limits: Final = limits or Limits()
+        self._disk: Final = disk or PosixDisk()
+        self._refused = 0
+        self._room: deque[asyncio.Future[None]] = deque()
+        self._queue = PendingQueue(self._limits.queued_records, self._limits.queued_bytes)
+        self._recovery_fault: str | None = None
+        self._lock, self._recovered, previous = self._enter(node, worker, clock)
+        self._writer = SegmentWriter(
+            layout,
+            Epoch(node, worker, _epoch_after(previous, clock())),
+            previous,
+            durability=durability,
+            max_segment_bytes=max_segment_bytes,
+            clock=clock,
+            disk=self._disk,
+        )
+        self._thread = CommitThread(
+            self._writer,
+            self._queue,
+            name=f"declog-{worker}",
+            limits=self._limits,
+            back_pressure=back_pressure,
+            settle=self._settle_soon,
+            free_bytes=lambda: self._disk.free_bytes(layout.segments),
+        )
+        self._thread.start()
+
+    async def append(self, record: bytes) -> None:
+        """See `DecisionLog.append`."""
+        try:
+            await self._append(record)
+        except RecordFailedError:
+            self._refused += 1
+            raise
+
+    def find(self, decision_id: str, *, everywhere: bool = False) -> bytes | None:
+        """See `DecisionLog.find`; also in the segments that other workers are writing.
+
+        Reads the segments around the time in the id; `everywhere` reads all, for a clock that was set.
+        """
+        return find_record(self._layout, decision_id, everywhere=everywhere)
+
+    def writable(self) -> bool:
+        return self._thread.healthy
+
+    @property
+    def unrecorded(self) -> int:
+        """Appends that raised, and with durability `process` what a failed sync took after the answer."""
+        return self._refused + self._thread.lost
+
+    def status(self) -> LogStatus:
+        return LogStatus(
+            writable=self.writable(),
+            segment=self._writer.segment,
+            last_seq=self._writer.last_seq,
+            queued=len(self._queue),
+            unrecorded=self.unrecorded,
+            fault=self._thread.fault or self._recovery_fault,
+            recovered=self._recovered,
+        )
+
+    async def close(self) -> None:
+        """Write what is queued, seal the segment, let go of the name. At most `close_s`, whatever the disk does."""
+        self._queue.stop()
+        self._make_room()
+        if await asyncio.to_thread(self._thread.stop, self._limits.close_s):
+            self._lock.release()  # while the thread hangs in a write, the name stays taken
+
+    # -- opening -------------------------------------------------------------------------------------
+
+    def _enter(
+        self, node: str, worker: str, clock: Callable[[], datetime]
+    ) -> tuple[FileLock, tuple[Recovery, ...], Previous | None]:
+        lock: FileLock | None = None
+        try:
+            self._layout.make()
+            with start_lock(self._layout.locks / "start.lock"):
+                lock = try_lock(self._layout.lock_path(node, worker))
+                if lock is None:
+                    raise WorkerNameInUseError(f"another process writes the decision log as worker `{worker}`")
+                recovered = self._recover(node, worker, clock)
+                return lock, recovered, previous_of(self._layout, node, worker)
+        except OSError as fault:
+            if lock is not None:
+                lock.release()
+            cause = errno.errorcode.get(fault.errno or 0, "unknown")
+            raise SettingsError(f"the directory of the decision log cannot be used: {cause}") from fault
+
+    def _recover(self, node: str, worker: str, clock: Callable[[], datetime]) -> tuple[Recovery, ...]:
+        try:
+            return recover_dead(self._layout, node=node, own_worker=worker, clock=clock, disk=self._disk)
+        except OSError as fault:  # for example a full disk: it stays for the next start, and readers cope
+            self._recovery_fault = errno.errorcode.get(fault.errno or 0, "unknown")
+            return ()
+
+    # -- appending, in the event loop ----------------------------------------------------------------
+
+    async def _append(self, record: bytes) -> None:
+        self._check(record)
+        if self._thread.down and self._back_pressure == "deny":
+            raise RecordFailedError("the decision log cannot be written")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.deadline_s
+        pending = Pending(record, loop.create_future())
+        if not self._queue.offer(pending):
+            await self._wait_for_room(pending, deadline)
+        timer = loop.call_at(deadline, self._expire, pending)
+        try:
+            await pending.future
+        finally:
+            timer.cancel()
+
+    def _check(self, record: bytes) -> None:
+        if len(record) > self._limits.record_bytes:
+            raise RecordFailedError(f"the record is larger than {self._limits.record_bytes} bytes")
+        # A newline would end the line early: the rest would read as another record, of anyone's making.
+        if not (record.startswith(b"{") and record.endswith(b"}")) or b"\n" in record:
+            raise RecordFailedError("the record is not one JSON object on one line")
+
+    async def _wait_for_room(self, pending: Pending, deadline: float) -> None:
+        if self._back_pressure == "deny" and not self._queue.stopped:
+            raise RecordFailedError("the queue of the decision log is full")
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not self._queue.stopped and not self._queue.offer(pending):
+                    room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._room.append(room)
+                    await room
+        except TimeoutError:
+            raise RecordFailedError("the queue of the decision log is full") from None
+        if self._queue.stopped and not pending.taken:
+            raise RecordFailedError("the decision log is closed")
+
+    def _expire(self, pending: Pending) -> None:
+        """The deadline: what is not being written yet never will be; what is may stand, and is not answered."""
+        if self._queue.withdraw(pending):
+            self._make_room()
+        if not pending.future.done():
+            pending.future.set_exception(RecordFailedError("the decision log did not take the record in time"))
+
+    def _settle_soon(self, batch: list[Pending], failure: str | None) -> None:
+        """Called from the commit thread."""
+        if batch:
+            try:
+                batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, failure)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                return
+
+    def _settle(self, batch: list[Pending], failure: str | None) -> None:
+        for pending in batch:
+            if not pending.future.done():
+                if failure is None:
+                    pending.future.set_result(None)
+                else:
+                    pending.future.set_exception(RecordFailedError(failure))
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._room:
+            waiter = self._room.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def first_free(open_log: Callable[[str], SegmentLog], *, prefix: str = "w") -> SegmentLog:
+    """The log under the first name of `w0`, `w1`, … that no living process holds.
+
+    For servers whose worker processes do not know their number. Raises SettingsError.
+    """
+    for number in range(_MAX_WORKERS):
+        try:
+            return open_log(f"{prefix}{number}")
+        except WorkerNameInUseError:
+            continue
+    raise SettingsError(f"all {_MAX_WORKERS} worker names of the decision log are in use")
+
+
+def _epoch_after(previous: Previous | None, now: datetime) -> str:
+    """When this life began: never equal to or before the last one, also where the clock was set back."""
+    if previous is None:
+        return stamp_of(now)
+    last = instant_of(previous.segment.split(".")[2])
+    return stamp_of(max(now, last + timedelta(microseconds=1)))

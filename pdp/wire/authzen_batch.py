@@ -1,0 +1,154 @@
+"""Access evaluations: several questions in one call (AuthZEN 1.0 section 7, "boxcar").
+
+- The top level gives defaults. An item's member overrides its default whole; only a REQUIRED member that
+  the overriding entity lacks is then taken from the default (the conformance suite asks for it, section 7.1.1
+  of the specification for the former).
+- A fault of one item is that item's `{"decision": false}` with the error in its context, recorded; a fault
+  of the whole body is a 400. An item without a subject is a fault of that item.
+- `execute_all` decides every item, several at once, so that the engine can take them together.
+  `deny_on_first_deny` and `permit_on_first_permit` go one by one; the answer ends with the item that ended it.
+- No `evaluations`, or an empty list: one evaluation, with its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args
+
+from pdp.errors import BadRequestError, CallerRefusedError, PayloadTooLargeError, SekishoError
+from pdp.wire.authzen_answer import decision_answer, decision_members, encode_json
+from pdp.wire.authzen_call import WIRE, require
+from pdp.wire.authzen_entities import REQUIRED, optional, read_question
+from pdp.wire.authzen_mapping import access_request
+from pdp.wire.error_answer import JSON, echo, told
+from pdp.wire.exchange import HttpAnswer, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from pdp.bundle.bundle import Profile
+    from pdp.wire.authzen_call import Call, Reception
+    from pdp.wire.exchange import HttpRequest
+
+MAX_ITEMS: Final = 100  # evaluations in one call; standards, section 1.9
+AT_ONCE: Final = 32  # questions of one call that are with the engine together; others' calls get their turn
+MAX_LISTED_IDS: Final = 50  # decision ids in one header: 1.9 KB, below the 4 KB that proxies take by default
+
+Semantic = Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"]
+_SEMANTICS: Final[tuple[str, ...]] = get_args(Semantic)
+_ENDS_ON: Final[Mapping[Semantic, bool | None]] = {
+    "execute_all": None,
+    "deny_on_first_deny": False,
+    "permit_on_first_permit": True,
+}
+
+_Q = TypeVar("_Q")
+_A = TypeVar("_A")
+
+
+class Evaluations:
+    """`POST /access/v1/evaluations`."""
+
+    def __init__(self, reception: Reception, profile: Callable[[], Profile]) -> None:
+        self._reception = reception
+        self._decider = reception.decider
+        self._profile = profile
+
+    async def __call__(self, request: HttpRequest) -> HttpAnswer:
+        return await self._reception.serve(request, "decide", self._answer)
+
+    async def _answer(self, call: Call) -> HttpAnswer:
+        semantic = _semantic(call.body)
+        items = optional(call.body, "evaluations", list, "")
+        profile = self._profile()
+        if not items:
+            decision = await self._decider.decide(access_request(read_question(call.body), profile, call), call.caller)
+            return decision_answer(decision, profile, call.caller, call.request_id)
+        require(call.caller, "batch")
+        if len(items) > MAX_ITEMS:
+            raise PayloadTooLargeError(f"more than {MAX_ITEMS} evaluations in one call", pointer="/evaluations")
+        defaults = {name: optional(call.body, name, dict, "") for name in _MEMBERS if name in call.body}
+
+        async def decide(numbered: tuple[int, Any]) -> tuple[str, dict[str, Any]]:
+            index, item = numbered
+            return await self._item(item, defaults, profile, call, f"/evaluations/{index}")
+
+        questions = list(enumerate(items))
+        ends_on = _ENDS_ON[semantic]
+        decided = await (in_order(decide, questions) if ends_on is None else _until(decide, questions, ends_on))
+        ids = ",".join(decision_id for decision_id, _ in decided[:MAX_LISTED_IDS])
+        body = encode_json({"evaluations": [members for _, members in decided]})
+        return HttpAnswer(200, (JSON, *echo(call.request_id, ids)), body)
+
+    async def _item(
+        self, item: Any, defaults: Mapping[str, Any], profile: Profile, call: Call, at: str
+    ) -> tuple[str, dict[str, Any]]:
+        """(decision id, members) of one item. Raises NotReadyError only: then there is no answer at all."""
+        try:
+            question = read_question(with_defaults(item, defaults, at), at)
+            asked = access_request(question, profile, call, at)
+        except (BadRequestError, CallerRefusedError) as fault:
+            return await self._refused(fault, call)
+        decision = await self._decider.decide(asked, call.caller)
+        return decision.id, decision_members(decision, profile, call.caller)
+
+    async def _refused(self, fault: SekishoError, call: Call) -> tuple[str, dict[str, Any]]:
+        refusal = Refusal(fault=fault, wire=WIRE, request_id=call.request_id)
+        decision_id = await self._decider.refuse(refusal, call.caller)
+        error = {"status": fault.status, "message": told(fault)}
+        return decision_id, {"decision": False, "context": {"error": error}}
+
+
+_MEMBERS: Final[tuple[str, ...]] = ("subject", "action", "resource", "context")
+
+
+def with_defaults(item: Any, defaults: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """The four members of one item: its own, else the default's. Raises BadRequestError where it is no object."""
+    if type(item) is not dict:
+        raise BadRequestError("must be an object", pointer=at)
+    merged = {**defaults, **{name: item[name] for name in _MEMBERS if name in item}}
+    for kind, required in REQUIRED.items():
+        own, default = item.get(kind), defaults.get(kind)
+        if type(own) is dict and default:
+            lacking = {name: default[name] for name in required if name not in own and name in default}
+            merged[kind] = {**own, **lacking} if lacking else own
+    return merged
+
+
+async def in_order(ask: Callable[[_Q], Awaitable[_A]], questions: Sequence[_Q], at_once: int = AT_ONCE) -> list[_A]:
+    """The answers, in the order of the questions, at most `at_once` of them under way.
+
+    Where one raises, the others are waited for and the first error is raised: nothing is left running.
+    """
+    turn = asyncio.Semaphore(at_once)
+
+    async def in_turn(question: _Q) -> _A:
+        async with turn:
+            return await ask(question)
+
+    answers = await asyncio.gather(*(in_turn(question) for question in questions), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return cast("list[_A]", answers)
+
+
+async def _until(
+    decide: Callable[[tuple[int, Any]], Awaitable[tuple[str, dict[str, Any]]]],
+    questions: Sequence[tuple[int, Any]],
+    ends_on: bool,
+) -> list[tuple[str, dict[str, Any]]]:
+    decided = []
+    for question in questions:
+        decided.append(await decide(question))
+        if decided[-1][1]["decision"] is ends_on:
+            break
+    return decided
+
+
+def _semantic(body: Mapping[str, Any]) -> Semantic:
+    options = optional(body, "options", dict, "") or {}
+    name = options.get("evaluations_semantic", "execute_all")
+    if name not in _SEMANTICS:
+        raise BadRequestError(f"must be one of {', '.join(_SEMANTICS)}", pointer="/options/evaluations_semantic")
+    return cast("Semantic", name)

@@ -1,0 +1,151 @@
+"""What every AuthZEN endpoint does before its question: who calls, may they, is the body one JSON object.
+
+The order is fixed, and each step stands before the next costs anything:
+
+1. method: POST, or 405
+2. `X-Request-ID`: echoed on every answer, errors too; one that cannot be echoed safely is 400
+3. caller: the API key, or 401; nothing of the body has been parsed by then (AuthZEN 1.0 section 11.3)
+4. permission of the endpoint, or 403
+5. `Content-Type: application/json`, or 400
+6. strict JSON, one object, or 400
+
+A refusal of a known caller is recorded in the decision log; one of an unknown caller is not, because the
+log would then be anybody's to fill.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pdp.errors import BadRequestError, NotPermittedError, NotReadyError, SekishoError, UnsupportedMediaError
+from pdp.wire.error_answer import error_answer, is_request_id, method_not_allowed
+from pdp.wire.exchange import Refusal
+from pdp.wire.strict_json import parse_json
+from pdp.wire.traceparent import trace_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pdp.callers.caller import Caller, Callers, Permission
+    from pdp.wire.exchange import Decider, HttpAnswer, HttpRequest
+
+WIRE: Final = "authzen"
+
+_READ: Final = frozenset({"authorization", "content-type", "traceparent", "x-api-key", "x-request-id"})
+
+
+class NotJsonError(UnsupportedMediaError):
+    """AuthZEN answers 400 for another content type (certification scenario 2.4.3), where HTTP has 415."""
+
+    status = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call by a known caller, with a body that is a JSON object."""
+
+    caller: Caller
+    request_id: str | None
+    trace_id: str | None
+    body: dict[str, Any]
+
+
+class Reception:
+    """Receives calls for one endpoint after another, and answers those that do not get through."""
+
+    def __init__(self, decider: Decider, callers: Callers) -> None:
+        self.decider = decider
+        self._callers = callers
+
+    async def serve(
+        self, request: HttpRequest, permission: Permission, answer: Callable[[Call], Awaitable[HttpAnswer]]
+    ) -> HttpAnswer:
+        """The endpoint's own answer, or the error that stands in its way. Raises only what is a bug."""
+        request_id: str | None = None
+        caller: Caller | None = None
+        try:
+            headers = _headers(request)
+            request_id = _request_id(headers)
+            if request.method != "POST":
+                return method_not_allowed("POST", request_id)
+            caller = self._callers.authenticate(_presented_key(headers))
+            require(caller, permission)
+            _check_media_type(headers)
+            body = parse_json(request.body)
+            if not isinstance(body, dict):
+                raise BadRequestError("the body must be a JSON object")  # one way to refuse
+            trace_id = trace_id_of(headers.get("traceparent"))
+            return await answer(Call(caller, request_id, trace_id, body))
+        except SekishoError as fault:
+            return await self._refused(fault, request, request_id, caller)
+
+    async def _refused(
+        self, fault: SekishoError, request: HttpRequest, request_id: str | None, caller: Caller | None
+    ) -> HttpAnswer:
+        if caller is None or isinstance(fault, NotReadyError):
+            return error_answer(fault, request_id=request_id)
+        refusal = Refusal(
+            fault=fault,
+            wire=WIRE,
+            request_id=request_id,
+            body_sha256=hashlib.sha256(request.body).hexdigest(),
+            body_bytes=len(request.body),
+        )
+        try:
+            decision_id = await self.decider.refuse(refusal, caller)
+        except NotReadyError as unrecorded:
+            return error_answer(unrecorded, request_id=request_id)
+        return error_answer(fault, request_id=request_id, decision_id=decision_id)
+
+
+def require(caller: Caller, permission: Permission) -> None:
+    """Raises NotPermittedError, which names the permission that is missing."""
+    if not caller.may(permission):
+        raise NotPermittedError(f"this caller lacks the permission `{permission}`")
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    """The headers that are read here, each once: two parties could otherwise read two values."""
+    found: dict[str, str] = {}
+    for name, value in request.headers:
+        if name not in _READ:
+            continue
+        if name in found:
+            if name != "traceparent":
+                raise BadRequestError(f"the header `{name}` stands more than once")
+            value = ""  # noqa: PLW2901  # W3C Trace Context: several are as good as none
+        found[name] = value
+    return found
+
+
+def _request_id(headers: dict[str, str]) -> str | None:
+    text = headers.get("x-request-id")
+    if not text:
+        return None
+    if not is_request_id(text):
+        raise BadRequestError("the header `x-request-id` must be 1 to 256 visible ASCII characters")
+    return text
+
+
+def _presented_key(headers: dict[str, str]) -> str | None:
+    """`Authorization: Bearer KEY`, `Authorization: KEY` (as the interop harness sends it), or `X-API-Key: KEY`."""
+    authorization, api_key = headers.get("authorization"), headers.get("x-api-key")
+    if authorization is None:
+        return api_key or None
+    scheme, _, credential = authorization.partition(" ")
+    if not credential:
+        credential = scheme
+    elif scheme.lower() != "bearer":
+        return None
+    credential = credential.strip(" ")
+    if api_key is not None and api_key != credential:
+        raise BadRequestError("`authorization` and `x-api-key` carry two different keys; send one")
+    return credential or None
+
+
+def _check_media_type(headers: dict[str, str]) -> None:
+    media_type = headers.get("content-type", "")
+    if media_type != "application/json" and media_type.partition(";")[0].strip(" \t").lower() != "application/json":
+        raise NotJsonError("the content type must be `application/json`")

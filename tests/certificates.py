@@ -1,0 +1,70 @@
+"""A certificate authority of one test run: a server for the gateway, terminals for its clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Credential:
+    """Two PEM files, and SHA-256 over the DER certificate in lower-case hex."""
+
+    certificate: Path
+    key: Path
+    sha256: str
+
+
+class Authority:
+    """Writes into `folder`; `ca.pem` is the certificate to trust."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name("test authority")
+        self.certificate = folder / "ca.pem"
+        ca = x509.BasicConstraints(ca=True, path_length=0)
+        signed = self._builder(self._name, self._key).add_extension(ca, critical=True).sign(self._key, hashes.SHA256())
+        self.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, common_name: str, file: str, *, host: str | None = None) -> Credential:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = self._builder(_name(common_name), key)
+        if host is not None:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        signed = builder.sign(self._key, hashes.SHA256())
+        issued = Credential(
+            self._folder / f"{file}.pem", self._folder / f"{file}.key", signed.fingerprint(hashes.SHA256()).hex()
+        )
+        issued.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        issued.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return issued
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=2))
+        )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])

@@ -1,0 +1,55 @@
+"""A real uvicorn on loopback, in a thread of its own, for an ASGI application of a test."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_S = 10.0
+STOP_S = 10.0
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[int]:
+    """The port on which `app` answers until the block ends. Requests that still run are then cancelled."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            backlog=2048,
+            timeout_graceful_shutdown=1,
+        )
+        server = _Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="uvicorn", daemon=True)
+        thread.start()
+        if not server.ready.wait(START_S):
+            raise RuntimeError("uvicorn did not start")
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(STOP_S)
+            if thread.is_alive():
+                raise RuntimeError("uvicorn did not stop")
