@@ -3,7 +3,8 @@
 SekishoError
 ├── BadRequestError            400  the caller's bytes are not a request we understand
 │   ├── PayloadTooLargeError   413  a limit of size, depth or count was passed
-│   └── UnsupportedMediaError  415  not application/json
+│   ├── UnsupportedMediaError  415  not application/json
+│   └── SlowRequestError       408  the body did not arrive within its deadline
 ├── CallerRefusedError              the enforcement point itself
 │   ├── NotAuthenticatedError  401  no credential, or none that we know
 │   └── NotPermittedError      403  a known caller lacks the permission
@@ -66,6 +67,12 @@ class UnsupportedMediaError(BadRequestError):
     code = "unsupported_media_type"
     status = 415
     next_step = "send `Content-Type: application/json`"
+
+
+class SlowRequestError(BadRequestError):
+    code = "request_timeout"
+    status = 408
+    next_step = "send the request again, all of it at once"
 
 
 class CallerRefusedError(SekishoError):

@@ -87,17 +87,12 @@ def _unpack_postgres() -> None:
 
     PostgreSQL finds its own files relative to its binary, so a tree that was never installed runs.
     """
-    simulated = _simulated_install()
-    server = next((name for name in simulated if re.fullmatch(r"postgresql-\d+", name)), None)
-    if server is None:
-        raise MissingError("apt knows no PostgreSQL server; run `apt-get update` or install postgresql yourself")
-    # libllvm is for the JIT only, which an unpacked server does without.
-    wanted = [n for n in simulated if n == server or (n.startswith("lib") and not re.match(r"libllvm|.*-perl$", n))]
-    wanted.append(server.replace("postgresql-", "postgresql-client-"))
+    server = _debian_server()
+    wanted = [server, server.replace("postgresql-", "postgresql-client-"), "libpq5", *_missing_libraries(server)]
     shutil.rmtree(POSTGRES_TREE, ignore_errors=True)
     packages = POSTGRES_TREE / "packages"
     packages.mkdir(parents=True)
-    _run(["apt-get", "download", *wanted], _FETCH_DEADLINE_S, cwd=packages)
+    _run(["apt-get", "download", *dict.fromkeys(wanted)], _FETCH_DEADLINE_S, cwd=packages)
     for package in packages.glob("*.deb"):
         _run(["dpkg", "-x", str(package), str(POSTGRES_TREE)], _FETCH_DEADLINE_S)
     shutil.rmtree(packages)
@@ -109,15 +104,31 @@ def _unpack_postgres() -> None:
         _write_wrapper(BIN / program, real / program, libraries)
 
 
-def _simulated_install() -> list[str]:
-    """The packages that installing a PostgreSQL server would add here, by apt's own resolver."""
-    command = ["apt-get", "install", "--simulate", "--no-install-recommends", "postgresql"]
+def _debian_server() -> str:
+    """The name of this Debian's server package, such as `postgresql-15`."""
+    for fresh in (False, True):
+        if fresh and os.environ.get("CI") and os.geteuid() == 0:
+            print("refreshing apt's package lists, because this is CI and they know no PostgreSQL", flush=True)
+            _run(["apt-get", "update", "-qq"], _FETCH_DEADLINE_S)
+        found = re.search(r"Depends: (postgresql-\d+)", _ask(["apt-cache", "depends", "postgresql"]))
+        if found:
+            return found[1]
+    raise MissingError("apt knows no PostgreSQL server; run `apt-get update` or install postgresql yourself")
+
+
+def _missing_libraries(server: str) -> list[str]:
+    """The libraries that apt's own resolver would add here; libllvm is for the JIT only, which is left out."""
+    added = re.findall(
+        r"^Inst (lib\S+)",
+        _ask(["apt-get", "install", "--simulate", "--no-install-recommends", server]),
+        re.MULTILINE,
+    )
+    return [name for name in added if not name.startswith("libllvm") and not name.endswith("-perl")]
+
+
+def _ask(command: list[str]) -> str:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_FETCH_DEADLINE_S)
-    if done.returncode and os.environ.get("CI") and os.geteuid() == 0:
-        print("refreshing apt's package lists, because this is CI and they are empty", flush=True)
-        _run(["apt-get", "update", "-qq"], _FETCH_DEADLINE_S)
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_FETCH_DEADLINE_S)
-    return re.findall(r"^Inst (\S+)", done.stdout, re.MULTILINE)
+    return done.stdout
 
 
 def _write_wrapper(wrapper: Path, program: Path, libraries: str) -> None:

@@ -16,10 +16,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pdp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pdp.declog.disk import Disk
 
 OPEN: Final = ".open"
 SEALED: Final = ".ndjson"
@@ -90,11 +94,13 @@ class Layout:
     def locks(self) -> Path:
         return self.root / "locks"
 
-    def make(self) -> None:
-        """Create the directories, for the owner alone: records hold personal data. Raises OSError."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def make(self, disk: Disk) -> None:
+        """Create the directories, durably and for the owner alone: records hold personal data. Raises OSError."""
         for directory in (self.segments, self.torn, self.locks):
-            directory.mkdir(mode=0o700, exist_ok=True)
+            missing = [path for path in (directory, *directory.parents) if not path.exists()]
+            for path in reversed(missing):
+                path.mkdir(mode=0o700, exist_ok=True)
+                disk.sync_directory(path.parent)
 
     def open_path(self, name: SegmentName) -> Path:
         return self.segments / f"{name}{OPEN}"

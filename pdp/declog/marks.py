@@ -33,7 +33,8 @@ class Previous(msgspec.Struct, frozen=True):
 
 class Header(msgspec.Struct, frozen=True):
     """`last_seq` is the last number given away before: it lies above `previous.seq` by the number of
-    records that were refused when the previous segment failed."""
+    records that were refused when the previous segment failed.
+    """
 
     schema: Literal["sekisho.segment/v1"]
     segment: str

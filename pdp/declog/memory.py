@@ -32,15 +32,11 @@ class UnsafeMemoryLog:
         return tuple(self._records.values())
 
     async def append(self, record: bytes) -> None:
-        try:
-            if self._closed:
-                raise RecordFailedError("the decision log is closed")
-            if b"\n" in record:
-                raise RecordFailedError("the record is not one JSON object on one line")
-            self._records[_id_of(record)] = record
-        except RecordFailedError:
+        decision_id = None if self._closed or b"\n" in record else _id_of(record)
+        if decision_id is None:
             self._refused += 1
-            raise
+            raise RecordFailedError("the decision log is closed, or the record is not one JSON object on one line")
+        self._records[decision_id] = record
         if len(self._records) > self._max_records:
             self._records.popitem(last=False)
         await asyncio.sleep(0)  # as with a disk, others run before the answer
@@ -59,8 +55,8 @@ class UnsafeMemoryLog:
         self._closed = True
 
 
-def _id_of(record: bytes) -> str:
+def _id_of(record: bytes) -> str | None:
     try:
         return msgspec.json.decode(record, type=_Identified).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RecordFailedError("the record is not one JSON object on one line") from None
+        return None

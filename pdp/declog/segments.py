@@ -158,7 +158,7 @@ class SegmentLog:
     ) -> tuple[FileLock, tuple[Recovery, ...], Previous | None]:
         lock: FileLock | None = None
         try:
-            self._layout.make()
+            self._layout.make(self._disk)
             with start_lock(self._layout.locks / "start.lock"):
                 lock = try_lock(self._layout.lock_path(node, worker))
                 if lock is None:
@@ -193,7 +193,9 @@ class SegmentLog:
         try:
             await pending.future
         finally:
-            timer.cancel()
+            # A caller that hangs up does not take its record out of the log; only the deadline does.
+            if not pending.future.cancelled():
+                timer.cancel()
 
     def _check(self, record: bytes) -> None:
         if len(record) > self._limits.record_bytes:
@@ -203,18 +205,18 @@ class SegmentLog:
             raise RecordFailedError("the record is not one JSON object on one line")
 
     async def _wait_for_room(self, pending: Pending, deadline: float) -> None:
-        if self._back_pressure == "deny" and not self._queue.stopped:
-            raise RecordFailedError("the queue of the decision log is full")
         try:
             async with asyncio.timeout_at(deadline):
-                while not self._queue.stopped and not self._queue.offer(pending):
+                while not self._queue.offer(pending):
+                    if self._queue.stopped:
+                        raise RecordFailedError("the decision log is closed")
+                    if self._back_pressure == "deny":
+                        raise RecordFailedError("the queue of the decision log is full")
                     room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                     self._room.append(room)
                     await room
         except TimeoutError:
             raise RecordFailedError("the queue of the decision log is full") from None
-        if self._queue.stopped and not pending.taken:
-            raise RecordFailedError("the decision log is closed")
 
     def _expire(self, pending: Pending) -> None:
         """The deadline: what is not being written yet never will be; what is may stand, and is not answered."""

@@ -160,6 +160,9 @@ def catalogue_row(entry: CatalogueEntry, over: CatalogueRow | None = None) -> Ca
         segments = _segments(entry, group, over)
     except ValueError as fault:
         raise BundleError(f"`{entry.id}`: {fault}") from None
+    if any((step.segment == "mynumber") != (group == "mynumber") for step in segments):
+        # The policy separates the group; a system of another group in that segment would slip past it.
+        raise BundleError(f"`{entry.id}`: the group mynumber and the segment mynumber go together")
     dated = entry.from_ is not None or entry.until is not None
     base = over or CatalogueRow(id=entry.id, group=group, segments=segments)
     return CatalogueRow(

@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pdp.errors import DirectoryError
@@ -23,6 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_REVISIONS: Final = sorted(path.name[1:5] for path in _MIGRATIONS.glob("versions/v[0-9]*.py"))  # v0001_….py is 0001
+HEAD: Final = _REVISIONS[-1]
 _ADVISORY_LOCK: Final = 0x53454B49  # "SEKI": any number, but the same in every process
 _MIGRATION_S: Final = 600  # a migration may rewrite a table; ten minutes is more than any of ours needs
 
@@ -79,38 +77,41 @@ class Store:
                 connection.execute(text(f"SET LOCAL statement_timeout = '{_MIGRATION_S}s'"))
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_MIGRATION_S}s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
-            if self._steps_behind(connection):
-                config = _config()
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+            if _revision(connection) != HEAD:
+                _upgrade(connection)
 
     def is_current(self) -> bool:
         """Whether the schema is this version's. Raises DirectoryError where it is a newer one's."""
         with self.read() as connection:
-            return not self._steps_behind(connection)
+            return _revision(connection) == HEAD
 
     def close(self) -> None:
         """Let go of every connection. May be called twice."""
         self._engine.dispose()
 
-    def _steps_behind(self, connection: Connection) -> bool:
-        scripts = ScriptDirectory.from_config(_config())
-        known = {script.revision for script in scripts.walk_revisions()}
-        found = set(MigrationContext.configure(connection).get_current_heads())
-        if not found <= known:
-            newest = ", ".join(sorted(found - known))
-            raise DirectoryError(
-                f"the database was written by a newer version of this service (its schema is `{newest}`)",
-                next_step="start the newer version, or restore the backup from before the upgrade",
-            )
-        return found != set(scripts.get_heads())
+
+def _revision(connection: Connection) -> str | None:
+    """The schema's revision; None where there is no schema. Raises DirectoryError for one that we do not know."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found is not None and found not in _REVISIONS:
+        raise DirectoryError(
+            f"the database was written by a newer version of this service (its schema is `{found}`)",
+            next_step="start the newer version, or restore the backup from before the upgrade",
+        )
+    return found
 
 
-def _config() -> Config:
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # 0.3 s that a worker saves where there is nothing to do
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    return config
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @contextmanager

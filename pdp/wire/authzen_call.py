@@ -36,12 +36,6 @@ WIRE: Final = "authzen"
 _READ: Final = frozenset({"authorization", "content-type", "traceparent", "x-api-key", "x-request-id"})
 
 
-class NotJsonError(UnsupportedMediaError):
-    """AuthZEN answers 400 for another content type (certification scenario 2.4.3), where HTTP has 415."""
-
-    status = 400
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call by a known caller, with a body that is a JSON object."""
@@ -97,7 +91,9 @@ class Reception:
             decision_id = await self.decider.refuse(refusal, caller)
         except NotReadyError as unrecorded:
             return error_answer(unrecorded, request_id=request_id)
-        return error_answer(fault, request_id=request_id, decision_id=decision_id)
+        # AuthZEN has 400 for another content type (certification scenario 2.4.3), where HTTP has 415.
+        status = 400 if isinstance(fault, UnsupportedMediaError) else fault.status
+        return error_answer(fault, status=status, request_id=request_id, decision_id=decision_id)
 
 
 def require(caller: Caller, permission: Permission) -> None:
@@ -148,4 +144,4 @@ def _presented_key(headers: dict[str, str]) -> str | None:
 def _check_media_type(headers: dict[str, str]) -> None:
     media_type = headers.get("content-type", "")
     if media_type != "application/json" and media_type.partition(";")[0].strip(" \t").lower() != "application/json":
-        raise NotJsonError("the content type must be `application/json`")
+        raise UnsupportedMediaError("the content type must be `application/json`")

@@ -35,15 +35,17 @@ def error_body(code: str, message: str, next_step: str, decision_id: str | None 
     return b'{"error":' + _encode(_Error(code, message, next_step, decision_id)) + b"}"
 
 
-def error_answer(fault: SekishoError, *, request_id: str | None = None, decision_id: str | None = None) -> HttpAnswer:
-    """The whole answer for a fault: status, body, and the headers that belong to its kind."""
+def error_answer(
+    fault: SekishoError, *, status: int | None = None, request_id: str | None = None, decision_id: str | None = None
+) -> HttpAnswer:
+    """The whole answer for a fault: status (its own, if none is given), body, and the headers of its kind."""
     headers = [JSON, *echo(request_id, decision_id)]
     if isinstance(fault, NotAuthenticatedError):
         headers.append(CHALLENGE)
     if isinstance(fault, NotReadyError):
         headers.append(_RETRY)
     body = error_body(fault.code, told(fault), fault.next_step, decision_id)
-    return HttpAnswer(fault.status, tuple(headers), body)
+    return HttpAnswer(status or fault.status, tuple(headers), body)
 
 
 def told(fault: SekishoError) -> str:

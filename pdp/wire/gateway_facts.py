@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
@@ -76,7 +77,8 @@ _ID: Final = re.compile(r"[!-+\--~]{1,256}")  # visible ASCII without the comma
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")  # up to the year 5138
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")  # ISO 3166-1 alpha-2
-_BASE64_LIST: Final = re.compile(r"Wy[A-Za-z0-9+/_-]{0,2048}={0,2}")  # `["`, as Envoy's claim_to_headers writes a list
+# `["` or `[]` in base64: how Envoy's claim_to_headers writes a claim that is a list. No method of RFC 8176 begins so.
+_BASE64_LIST: Final = re.compile(r"(?:Wy[A-Za-z0-9+/_-]{1,2048}|W10)={0,2}")
 _CLAIMS: Final = ("x-pdp-acr", "x-pdp-amr", "x-pdp-auth-time", "x-pdp-issuer")
 
 Headers = dict[str, str]
@@ -108,44 +110,49 @@ def access_request(headers: Headers, *, method: str, path: str, wire: str, trust
     resource_id = _text(headers, "x-pdp-resource")
     if resource_id is None:
         raise BadRequestError("`x-pdp-resource` is missing: the gateway's route names no resource")
-    action = _text(headers, "x-pdp-action") or "access"
-    network = _network(headers, trusted_hops)
-    device_id, certificate = _text(headers, "x-pdp-device"), certificate_sha256(headers.get(CERTIFICATE))
-    tenant, organisation = _text(headers, "x-pdp-tenant"), _text(headers, "x-pdp-organisation")
-    risk, pep = _words(headers, "x-pdp-risk"), _words(headers, "x-pdp-pep")
-    return AccessRequest(
+    asked = AccessRequest(
         subject_id=subject_id,
         resource_id=resource_id,
-        action=action,
+        action=_text(headers, "x-pdp-action") or "access",
         identity=identity,
-        device_id=device_id,
-        certificate_sha256=certificate,
-        network=network,
-        risk=risk,
-        pep=pep,
-        tenant=tenant,
-        organisation=organisation,
+        device_id=_text(headers, "x-pdp-device"),
+        certificate_sha256=certificate_sha256(headers.get(CERTIFICATE)),
+        network=_network(headers, trusted_hops),
+        risk=_words(headers, "x-pdp-risk"),
+        pep=_words(headers, "x-pdp-pep"),
+        tenant=_text(headers, "x-pdp-tenant"),
+        organisation=_text(headers, "x-pdp-organisation"),
         path=path,
         session_id=_text(headers, "x-pdp-session"),
         request_id=request_id(headers),
         trace_id=trace_id_of(headers.get("traceparent")),
         wire=wire,
-        document={
-            "subject": {"type": "user", "id": subject_id},
-            "action": {"name": action, "properties": {"method": method}},
-            "resource": {
-                "type": "application",
-                "id": resource_id,
-                "properties": _known(path=path, tenant=tenant, organisation=organisation),
-            },
-            "context": _known(
-                device=_known(id=device_id, certificate_sha256=certificate) or None,
-                network=_network_document(network),
-                risk=list(risk),
-                pep=list(pep),
-            ),
-        },
     )
+    return replace(asked, document=_document(asked, method))
+
+
+def _document(asked: AccessRequest, method: str) -> dict[str, Any]:
+    """The same as an AuthZEN request (access-rules, section 6), for policies of profile `plain`. Never the token."""
+    resource = _known(path=asked.path, tenant=asked.tenant, organisation=asked.organisation)
+    device = _known(id=asked.device_id, certificate_sha256=asked.certificate_sha256)
+    network = asked.network
+    return {
+        "subject": {"type": "user", "id": asked.subject_id},
+        "action": {"name": asked.action, "properties": {"method": method}},
+        "resource": {"type": "application", "id": asked.resource_id, "properties": resource},
+        "context": {
+            **({"device": device} if device else {}),
+            "network": _known(
+                source_ip=network.source_ip,
+                tunnel=network.tunnel,
+                underlay=network.underlay,
+                path_encrypted=network.path_encrypted,
+                country=network.country,
+            ),
+            "risk": list(asked.risk),
+            "pep": list(asked.pep),
+        },
+    }
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -267,16 +274,6 @@ def _flag(headers: Mapping[str, str], name: str) -> bool | None:
     if value not in (None, "true", "false"):
         raise BadRequestError(f"`{name}` is neither `true` nor `false`")
     return None if value is None else value == "true"
-
-
-def _network_document(network: Network) -> dict[str, Any]:
-    return _known(
-        source_ip=network.source_ip,
-        tunnel=network.tunnel,
-        underlay=network.underlay,
-        path_encrypted=network.path_encrypted,
-        country=network.country,
-    )
 
 
 def _known(**members: Any) -> dict[str, Any]:

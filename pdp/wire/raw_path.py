@@ -26,8 +26,10 @@ _FAULTS: Final = tuple(
         (r";|%3b", "the path has a semicolon, which some upstreams cut off"),
         (r"#|%23|\?|%3f", "the path has a delimiter of another part"),
         (r"%[01][0-9a-f]|%7f", "the path has a control character"),
-        (r"//", "the path has an empty segment"),
         (r"/(?:\.|%2e){1,2}(?=/|\Z)", "the path has a dot segment"),
+        # RFC 3986 section 6.2.2.2: `%64ownload` is `download` to the upstream and another prefix to a route.
+        (r"%(?:2[de]|5f|7e|3[0-9]|[46][1-9a-f]|[57][0-9a])", "the path has an escape that stands for a plain character"),
+        (r"//", "the path has an empty segment"),
     )
 )
 

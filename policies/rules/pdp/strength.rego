@@ -29,16 +29,13 @@ sufficient if auth_level >= level
 #   admin:
 #     ja: 認証の強さ（auth_level）が matrix.yaml の枠の level に満たない。required_auth_level の認証をやり直すと利用できる。
 #     en: auth_level is below the level of the cell in matrix.yaml. Authenticate at required_auth_level.
-asked["STEPUP_AUTH_STRENGTH"] := level
+step_up["STEPUP_AUTH_STRENGTH"] := level
 
-asked[code] := n if some code, n in step_up_of_posture
+asked := object.union_n([step_up, step_up_of_posture, step_up_of_context])
 
-asked[code] := n if some code, n in step_up_of_context
+# Every cause whose own level is not met.
+unmet := {code: n | some code, n in asked; n > auth_level}
 
-# Every cause whose own level is not met, in order.
-causes := [code |
-	some code in data.pdp.order.step_up
-	asked[code] > auth_level
-]
+causes := [code | some code in data.pdp.order.step_up; unmet[code]]
 
-required_auth_level := max([asked[code] | some code in causes])
+required_auth_level := max([n | some n in unmet])

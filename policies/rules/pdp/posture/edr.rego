@@ -20,8 +20,7 @@ import data.pdp.facts.parameters
 #     en: edr_running is false or not_managed. A stopped EDR quarantines the terminal; one without an EDR may only use communication from a section_pc in the office.
 found contains "EDR_NOT_RUNNING" if {
 	organisation_device
-	edr_state_known
-	not edr_running
+	input.device.posture.edr_running in {false, "not_managed"}
 	not edr_absence_tolerated
 }
 
@@ -40,7 +39,7 @@ found contains "EDR_NOT_RUNNING" if {
 #     en: edr_risk is high. The terminal is quarantined; handle it as an incident.
 found contains "EDR_RISK_HIGH" if {
 	edr_reports
-	fact.edr_risk == "high"
+	input.device.posture.edr_risk == "high"
 }
 
 # METADATA
@@ -59,24 +58,8 @@ found contains "EDR_RISK_HIGH" if {
 step_up["EDR_RISK_MEDIUM"] := parameters.edr_medium_level if {
 	judged_in_full
 	edr_reports
-	fact.edr_risk == "medium"
+	input.device.posture.edr_risk == "medium"
 }
-
-unknown contains "edr_running" if {
-	organisation_device
-	not edr_state_known
-}
-
-unknown contains "edr_risk" if {
-	edr_reports
-	not risk_known
-}
-
-edr_running if fact.edr_running == true
-
-edr_state_known if fact.edr_running in {true, false, "not_managed"}
-
-risk_known if fact.edr_risk in {"none", "low", "medium", "high"}
 
 # A risk is judged wherever there is an agent to report one, running or not.
 edr_reports if {

@@ -1,10 +1,7 @@
-# Group 5, posture: is it known at all, is it recent, does its source answer. Asked of every class.
+# Group 5, posture: is it recent, and does its source answer. Asked of every class.
 package pdp.posture
 
-import data.pdp.disaster.disaster_mode
-import data.pdp.disaster.facts_needed
 import data.pdp.facts.parameters
-import data.pdp.facts.private_device
 
 # METADATA
 # title: POSTURE_STALE
@@ -20,21 +17,6 @@ import data.pdp.facts.private_device
 #     ja: 端末の状態が posture_stale_hours より古い（age_hours）、または持帰り後の再確認が済んでいない（returned_from_outside）。資産管理へ接続して再確認する。
 #     en: age_hours is above posture_stale_hours, or returned_from_outside is true. Connect to the asset management and re-check.
 found contains "POSTURE_STALE" if not recent
-
-# METADATA
-# title: POSTURE_UNKNOWN
-# description: a fact about the terminal that must be known is not
-# custom:
-#   code: POSTURE_UNKNOWN
-#   group: 5
-#   fix: help_desk
-#   user:
-#     ja: 端末の状態を確認できません
-#     en: The state of this terminal cannot be confirmed.
-#   admin:
-#     ja: 必要な状態が未確認（tampered、edr_running、edr_risk、patch_age_days、age_hours のいずれかが unknown、または個人所有端末の screen_lock が true でない）。資産管理またはMDMの収集を確認する。
-#     en: A needed fact is unknown (tampered, edr_running, edr_risk, patch_age_days or age_hours), or screen_lock of a private device is not true. Check the asset management or MDM agent.
-found contains "POSTURE_UNKNOWN" if count(needed_but_unknown) > 0
 
 # METADATA
 # title: POSTURE_UNAVAILABLE
@@ -60,44 +42,24 @@ step_up["POSTURE_UNAVAILABLE"] := parameters.posture_degraded_level if {
 	not goes_on_as_usual
 }
 
-needed_but_unknown := unknown & facts_needed if disaster_mode
-
-else := unknown
-
-# A terminal that awaits its re-check is stale whatever its age, so that its age is not asked about.
+# An age that is not known is POSTURE_UNKNOWN, not stale.
 recent if {
-	stayed_or_rechecked
+	input.device.returned_from_outside == false
 	not too_old
 }
 
-unknown contains "age_hours" if {
-	stayed_or_rechecked
-	not age_known
-}
-
-unknown contains "screen_lock" if {
-	private_device
-	not screen_locked
-}
-
-stayed_or_rechecked if input.device.returned_from_outside == false
-
-age_known if is_number(fact.age_hours)
-
 too_old if {
-	age_known
+	is_number(input.device.posture.age_hours)
 	not young_enough
 }
 
-young_enough if fact.age_hours <= parameters.posture_stale_hours
-
-screen_locked if fact.screen_lock == true
+young_enough if input.device.posture.age_hours <= parameters.posture_stale_hours
 
 source_answers if input.context.sources.posture == "ok"
 
 last_posture_serves if {
-	age_known
-	fact.age_hours < parameters.posture_degraded_hours
+	is_number(input.device.posture.age_hours)
+	input.device.posture.age_hours < parameters.posture_degraded_hours
 	not administration
 }
 

@@ -35,7 +35,7 @@ found contains "CERTIFICATE_MISSING" if {
 #   admin:
 #     ja: 改造（脱獄、root化等）を検出した（tampered が true）。端末を回収または初期化し、情報セキュリティ担当が確認する。
 #     en: tampered is true. Collect or reset the terminal; the security office checks it.
-found contains "DEVICE_TAMPERED" if fact.tampered == true
+found contains "DEVICE_TAMPERED" if input.device.posture.tampered == true
 
 # METADATA
 # title: DEVICE_QUARANTINED
@@ -71,13 +71,9 @@ found contains "DISK_NOT_ENCRYPTED" if {
 	not encryption_only_warned
 }
 
-unknown contains "tampered" if not tampering_known
+certified if input.device.posture.certificate == true
 
-certified if fact.certificate == true
-
-tampering_known if fact.tampered in {true, false}
-
-encrypted if fact.disk_encrypted == true
+encrypted if input.device.posture.disk_encrypted == true
 
 encryption_only_warned if {
 	in_office

@@ -20,7 +20,7 @@ import data.pdp.matrix.cell
 #     en: patch_age_days is above patch_deny_days. The patch server stays reachable; have the updates installed.
 found contains "PATCH_OVERDUE_DENY" if {
 	organisation_device
-	patch_age_known
+	is_number(input.device.posture.patch_age_days)
 	not patched_before_deadline
 }
 
@@ -36,13 +36,6 @@ patch_overdue if {
 	not patched_in_time
 }
 
-unknown contains "patch_age_days" if {
-	organisation_device
-	not patch_age_known
-}
+patched_in_time if input.device.posture.patch_age_days <= parameters.patch_warn_days
 
-patch_age_known if is_number(fact.patch_age_days)
-
-patched_in_time if fact.patch_age_days <= parameters.patch_warn_days
-
-patched_before_deadline if fact.patch_age_days <= parameters.patch_deny_days
+patched_before_deadline if input.device.posture.patch_age_days <= parameters.patch_deny_days

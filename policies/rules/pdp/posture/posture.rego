@@ -22,5 +22,3 @@ judged_in_full if {
 }
 
 organisation_device if not private_device
-
-fact := input.device.posture

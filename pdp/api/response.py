@@ -1,0 +1,64 @@
+"""How an answer goes onto the wire: headers encoded once, security headers on everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import Send
+
+    from pdp.wire.exchange import HttpAnswer
+
+Header = tuple[bytes, bytes]
+
+# On every answer that does not set the header itself. A page of the console brings its own policy; an
+# answer of the API is data, and no browser may run, frame, guess or keep it.
+SECURITY: Final[tuple[Header, ...]] = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_SECURITY_NAMES: Final = frozenset(name.decode() for name, _ in SECURITY)
+_ENCODED: Final = {
+    ("content-type", "application/json"): (b"content-type", b"application/json"),
+}
+_NO_BODY: Final = frozenset({204, 304})
+
+
+async def write_answer(answer: HttpAnswer, send: Send, *, with_body: bool = True) -> None:
+    """Send the answer. Raises ValueError for a header that would break out of its line, before anything is sent."""
+    headers: list[Header] = []
+    own: set[str] = set()
+    for pair in answer.headers:
+        headers.append(_ENCODED.get(pair) or _encoded(pair))
+        if pair[0] in _SECURITY_NAMES:
+            own.add(pair[0])
+    headers += (header for header in SECURITY if header[0].decode() not in own) if own else SECURITY
+    body = answer.body
+    if answer.status in _NO_BODY:
+        body = b""
+    else:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body if with_body else b""})
+
+
+def with_security(headers: Iterable[Header], request_id: str | None) -> list[Header]:
+    """The headers of an answer that another application made, completed."""
+    complete = [(bytes(name).lower(), bytes(value)) for name, value in headers]
+    names = {name for name, _ in complete}
+    complete += [header for header in SECURITY if header[0] not in names]
+    if request_id is not None and b"x-request-id" not in names:
+        complete.append((b"x-request-id", request_id.encode()))
+    return complete
+
+
+def _encoded(pair: tuple[str, str]) -> Header:
+    name, value = pair
+    # Response splitting: what a client sent us must not end our header line (RFC 9110 section 5.5).
+    if not value.isprintable() and any(letter in value for letter in "\r\n\0"):
+        raise ValueError(f"the header `{name}` holds a line break")
+    return name.encode("ascii"), value.encode("latin-1")

@@ -1,0 +1,274 @@
+"""One decision, or one refusal, as the log keeps it. Pure: no clock, no disk.
+
+`sekisho.decision/v1` is one JSON object: every key always present, in the order of `Record`, `null` for
+what does not apply, compact, UTF-8, whole numbers only. So a record can be rebuilt byte for byte from
+columns (log-store, section 2c), and its digest means something. The two exceptions are texts that are
+kept as they were: `input`, the document that the policy saw, and `policy_context`, what a `plain`
+policy added to its answer.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
+from uuid import UUID
+
+import msgspec
+
+from pdp.declog.marks import rfc3339
+from pdp.errors import RecordDamagedError, RecordFailedError
+from pdp.model.decision import BAD_INPUT
+from pdp.model.request import UnverifiedToken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from pdp.errors import SekishoError
+    from pdp.model.decision import Decision
+    from pdp.model.request import AccessRequest
+
+RECORD_SCHEMA: Final = "sekisho.decision/v1"
+
+MAX_TEXT: Final = 500  # of an error message or a fault: they may quote what a caller sent
+_TOKEN_AT: Final = "/subject/properties/token"  # noqa: S105  # a JSON pointer, not a secret
+
+Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A record. The order of the fields is the order of the keys, and belongs to the schema version.
+
+    `now` is the instant that the facts were derived at, `time` that at which the record was made. `path`
+    has no query. `steps_us` are whole microseconds by step. `redacted` lists JSON pointers into `input`
+    whose value was replaced by its digest: such a record may not replay to the same answer.
+    """
+
+    schema: Literal["sekisho.decision/v1"]
+    id: str
+    kind: Literal["decision", "refusal"]
+    time: Time
+    now: Time | None = None
+    trace_id: str | None = None
+    request_id: str | None = None
+    wire: str
+    caller_id: str
+    profile: Literal["zta", "plain"] | None = None
+    token_sha256: Sha256 | None = None
+    subject_id: str | None = None
+    device_id: str | None = None
+    resource_id: str | None = None
+    action: str | None = None
+    session_id: str | None = None
+    path: str | None = None
+    source_ip: str | None = None
+    outcome: Literal["allow", "limit", "step_up", "deny"]
+    reasons: list[str]
+    obligations: dict[str, str | int] = {}
+    required_auth_level: Annotated[int, msgspec.Meta(ge=0, le=3)] | None = None
+    expires_at: Time | None = None
+    policy_revision: str | None = None
+    bundle_digest: str | None = None
+    directory_epoch: int | None = None
+    cache: Literal["hit", "miss", "bypass"] | None = None
+    steps_us: dict[str, Count] = {}
+    fault: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    body_sha256: Sha256 | None = None
+    body_bytes: Count | None = None
+    answer_sha256: Sha256 | None = None
+    redacted: list[str] = []
+    policy_context: msgspec.Raw = _NULL
+    input: msgspec.Raw = _NULL
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")  # keys of obligations and steps in one order
+_DECODER: Final = msgspec.json.Decoder(Record)
+_ANY: Final = msgspec.json.Decoder()
+_WELL_FORMED: Final = msgspec.json.Decoder(msgspec.Raw)
+
+
+def record_of(  # noqa: PLR0913  # what a record says is much, and each has its name
+    decision: Decision,
+    request: AccessRequest,
+    *,
+    time: datetime,
+    caller_id: str,
+    profile: Literal["zta", "plain"],
+    steps_us: Mapping[str, int],
+    answer_sha256: str | None = None,
+) -> bytes:
+    """The record of one decision. Raises RecordFailedError where it cannot be written down."""
+    document, redacted = _input_of(decision.input, profile)
+    verdict = decision.verdict
+    return _encode(
+        Record(
+            schema=RECORD_SCHEMA,
+            id=decision.id,
+            kind="decision",
+            time=_time(time),
+            now=_time(decision.at),
+            trace_id=request.trace_id,
+            request_id=request.request_id,
+            wire=request.wire,
+            caller_id=caller_id,
+            profile=profile,
+            token_sha256=_token_digest(request),
+            subject_id=request.subject_id,
+            device_id=request.device_id,
+            resource_id=request.resource_id,
+            action=request.action,
+            session_id=request.session_id,
+            path=_without_query(request.path),
+            source_ip=request.network.source_ip,
+            outcome=verdict.outcome.value,
+            reasons=list(verdict.reasons),
+            obligations=dict(verdict.obligations),
+            required_auth_level=verdict.required_auth_level,
+            expires_at=_time(decision.expires_at),
+            policy_revision=decision.policy_revision,
+            bundle_digest=decision.bundle_digest,
+            directory_epoch=decision.directory_epoch,
+            cache=decision.cache,
+            steps_us=dict(steps_us),
+            fault=_cut(decision.fault),
+            answer_sha256=answer_sha256,
+            redacted=redacted,
+            policy_context=_NULL if verdict.context is None else msgspec.Raw(_ENCODER.encode(verdict.context)),
+            input=msgspec.Raw(document),
+        )
+    )
+
+
+class Refused(Protocol):
+    """What a refusal's record says of it; `pdp.wire.exchange.Refusal` is one."""
+
+    @property
+    def fault(self) -> SekishoError: ...
+    @property
+    def wire(self) -> str: ...
+    @property
+    def request_id(self) -> str | None: ...
+    @property
+    def body_sha256(self) -> str | None: ...
+    @property
+    def body_bytes(self) -> int: ...
+
+
+def refusal_of(  # noqa: PLR0913  # the identifiers come from elsewhere than the refusal
+    refusal: Refused,
+    *,
+    decision_id: str,
+    time: datetime,
+    caller_id: str,
+    trace_id: str | None = None,
+    answer_sha256: str | None = None,
+) -> bytes:
+    """The record of a request that was answered with an error: a deny, `BAD_INPUT`, and no input.
+
+    Raises RecordFailedError where it cannot be written down.
+    """
+    return _encode(
+        Record(
+            schema=RECORD_SCHEMA,
+            id=decision_id,
+            kind="refusal",
+            time=_time(time),
+            trace_id=trace_id,
+            request_id=refusal.request_id,
+            wire=refusal.wire,
+            caller_id=caller_id,
+            outcome="deny",
+            reasons=[BAD_INPUT],
+            error_code=refusal.fault.code,
+            error_message=_cut(refusal.fault.message),
+            body_sha256=refusal.body_sha256,
+            body_bytes=refusal.body_bytes,
+            answer_sha256=answer_sha256,
+        )
+    )
+
+
+def read_record(line: bytes) -> Record:
+    """A record as it was appended, held against its schema.
+
+    Raises RecordDamagedError for anything that `record_of` and `refusal_of` would not have written: another
+    version, a missing or further key, a key twice, another order, a float, white space, no UTF-8.
+    """
+    try:
+        line.decode("utf-8")
+        record = _DECODER.decode(line)
+        canonical = _ENCODER.encode(record) == line and str(UUID(record.id)) == record.id
+    except (ValueError, RecursionError) as fault:
+        raise RecordDamagedError(f"the line is not a record of `{RECORD_SCHEMA}`: {fault}") from None
+    if not canonical:
+        raise RecordDamagedError(f"the line is not a record of `{RECORD_SCHEMA}` in its canonical form")
+    return record
+
+
+def _encode(record: Record) -> bytes:
+    try:
+        return _ENCODER.encode(record)
+    except (ValueError, TypeError, RecursionError):  # for example a lone surrogate in a header
+        raise RecordFailedError("the record cannot be written as JSON") from None
+
+
+def _time(instant: datetime) -> str:
+    try:
+        return rfc3339(instant)
+    except ValueError:
+        raise RecordFailedError("a time of the record has no offset") from None
+
+
+def _input_of(document: bytes, profile: Literal["zta", "plain"]) -> tuple[bytes, list[str]]:
+    """The document on one line, without a token. Raises RecordFailedError where it is not JSON.
+
+    Embedded unchecked, `{}, "outcome": "allow"` would add keys of the caller's making to the record.
+    """
+    try:
+        document.decode("utf-8")
+        kept = bytes(_WELL_FORMED.decode(document)).strip()
+        if profile == "plain":
+            return _without_token(kept)
+    except (ValueError, RecursionError):
+        raise RecordFailedError("the input document is not JSON") from None
+    return _on_one_line(kept), []
+
+
+def _without_token(document: bytes) -> tuple[bytes, list[str]]:
+    """Profile `plain` hands the whole request on, and a request may carry its token there (access-rules, section 6)."""
+    parsed: Any = _ANY.decode(document)
+    subject = parsed.get("subject") if isinstance(parsed, dict) else None
+    properties = subject.get("properties") if isinstance(subject, dict) else None
+    if not isinstance(properties, dict) or "token" not in properties:
+        return _on_one_line(document), []
+    token = properties["token"]
+    properties["token"] = f"sha256:{_sha256(token)}" if isinstance(token, str) else "redacted"
+    return _ENCODER.encode(parsed), [_TOKEN_AT]
+
+
+def _on_one_line(document: bytes) -> bytes:
+    # In well-formed JSON a raw newline is white space between tokens: a blank means the same.
+    return document.replace(b"\n", b" ").replace(b"\r", b" ")
+
+
+def _token_digest(request: AccessRequest) -> str | None:
+    identity = request.identity
+    return _sha256(identity.text) if isinstance(identity, UnverifiedToken) else None
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _without_query(path: str | None) -> str | None:
+    """A query may carry a token or a name; the path alone says what was asked for."""
+    return None if path is None else path.partition("?")[0].partition("#")[0]
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

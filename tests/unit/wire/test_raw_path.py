@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdp.wire.raw_path import MAX_PATH, ambiguity
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/groupware/",
+        "/a/b.c/d..e/...",
+        "/a-b_c~d!$&'()*+,=:@",
+        "/%E6%96%87%E6%9B%B8/%20x",
+        "/%e3%81%82",
+        "/100%25",
+        "/a%3Db%40c",
+    ],
+)
+def test_a_path_with_one_reading_passes(path: str) -> None:
+    assert ambiguity(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("", "begin"),
+        ("*", "begin"),
+        ("groupware", "begin"),
+        ("http://apps.example.jp/x", "begin"),
+        ("/public/../admin", "dot segment"),
+        ("/public/./admin", "dot segment"),
+        ("/public/..", "dot segment"),
+        ("/.", "dot segment"),
+        ("/public/%2e%2e/admin", "dot segment"),
+        ("/public/%2E./admin", "dot segment"),
+        ("/public/..%2fadmin", "encoded slash"),
+        ("/public/%2Fadmin", "encoded slash"),
+        ("/public/..;/admin", "semicolon"),
+        ("/public;a=b/admin", "semicolon"),
+        ("/public%3Bx", "semicolon"),
+        ("/public//admin", "empty segment"),
+        ("//public", "empty segment"),
+        ("/public\\admin", "backslash"),
+        ("/public/%5C..%5cadmin", "backslash"),
+        ("/public/%00", "control"),
+        ("/public/%0d%0aX", "control"),
+        ("/public/%7F", "control"),
+        ("/public/\x00", "percent-encoded"),
+        ("/public/a b", "percent-encoded"),
+        ("/public/\u3042", "percent-encoded"),
+        ("/public/\xe3\x81\x82", "percent-encoded"),
+        ("/public/%252e%252e/admin", "twice"),
+        ("/public/%zz", "begins no escape"),
+        ("/public/%", "begins no escape"),
+        ("/public/%u002e", "begins no escape"),
+        ("/public/%c0%ae%c0%ae/admin", "UTF-8"),
+        ("/public/%ff", "UTF-8"),
+        ("/public/a?b", "another part"),
+        ("/public/a%3Fb", "another part"),
+        ("/public/a%23b", "another part"),
+        ("/files/%64ownload", "plain character"),
+        ("/files/a%2ephp", "plain character"),
+        ("/files/%7e", "plain character"),
+        ("/" + "a" * MAX_PATH, "too long"),
+    ],
+)
+def test_a_path_with_two_readings_is_named(path: str, kind: str) -> None:
+    reason = ambiguity(path)
+    assert reason is not None
+    assert kind in reason
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\\;#?/"), min_size=1), min_size=1
+    )
+)
+def test_what_a_client_encodes_properly_passes_unless_it_is_a_dot_segment_or_looks_encoded(segments: list[str]) -> None:
+    path = "/" + "/".join(quote(segment, safe="") for segment in segments)
+    looks_twice = "%25" in path
+    dots = any(segment in (".", "..") for segment in segments)
+    assert (ambiguity(path) is None) or dots or looks_twice or len(path) > MAX_PATH
+
+
+@given(st.text(st.sampled_from("/.%2eEfF5cC;\\ab\x00"), max_size=12))
+def test_what_passes_reads_the_same_however_often_it_is_decoded(tail: str) -> None:
+    path = "/" + tail
+    if ambiguity(path) is not None:
+        return
+    once = unquote(path)
+    assert unquote(once) == once
+    assert ".." not in once.split("/")
+    assert "." not in once.split("/")
+    assert path.count("/") == once.count("/")
