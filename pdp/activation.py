@@ -28,6 +28,9 @@ class Activation:
             raise NotReadyError("no policy is active")
         return self._active
 
+    def is_active(self) -> bool:
+        return self._active is not None
+
     async def activate(self, bundle: Bundle) -> None:
         """Make this bundle the one that decides; the former one keeps deciding until it does, and if it cannot.
 

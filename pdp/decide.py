@@ -145,7 +145,15 @@ class Checkpoint:
             fault=judgement.fault,
         )
         # 7. No answer without a record.
-        await house.log.append(record_of(decision, request, caller, policy.bundle.profile, steps.taken_us))
+        record = record_of(
+            decision,
+            request,
+            time=now,
+            caller_id=caller.id,
+            profile=policy.bundle.profile,
+            steps_us=steps.taken_us,
+        )
+        await house.log.append(record)
         steps.end("record")
         house.observer.decided(decision, request.wire, steps.taken_us)
         return decision
@@ -179,14 +187,10 @@ class Checkpoint:
         (raw,) = await house.engine.evaluate([document])
         steps.end("engine")
         try:
-            if isinstance(raw, EngineError):
-                raise raw
-            verdict = read_verdict(raw, bundle.profile)
-            # 6. Obligations, reasons that have texts, expiry.
-            check_obligations(verdict.obligations)
-            check_reasons(verdict, bundle)
+            verdict = judge_raw(raw, bundle)
         except EngineError as fault:
             return Judgement(denied(EVALUATION_ERROR), now, document, _describe(fault))
+        # 6. Expiry; obligations and reasons were checked with the verdict.
         expires_at = expiry(now, timedelta(seconds=bundle.ttl_s), [changes], verdict.obligations)
         steps.end("obligations")
         return Judgement(verdict, expires_at, document)
@@ -194,7 +198,8 @@ class Checkpoint:
     async def refuse(self, refusal: Refusal, caller: Caller) -> str:
         """Record a request that was answered with an error; the id of the record. Raises RecordFailedError."""
         decision_id = self._house.new_id()
-        await self._house.log.append(refusal_of(refusal, caller, decision_id, self._house.clock()))
+        record = refusal_of(refusal, decision_id=decision_id, time=self._house.clock(), caller_id=caller.id)
+        await self._house.log.append(record)
         self._house.observer.refused(refusal)
         return decision_id
 
@@ -229,6 +234,20 @@ def believable(request: AccessRequest, caller: Caller) -> AccessRequest:
     return request
 
 
+def judge_raw(raw: bytes | EngineError, bundle: Bundle) -> Verdict:
+    """The end of step 5 and the checks of step 6, for everybody who asks an engine: what did the policy say.
+
+    Raises EngineError where the engine gave no answer, the answer is not a verdict, an obligation is one
+    that nobody could read, or a reason has no text. It then counts as `EVALUATION_ERROR`, a deny.
+    """
+    if isinstance(raw, EngineError):
+        raise raw
+    verdict = read_verdict(raw, bundle.profile)
+    check_obligations(verdict.obligations)
+    check_reasons(verdict, bundle)
+    return verdict
+
+
 def check_reasons(verdict: Verdict, bundle: Bundle) -> None:
     """A `zta` answer says why, in words that somebody can read. Raises EngineError for an unknown code."""
     if bundle.profile != "zta":
@@ -244,4 +263,4 @@ def _describe(fault: Exception) -> str:
     return f"{code}: {fault}"[:500]
 
 
-__all__ = ["ActivePolicy", "Checkpoint", "House", "Outcome", "believable"]
+__all__ = ["ActivePolicy", "Checkpoint", "House", "Outcome", "believable", "judge_raw"]

@@ -53,7 +53,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     acr_levels: dict[str, Annotated[int, msgspec.Meta(ge=0, le=3)]] = msgspec.field(default_factory=dict)
     envoy_trusted_hops: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
-    envoy_step_up_url: str = ""
+    envoy_step_up_url: str = ""  # https template with {acr_values} and {return_to}; empty: no redirects
+    envoy_return_origins: list[str] = msgspec.field(default_factory=list)  # https://host: where browsers may return
     envoy_strict_path: bool = True
 
     @property
@@ -81,8 +82,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 DEFAULT_FILE: Final = Path("pdp.toml")
 _PREFIX: Final = "PDP_"
-_TABLES: Final = frozenset({"acr_levels"})  # given as JSON objects
-_NOT_SETTINGS: Final = frozenset({"PDP_CONFIG"})
+_JSON: Final = frozenset({"acr_levels", "envoy_return_origins"})  # given as JSON in the environment
+_NOT_SETTINGS: Final = frozenset({"PDP_CONFIG", "PDP_SETTINGS_JSON"})
 
 
 def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -120,7 +121,7 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
         if name not in known:
             raise SettingsError(f"`{variable}` is not a setting")
         try:
-            value = msgspec.json.decode(text) if name in _TABLES else text
+            value = msgspec.json.decode(text) if name in _JSON else text
             found[name] = msgspec.convert(value, known[name], strict=False)
         except (msgspec.ValidationError, msgspec.DecodeError) as fault:
             raise SettingsError(f"`{variable}`: {fault}") from None

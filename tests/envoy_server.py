@@ -34,12 +34,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from pdp.api.lane import Lane
 from tests.certificates import Authority, Credential
 from tests.http_server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+
+    from pdp.wire.exchange import Handler
 
 DEPLOYED = Path(__file__).resolve().parents[1] / "deploy" / "envoy" / "ext-authz-http.yaml"
 HOST = "apps.example.jp"
@@ -261,9 +264,10 @@ class Answer:
         return values[0] if values else None
 
     @property
-    def seen(self) -> dict[str, list[str]]:
-        """The headers that reached the upstream, by name; only where the upstream answered."""
-        return json.loads(self.body)["headers"]  # type: ignore[no-any-return]
+    def upstream(self) -> dict[str, Any]:
+        """What reached the upstream: `method`, `path`, `body`, and `headers` as lists by name. Only where it answered."""
+        said: dict[str, Any] = json.loads(self.body)
+        return said
 
 
 @dataclass(frozen=True)
@@ -274,8 +278,7 @@ class Gateway:
     issuer: Issuer
     trust: Path
     terminal: Credential
-    pdp_port: int
-    upstream_port: int
+    upstream: Upstream
 
     def ask(
         self,
@@ -321,27 +324,40 @@ class _Pinned(http.client.HTTPSConnection):
         self.sock = self._context.wrap_socket(self.sock, server_hostname=HOST)  # type: ignore[attr-defined]
 
 
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """The upstream: what reached it, as JSON."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body, more = body + message.get("body", b""), message.get("more_body", False)
-    headers: dict[str, list[str]] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    said = {"method": scope["method"], "path": scope["raw_path"].decode(), "headers": headers, "body": body.decode()}
-    answer = json.dumps(said).encode()
-    length = (b"content-length", str(len(answer)).encode())
-    await send({"type": "http.response.start", "status": 200, "headers": [length]})
-    await send({"type": "http.response.body", "body": answer})
+class Upstream:
+    """The application behind the gateway: answers with what reached it, as JSON, and counts."""
+
+    def __init__(self) -> None:
+        self.reached = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.reached += 1
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        headers: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        path = scope["raw_path"].decode("latin-1")
+        said = {"method": scope["method"], "path": path, "headers": headers, "body": body.decode()}
+        answer = json.dumps(said).encode()
+        length = (b"content-length", str(len(answer)).encode())
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": answer})
+
+
+def behind_lane(handler: Handler, bugs: list[BaseException] | None = None) -> Lane:
+    """The PDP's HTTP surface with nothing but this handler; what it did not foresee is put into `bugs`."""
+    on_bug = [].append if bugs is None else bugs.append
+    return Lane(Upstream(), exact={}, prefixes={"/envoy/": handler}, on_bug=on_bug)
 
 
 @contextmanager
 def gateway(
     app: Any, folder: Path, *, change: Callable[[dict[str, Any]], None] | None = None, pdp_port: int | None = None
 ) -> Iterator[Gateway]:
-    """A running pair for an ASGI application that answers below `/envoy`.
+    """A running pair for an ASGI application that answers below `/envoy` (`behind_lane` makes one of a handler).
 
     `change` may alter the deployed configuration before the bench listener is made from it. With `pdp_port`
     the application is not started: Envoy asks that port, where nobody may be listening.
@@ -353,7 +369,8 @@ def gateway(
     terminal = authority.issue("terminal, Hash=0; d-1", "terminal")
     with ExitStack() as running:
         asked_port = running.enter_context(serving(app)) if pdp_port is None else pdp_port
-        upstream_port = running.enter_context(serving(echo))
+        upstream = Upstream()
+        upstream_port = running.enter_context(serving(upstream))
         config = deployed(
             folder, pdp_port=asked_port, upstream_port=upstream_port, trust=authority.certificate, server=server
         )
@@ -361,7 +378,7 @@ def gateway(
             change(config)
         config["static_resources"]["listeners"].append(bench_listener(config))
         started = running.enter_context(envoy(config, folder))
-        yield Gateway(started, issuer, authority.certificate, terminal, asked_port, upstream_port)
+        yield Gateway(started, issuer, authority.certificate, terminal, upstream)
 
 
 # --- the scenarios' short form (access-rules, section 7)

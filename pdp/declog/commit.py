@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _IDLE_S: Final = 1.0  # how often an idle thread looks at the age of its segment and the room on the disk
 
-Settle = "Callable[[list[Pending], str | None], None]"
-
 
 class CommitThread:
     """Runs from `start` to `stop`. Its attributes may be read from any thread.

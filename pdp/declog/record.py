@@ -10,7 +10,7 @@ policy added to its answer.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from pdp.errors import SekishoError
     from pdp.model.decision import Decision
-    from pdp.model.request import AccessRequest
+    from pdp.model.request import AccessRequest, Refusal
 
 RECORD_SCHEMA: Final = "sekisho.decision/v1"
 
@@ -144,23 +143,8 @@ def record_of(  # noqa: PLR0913  # what a record says is much, and each has its 
     )
 
 
-class Refused(Protocol):
-    """What a refusal's record says of it; `pdp.wire.exchange.Refusal` is one."""
-
-    @property
-    def fault(self) -> SekishoError: ...
-    @property
-    def wire(self) -> str: ...
-    @property
-    def request_id(self) -> str | None: ...
-    @property
-    def body_sha256(self) -> str | None: ...
-    @property
-    def body_bytes(self) -> int: ...
-
-
 def refusal_of(  # noqa: PLR0913  # the identifiers come from elsewhere than the refusal
-    refusal: Refused,
+    refusal: Refusal,
     *,
     decision_id: str,
     time: datetime,

@@ -67,7 +67,8 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _rule("subject.identity_source", ("none",), "integrated", "help_desk",
           "統合認証に登録する", "register the person in the integrated authentication", only_if=_known_staff),
     _rule("subject.identity_source", ("none", "integrated"), "federated", "help_desk",
-          "所属団体の認証と連携する", "federate with the authentication of the person's organisation", only_if=_municipal),
+          "所属団体の認証と連携する", "federate with the authentication of the person's organisation",
+          only_if=_municipal),
     _rule("device.relation", ("assigned_to_other", "none"), "own", "section",
           "台帳でこの端末を本人に割り当てる", "assign the terminal to this person in the register",
           only_if=_of_organisation),
@@ -84,7 +85,8 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _rule("device.takeout", ("not_permitted", "unknown"), "permitted", "section",
           "端末の持出し許可を登録する", "register the permission to take the terminal out"),
     _rule("device.state", ("lost", "lost_unconfirmed_found"), "in_service", "security_office",
-          "端末が見つかったことを確かめ、紛失の解除を承認する", "confirm that the terminal was found, and clear the lost report"),
+          "端末が見つかったことを確かめ、紛失の解除を承認する",
+          "confirm that the terminal was found, and clear the lost report"),
     _rule("device.state", ("quarantined",), "in_service", "security_office",
           "原因を取り除き、端末の隔離を解除する", "remove the cause, and release the terminal from quarantine"),
     _rule("device.returned_from_outside", (True,), False, "help_desk",
@@ -101,7 +103,8 @@ _RULES: Final[tuple[_Rule, ...]] = (
     _rule("context.work_permit", ("none",), "valid", "section",
           "作業申請を登録する", "register a work permit"),
     _rule("context.work_permit", ("out_of_window",), "valid", "section",
-          "作業申請の時間帯に作業するか、時間帯を変更する", "work inside the window of the work permit, or change the window"),
+          "作業申請の時間帯に作業するか、時間帯を変更する",
+          "work inside the window of the work permit, or change the window"),
     _rule("context.work_permit", ("out_of_scope",), "valid", "section",
           "作業申請に対象のシステムと端末を加える", "add the system and the terminal to the work permit"),
     _rule("context.work_permit", ("not_named",), "valid", "section",
@@ -199,7 +202,9 @@ def _scope(document: InputV1, parameters: Parameters) -> Iterator[Mend]:
     subject, resource = document.subject, document.resource
     if not set(subject.departments) & set(resource.departments):
         for department in resource.departments[:_MANY]:
-            text = Text(f"所属「{department}」への異動または併任を登録する", f"register a post in the department `{department}`")
+            text = Text(
+                f"所属「{department}」への異動または併任を登録する", f"register a post in the department `{department}`"
+            )
             yield Mend({"subject.departments": [*subject.departments, department]}, "section", text)
     for role in [role for role in parameters.roles if role not in subject.roles][:_MANY]:
         text = Text(f"役割「{role}」の付与を申請する", f"apply for the role `{role}`")
@@ -216,7 +221,9 @@ def _posture(document: InputV1, parameters: Parameters) -> Iterator[Mend]:
         yield Mend(changes, "help_desk", _REPORT)
         singles = [mend for mend in singles if not mend.paths & set(changes)]
     elif _above(posture.age_hours, parameters.posture_hours):
-        text = Text("資産管理へ接続して端末の状態を再確認する", "connect to the asset management, and re-check the state")
+        text = Text(
+            "資産管理へ接続して端末の状態を再確認する", "connect to the asset management, and re-check the state"
+        )
         yield Mend({"device.posture.age_hours": 0}, "help_desk", text)
     if _above(posture.patch_age_days, parameters.patch_days):
         text = Text("更新プログラムを適用する", "install the pending updates")
@@ -240,5 +247,7 @@ def _place(document: InputV1, parameters: Parameters) -> Iterator[Mend]:
         text = Text("庁内で利用する", "use it in the office")
         yield Mend({"context.zone": "office", "context.underlay": "office"}, "user", text)
     if parameters.countries and document.context.country not in parameters.countries:
-        text = Text("国内から、接続元を確認できる経路で利用する", "use it from inside the country, on a path that shows it")
+        text = Text(
+            "国内から、接続元を確認できる経路で利用する", "use it from inside the country, on a path that shows it"
+        )
         yield Mend({"context.country": parameters.countries[0]}, "user", text)

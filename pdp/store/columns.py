@@ -59,6 +59,11 @@ class TextTuple(TypeDecorator[tuple[str, ...]]):
 _WORDS = msgspec.json.Decoder(tuple[str, ...])
 
 
+def identifier(length: int) -> String:
+    """Text that sorts by its code points everywhere, as Python sorts it; PostgreSQL's own order is the locale's."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 def instant_text(value: datetime) -> str:
     """RFC 3339 in UTC with microseconds: 27 characters, for example `2023-08-01T01:00:00.000000Z`."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -35,7 +35,7 @@ from pdp.model.input import (
     SubjectKind,
     Takeout,
 )
-from pdp.store.columns import Instant, TextTuple
+from pdp.store.columns import Instant, TextTuple, identifier
 
 ID_LENGTH: Final = 128
 KEY_LENGTH: Final = 2 * ID_LENGTH + 40  # device/user/start
@@ -58,14 +58,14 @@ def _words(column: str, literal: Any) -> CheckConstraint:
 
 
 def _id(name: str = "id") -> Column[str]:
-    return Column(name, String(ID_LENGTH), primary_key=True)
+    return Column(name, identifier(ID_LENGTH), primary_key=True)
 
 
 def _refers(
     name: str, to: str, *, primary_key: bool = False, nullable: bool = False, owned: bool = False
 ) -> Column[str]:
     reference = ForeignKey(to, deferrable=True, initially="DEFERRED", ondelete="CASCADE" if owned else None)
-    return Column(name, String(ID_LENGTH), reference, primary_key=primary_key, nullable=nullable)
+    return Column(name, identifier(ID_LENGTH), reference, primary_key=primary_key, nullable=nullable)
 
 
 def _period() -> tuple[Column[Any], Column[Any]]:
@@ -78,7 +78,7 @@ users: Final = Table(
     metadata,
     _id(),
     Column("kind", String(32), nullable=False),
-    Column("organisation", String(ID_LENGTH), nullable=False),
+    Column("organisation", identifier(ID_LENGTH), nullable=False),
     Column("identity_source", String(32), nullable=False),
     Column("roles", TextTuple, nullable=False),
     *_period(),
@@ -94,7 +94,7 @@ posts: Final = Table(
     metadata,
     _refers("user_id", "users.id", primary_key=True, owned=True),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),  # the first that is current is the main one
-    Column("department", String(ID_LENGTH), nullable=False),
+    Column("department", identifier(ID_LENGTH), nullable=False),
     *_period(),
 )
 
@@ -104,7 +104,7 @@ devices: Final = Table(
     _id(),
     Column("class", String(32), nullable=False),
     _refers("owner", "users.id", nullable=True),
-    Column("department", String(ID_LENGTH)),
+    Column("department", identifier(ID_LENGTH)),
     Column("shared", Boolean, nullable=False),
     Column("state", String(32), nullable=False),
     Column("takeout", String(32), nullable=False),
@@ -128,7 +128,7 @@ posture_reports: Final = Table(
     Column("edr_risk", String(16), nullable=False),
     Column("patch_age_days", Integer),
     Column("observed_at", Instant),
-    Column("source", String(ID_LENGTH), nullable=False),
+    Column("source", identifier(ID_LENGTH), nullable=False),
     CheckConstraint("edr_running IN ('true', 'false', 'unknown', 'not_managed')", name="edr_running"),
     _words("edr_risk", EdrRisk),
     CheckConstraint("patch_age_days >= 0", name="patch_age_days"),
@@ -137,7 +137,7 @@ posture_reports: Final = Table(
 permits: Final = Table(
     "permits",
     metadata,
-    Column("key", String(KEY_LENGTH), primary_key=True),
+    Column("key", identifier(KEY_LENGTH), primary_key=True),
     _refers("device_id", "devices.id"),
     _refers("user_id", "users.id"),
     *_period(),
@@ -149,7 +149,7 @@ permits: Final = Table(
 loans: Final = Table(
     "loans",
     metadata,
-    Column("key", String(KEY_LENGTH), primary_key=True),
+    Column("key", identifier(KEY_LENGTH), primary_key=True),
     _refers("device_id", "devices.id"),
     _refers("user_id", "users.id"),
     *_period(),
@@ -211,7 +211,7 @@ resource_segments: Final = Table(
 emergencies: Final = Table(
     "emergencies",
     metadata,
-    Column("key", String(KEY_LENGTH), primary_key=True),
+    Column("key", identifier(KEY_LENGTH), primary_key=True),
     *_period(),
     Column("reason", Text, nullable=False),
 )
@@ -235,7 +235,7 @@ directory_changes: Final = Table(
     metadata,
     Column("epoch", BigInteger, primary_key=True, autoincrement=False),
     Column("register", String(32), primary_key=True),
-    Column("key", String(ID_LENGTH), primary_key=True),
+    Column("key", identifier(ID_LENGTH), primary_key=True),
 )
 
 import_runs: Final = Table(

@@ -82,18 +82,3 @@ def optional_text(holder: Mapping[str, Any], name: str, at: str, most: int = MAX
     if text is not None and len(text) > most:
         raise BadRequestError(f"longer than {most} characters", pointer=f"{at}/{name}")
     return text
-
-
-def optional_texts(holder: Mapping[str, Any], name: str, at: str, most: int) -> tuple[str, ...]:
-    """A list of at most `most` texts; () where it is absent. Raises BadRequestError."""
-    entries = optional(holder, name, list, at)
-    if entries is None:
-        return ()
-    if len(entries) > most:
-        raise BadRequestError(f"more than {most} entries", pointer=f"{at}/{name}")
-    for index, entry in enumerate(entries):
-        if type(entry) is not str:
-            raise BadRequestError("must be a text", pointer=f"{at}/{name}/{index}")
-        if len(entry) > MAX_TEXT:
-            raise BadRequestError(f"longer than {MAX_TEXT} characters", pointer=f"{at}/{name}/{index}")
-    return tuple(entries)

@@ -80,7 +80,10 @@ class ExtAuthzSettings:
 
 
 class ExtAuthzHttp:
-    """The check endpoint. Answers every method; implements `pdp.wire.exchange.Handler`."""
+    """The check endpoint. Answers every method; implements `pdp.wire.exchange.Handler`.
+
+    The lane mounts it at `prefix + "/"`, hands it the whole raw path, and keeps the body back from a HEAD.
+    """
 
     def __init__(self, decider: Decider, callers: Callers, settings: ExtAuthzSettings) -> None:
         self._decider = decider
@@ -94,11 +97,11 @@ class ExtAuthzHttp:
             caller = self._callers.authenticate(_key(request))
         except NotAuthenticatedError:
             # Not 401: that would tell the client to authenticate, and it is the gateway that must.
-            return _refused(request, {}, 403, _UNDECIDED, None)
+            return _refused({}, 403, _UNDECIDED, None)
         try:
             return await self._check(request, caller)
         except NotReadyError:
-            return _not_ready(request)
+            return _not_ready()
 
     async def _check(self, request: HttpRequest, caller: Caller) -> HttpAnswer:
         headers: Headers = {}
@@ -108,14 +111,14 @@ class ExtAuthzHttp:
         except (BadRequestError, NotPermittedError) as fault:
             decision_id = await self._decider.refuse(_refusal(fault, headers, request), caller)
             text = _AMBIGUOUS if isinstance(fault, AmbiguousPathError) else _UNDECIDED
-            return _refused(request, headers, fault.status, text, decision_id)
+            return _refused(headers, fault.status, text, decision_id)
         decision = await self._decider.decide(asked, caller)
         # 5. The answer.
         if decision.permits:
             return _allowed(decision)
         if decision.verdict.outcome is Outcome.STEP_UP:
             return self._challenged(request, headers, asked, decision)
-        return _denied(request, headers, decision)
+        return _denied(headers, decision)
 
     def _read(self, request: HttpRequest, headers: Headers, caller: Caller) -> AccessRequest:
         if not caller.may("decide"):
@@ -138,7 +141,7 @@ class ExtAuthzHttp:
     ) -> HttpAnswer:
         level = decision.verdict.required_auth_level or 3
         step_up = self._settings.step_up
-        body, body_headers = _body(request, headers, _notice(decision, "step_up", _STEP_UP))
+        body, body_headers = _body(headers, _notice(decision, "step_up", _STEP_UP))
         target = None
         if _navigates(request.method, headers) and ambiguity(asked.path or "") is None:
             target = step_up.redirect(level, host=headers.get("host"), path=asked.path or "/", query=request.query)
@@ -175,11 +178,11 @@ def _allowed(decision: Decision) -> HttpAnswer:
     where the gateway's own clean-up is missing.
     """
     verdict = decision.verdict
-    obligations = ";".join(f"{name}={_safe(value)}" for name, value in verdict.obligations.items())
+    obligations = ";".join(f"{_safe(name)}={_safe(value)}" for name, value in verdict.obligations.items())
     values = (
         decision.id,
         verdict.outcome.value,
-        " ".join(verdict.reasons) or "none",
+        " ".join(map(_safe, verdict.reasons)) or "none",
         obligations or "none",
         decision.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
@@ -187,30 +190,29 @@ def _allowed(decision: Decision) -> HttpAnswer:
 
 
 def _safe(value: str | int) -> str:
-    """An obligation's value without `;`, `,`, blanks or line breaks: percent-encoded (RFC 3986) where it has some."""
+    """Without `;`, `=`, `,`, blanks or line breaks: what is not a plain character is percent-encoded (RFC 3986)."""
     return quote(str(value), safe=":+-._~/")
 
 
-def _denied(request: HttpRequest, headers: Headers, decision: Decision) -> HttpAnswer:
-    body, body_headers = _body(request, headers, _notice(decision, "deny", _DENIED))
+def _denied(headers: Headers, decision: Decision) -> HttpAnswer:
+    body, body_headers = _body(headers, _notice(decision, "deny", _DENIED))
     return HttpAnswer(403, ((DECISION_ID, decision.id), *body_headers), body)
 
 
-def _refused(request: HttpRequest, headers: Headers, status: int, reason: Text, decision_id: str | None) -> HttpAnswer:
+def _refused(headers: Headers, status: int, reason: Text, decision_id: str | None) -> HttpAnswer:
     notice = Notice("refused", _DENIED, reason, "help_desk", decision_id)
-    body, body_headers = _body(request, headers, notice)
+    body, body_headers = _body(headers, notice)
     number = () if decision_id is None else ((DECISION_ID, decision_id),)
     return HttpAnswer(status, (*number, *body_headers), body)
 
 
-def _not_ready(request: HttpRequest) -> HttpAnswer:
-    body, body_headers = _body(request, {}, Notice("not_ready", _DENIED, _LATER, "none", None))
+def _not_ready() -> HttpAnswer:
+    body, body_headers = _body({}, Notice("not_ready", _DENIED, _LATER, "none", None))
     return HttpAnswer(503, (("retry-after", _RETRY_AFTER_S), *body_headers), body)
 
 
-def _body(request: HttpRequest, headers: Headers, notice: Notice) -> tuple[bytes, tuple[tuple[str, str], ...]]:
-    body, body_headers = body_of(notice, headers.get("accept"), headers.get("accept-language"))
-    return (b"" if request.method == "HEAD" else body), body_headers
+def _body(headers: Headers, notice: Notice) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    return body_of(notice, headers.get("accept"), headers.get("accept-language"))
 
 
 def _notice(decision: Decision, outcome: NoticeKind, title: Text) -> Notice:

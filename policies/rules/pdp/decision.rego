@@ -20,16 +20,20 @@ else := {
 	"required_auth_level": data.pdp.strength.required_auth_level,
 } if {
 	denying == []
-	count(data.pdp.strength.causes) > 0
+	count(data.pdp.strength.unmet) > 0
 }
 
-else := {"outcome": data.pdp.outcome.kind, "reasons": data.pdp.outcome.reasons, "obligations": data.pdp.obligations.on_allow} if {
+else := {
+	"outcome": data.pdp.outcome.allow_or_limit,
+	"reasons": data.pdp.outcome.reasons,
+	"obligations": data.pdp.obligations.on_allow,
+} if {
 	denying == []
 	data.pdp.strength.sufficient
 }
 
 # The codes of the first group that denies, in order; the empty list where every group passes.
-denying := [data.pdp.errors.bad_input] if not data.pdp.errors.input_known
+denying := ["BAD_INPUT"] if not input_known
 
 else := sorted(data.pdp.order.lifecycle, data.pdp.lifecycle.deny) if count(data.pdp.lifecycle.deny) > 0
 
@@ -44,3 +48,6 @@ else := sorted(data.pdp.order.posture, data.pdp.posture.deny) if count(data.pdp.
 else := sorted(data.pdp.order.context, data.pdp.context.deny) if count(data.pdp.context.deny) > 0
 
 else := []
+
+# The service checks every key before it asks; this keeps a document of another version from being judged as this one.
+input_known if input.schema == "pdp.input/v1"

@@ -36,8 +36,8 @@ deny contains "DEVICE_UNREGISTERED" if not registered
 #     ja: 個人所有端末からコミュニケーション基盤以外を要求した。役割があっても許可しない。業務端末を使わせる。
 #     en: A private device asked for something else than communication, whatever the role. Use a managed terminal.
 deny contains "BYOD_SCOPE" if {
-	registered
 	not cell
+	registered
 	private_device
 }
 
@@ -55,8 +55,8 @@ deny contains "BYOD_SCOPE" if {
 #     ja: 端末の種類（class）と場所（zone）の組合せが matrix.yaml で × になっている。利用できる端末と場所を案内する。
 #     en: The cell of matrix.yaml for this class and zone is ×. Point the user to a terminal or a place that is allowed.
 deny contains "DEVICE_CLASS" if {
-	registered
 	not cell
+	registered
 	not private_device
 	not section_terminal_outside
 }
@@ -93,11 +93,11 @@ deny contains "TAKEOUT_NOT_ALLOWED" if {
 #     ja: 業務システムがまだLGWAN接続系にある（segment が lgwan）のに画面転送以外で要求した。移行日は catalogue.yaml の segments にある。
 #     en: The business system is still in segment lgwan and the action is not screen_transfer. The cut-over date stands in `segments` in catalogue.yaml.
 deny contains "SEGMENT_NOT_YET_MOVED" if {
+	not_yet_moved
+	not screen_transfer
 	registered
 	cell
 	not must_stay_inside
-	not_yet_moved
-	not screen_transfer
 }
 
 registered if input.device.registered == true

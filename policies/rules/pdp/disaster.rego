@@ -11,6 +11,6 @@ disaster_mode if {
 	input.resource.group in parameters.disaster_groups
 }
 
-# INVARIANT (disaster): these deny as ever; of POSTURE_UNKNOWN only what posture/known.rego asks in disaster mode. They
+# INVARIANT (disaster): these deny as ever; of POSTURE_UNKNOWN only what posture/freshness.rego asks in disaster mode. They
 # stand here and not in policies/data, so that no data lifts them.
 never_relaxed := {"DEVICE_TAMPERED", "EDR_RISK_HIGH", "POSTURE_UNKNOWN", "MALWARE_ALERT"}

@@ -1,7 +1,5 @@
-# The three codes for "no decision could be made". The service gives them too, where the policy cannot be asked at all.
+# The three codes for "no decision could be made". The service also gives them itself, where the policy cannot be asked.
 package pdp.errors
-
-input_known if input.schema == "pdp.input/v1"
 
 # METADATA
 # title: BAD_INPUT

@@ -5,28 +5,25 @@ import data.pdp.facts.edr_absent
 import data.pdp.facts.emergency
 import data.pdp.facts.parameters
 import data.pdp.facts.shared_terminal
-import data.pdp.limits.of_place as limits
+import data.pdp.limits.of_place
 import data.pdp.matrix.cell
 import data.pdp.outcome.first_warning
 
-on_allow[name] := value if some name, value in limits
+on_allow := object.union(limiting, {"warn": first_warning}) if first_warning
 
-on_allow["session_max_minutes"] := parameters.shared_session_minutes if shared_terminal
+else := limiting
 
-on_allow["end_at"] := input.context.work_permit_until if {
+# All but the warning make the answer `limit` instead of `allow`.
+limiting := object.union(of_place, of_session)
+
+of_session["session_max_minutes"] := parameters.shared_session_minutes if shared_terminal
+
+of_session["end_at"] := input.context.work_permit_until if {
 	cell.permit == "work"
 	input.context.work_permit_until != "none"
 }
 
-on_allow["alert"] := "admins" if emergency
-
-on_allow["warn"] := first_warning
-
-# True where something other than a warning goes with the answer, so that it is `limit` and not `allow`.
-limiting if {
-	some name, _ in on_allow
-	name != "warn"
-}
+of_session["alert"] := "admins" if emergency
 
 on_deny["terminate_sessions"] := "on" if ends_sessions
 

@@ -37,7 +37,7 @@ primary := [
 	"LEGACY_READONLY", "OK_LOAN", "OK_SHARED_TERMINAL", "OK_CONCURRENT_POST", "OK_REMOTE", "OK",
 ]
 
-notes := ["PATCH_OVERDUE_WARN", "DISK_NOT_ENCRYPTED_WARN", "OK_AFTER_HOURS"]
+warnings := ["PATCH_OVERDUE_WARN", "DISK_NOT_ENCRYPTED_WARN"]
 
 # The codes that hold, in the order of the list.
 sorted(list, codes) := [code | some code in list; code in codes]

@@ -6,6 +6,7 @@ import data.pdp.disaster.disaster_mode
 import data.pdp.facts.auth_level
 import data.pdp.facts.parameters
 import data.pdp.matrix.cell
+import data.pdp.order.sorted
 import data.pdp.posture.step_up as step_up_of_posture
 
 # Disaster mode asks for its own level, no less and no more.
@@ -34,8 +35,8 @@ step_up["STEPUP_AUTH_STRENGTH"] := level
 asked := object.union_n([step_up, step_up_of_posture, step_up_of_context])
 
 # Every cause whose own level is not met.
-unmet := {code: n | some code, n in asked; n > auth_level}
+unmet := {code | some code, n in asked; n > auth_level}
 
-causes := [code | some code in data.pdp.order.step_up; unmet[code]]
+causes := sorted(data.pdp.order.step_up, unmet)
 
-required_auth_level := max([n | some n in unmet])
+required_auth_level := max([asked[code] | some code in unmet])

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from pdp.store.columns import Instant
+from pdp.store.columns import Instant, identifier
 
 revision = "0001"
 down_revision = None
@@ -23,9 +23,9 @@ def upgrade() -> None:
 def _people() -> None:
     op.create_table(
         "users",
-        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("id", identifier(128), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("organisation", sa.String(length=128), nullable=False),
+        sa.Column("organisation", identifier(128), nullable=False),
         sa.Column("identity_source", sa.String(length=32), nullable=False),
         sa.Column("roles", sa.Text(), nullable=False),
         sa.Column("starts", Instant(), nullable=True),
@@ -46,9 +46,9 @@ def _people() -> None:
     )
     op.create_table(
         "posts",
-        sa.Column("user_id", sa.String(length=128), nullable=False),
+        sa.Column("user_id", identifier(128), nullable=False),
         sa.Column("ordinal", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("department", sa.String(length=128), nullable=False),
+        sa.Column("department", identifier(128), nullable=False),
         sa.Column("starts", Instant(), nullable=True),
         sa.Column("ends", Instant(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -66,10 +66,10 @@ def _people() -> None:
 def _terminals() -> None:
     op.create_table(
         "devices",
-        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("id", identifier(128), nullable=False),
         sa.Column("class", sa.String(length=32), nullable=False),
-        sa.Column("owner", sa.String(length=128), nullable=True),
-        sa.Column("department", sa.String(length=128), nullable=True),
+        sa.Column("owner", identifier(128), nullable=True),
+        sa.Column("department", identifier(128), nullable=True),
         sa.Column("shared", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("takeout", sa.String(length=32), nullable=False),
@@ -93,7 +93,7 @@ def _terminals() -> None:
     op.create_index(op.f("ix_devices_owner"), "devices", ["owner"], unique=False)
     op.create_table(
         "posture_reports",
-        sa.Column("device_id", sa.String(length=128), nullable=False),
+        sa.Column("device_id", identifier(128), nullable=False),
         sa.Column("certificate", sa.Boolean(), nullable=True),
         sa.Column("disk_encrypted", sa.Boolean(), nullable=True),
         sa.Column("av_current", sa.Boolean(), nullable=True),
@@ -104,7 +104,7 @@ def _terminals() -> None:
         sa.Column("edr_risk", sa.String(length=16), nullable=False),
         sa.Column("patch_age_days", sa.Integer(), nullable=True),
         sa.Column("observed_at", Instant(), nullable=True),
-        sa.Column("source", sa.String(length=128), nullable=False),
+        sa.Column("source", identifier(128), nullable=False),
         sa.CheckConstraint(
             "edr_running IN ('true', 'false', 'unknown', 'not_managed')", name=op.f("ck_posture_reports_edr_running")
         ),
@@ -124,9 +124,9 @@ def _terminals() -> None:
     )
     op.create_table(
         "permits",
-        sa.Column("key", sa.String(length=296), nullable=False),
-        sa.Column("device_id", sa.String(length=128), nullable=False),
-        sa.Column("user_id", sa.String(length=128), nullable=False),
+        sa.Column("key", identifier(296), nullable=False),
+        sa.Column("device_id", identifier(128), nullable=False),
+        sa.Column("user_id", identifier(128), nullable=False),
         sa.Column("starts", Instant(), nullable=True),
         sa.Column("ends", Instant(), nullable=True),
         sa.Column("held", sa.Boolean(), nullable=False),
@@ -142,9 +142,9 @@ def _terminals() -> None:
     op.create_index(op.f("ix_permits_user_id"), "permits", ["user_id"], unique=False)
     op.create_table(
         "loans",
-        sa.Column("key", sa.String(length=296), nullable=False),
-        sa.Column("device_id", sa.String(length=128), nullable=False),
-        sa.Column("user_id", sa.String(length=128), nullable=False),
+        sa.Column("key", identifier(296), nullable=False),
+        sa.Column("device_id", identifier(128), nullable=False),
+        sa.Column("user_id", identifier(128), nullable=False),
         sa.Column("starts", Instant(), nullable=True),
         sa.Column("ends", Instant(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -162,15 +162,15 @@ def _terminals() -> None:
 def _work_permits() -> None:
     op.create_table(
         "work_permits",
-        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("id", identifier(128), nullable=False),
         sa.Column("starts", Instant(), nullable=True),
         sa.Column("ends", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_work_permits")),
     )
     op.create_table(
         "work_permit_users",
-        sa.Column("work_permit_id", sa.String(length=128), nullable=False),
-        sa.Column("user_id", sa.String(length=128), nullable=False),
+        sa.Column("work_permit_id", identifier(128), nullable=False),
+        sa.Column("user_id", identifier(128), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_work_permit_users_user_id"), initially="DEFERRED", deferrable=True
         ),
@@ -187,8 +187,8 @@ def _work_permits() -> None:
     op.create_index(op.f("ix_work_permit_users_user_id"), "work_permit_users", ["user_id"], unique=False)
     op.create_table(
         "work_permit_devices",
-        sa.Column("work_permit_id", sa.String(length=128), nullable=False),
-        sa.Column("device_id", sa.String(length=128), nullable=False),
+        sa.Column("work_permit_id", identifier(128), nullable=False),
+        sa.Column("device_id", identifier(128), nullable=False),
         sa.ForeignKeyConstraint(
             ["device_id"],
             ["devices.id"],
@@ -209,8 +209,8 @@ def _work_permits() -> None:
     op.create_index(op.f("ix_work_permit_devices_device_id"), "work_permit_devices", ["device_id"], unique=False)
     op.create_table(
         "work_permit_resources",
-        sa.Column("work_permit_id", sa.String(length=128), nullable=False),
-        sa.Column("resource_id", sa.String(length=128), nullable=False),
+        sa.Column("work_permit_id", identifier(128), nullable=False),
+        sa.Column("resource_id", identifier(128), nullable=False),
         sa.ForeignKeyConstraint(
             ["work_permit_id"],
             ["work_permits.id"],
@@ -226,7 +226,7 @@ def _work_permits() -> None:
 def _systems() -> None:
     op.create_table(
         "resources",
-        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("id", identifier(128), nullable=False),
         sa.Column("group", sa.String(length=32), nullable=False),
         sa.Column("starts", Instant(), nullable=True),
         sa.Column("ends", Instant(), nullable=True),
@@ -245,7 +245,7 @@ def _systems() -> None:
     )
     op.create_table(
         "resource_segments",
-        sa.Column("resource_id", sa.String(length=128), nullable=False),
+        sa.Column("resource_id", identifier(128), nullable=False),
         sa.Column("ordinal", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("segment", sa.String(length=16), nullable=False),
         sa.Column("starts", Instant(), nullable=True),
@@ -265,7 +265,7 @@ def _systems() -> None:
     )
     op.create_table(
         "emergencies",
-        sa.Column("key", sa.String(length=296), nullable=False),
+        sa.Column("key", identifier(296), nullable=False),
         sa.Column("starts", Instant(), nullable=True),
         sa.Column("ends", Instant(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -295,7 +295,7 @@ def _bookkeeping() -> None:
         "directory_changes",
         sa.Column("epoch", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("register", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column("key", identifier(128), nullable=False),
         sa.PrimaryKeyConstraint("epoch", "register", "key", name=op.f("pk_directory_changes")),
     )
     op.create_table(
@@ -317,7 +317,7 @@ def _bookkeeping() -> None:
 def _callers() -> None:
     op.create_table(
         "callers",
-        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("id", identifier(128), nullable=False),
         sa.Column("permissions", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_callers")),
@@ -325,7 +325,7 @@ def _callers() -> None:
     op.create_table(
         "caller_keys",
         sa.Column("key_id", sa.String(length=32), nullable=False),
-        sa.Column("caller_id", sa.String(length=128), nullable=False),
+        sa.Column("caller_id", identifier(128), nullable=False),
         sa.Column("secret_sha256", sa.String(length=64), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("expires_at", Instant(), nullable=True),

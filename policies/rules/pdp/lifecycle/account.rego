@@ -104,9 +104,11 @@ deny contains "SHARED_ACCOUNT" if input.subject.kind == "shared_account"
 #     en: kind is unknown or identity_source is none. Register prefectural staff; for municipal staff check the federation with their municipality.
 deny contains "IDENTITY_SOURCE_UNKNOWN" if not identified
 
+kinds := {"staff", "fixed_term_staff", "municipal_staff", "contractor", "emergency_account", "shared_account"}
+
 # Employment is judged only of somebody whom an identity source knows.
 identified if {
-	input.subject.kind != "unknown"
+	input.subject.kind in kinds
 	input.subject.identity_source in {"integrated", "federated"}
 }
 

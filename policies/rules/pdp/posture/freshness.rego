@@ -1,7 +1,10 @@
-# Group 5, posture: is it recent, and does its source answer. Asked of every class.
+# Group 5, posture: is enough known, is it recent, does its source answer. Asked of every class.
 package pdp.posture
 
+import data.pdp.disaster.disaster_mode
+import data.pdp.facts.edr_absent
 import data.pdp.facts.parameters
+import data.pdp.facts.private_device
 
 # METADATA
 # title: POSTURE_STALE
@@ -17,6 +20,21 @@ import data.pdp.facts.parameters
 #     ja: 端末の状態が posture_stale_hours より古い（age_hours）、または持帰り後の再確認が済んでいない（returned_from_outside）。資産管理へ接続して再確認する。
 #     en: age_hours is above posture_stale_hours, or returned_from_outside is true. Connect to the asset management and re-check.
 found contains "POSTURE_STALE" if not recent
+
+# METADATA
+# title: POSTURE_UNKNOWN
+# description: a fact about the terminal that must be known is not
+# custom:
+#   code: POSTURE_UNKNOWN
+#   group: 5
+#   fix: help_desk
+#   user:
+#     ja: 端末の状態を確認できません
+#     en: The state of this terminal cannot be confirmed.
+#   admin:
+#     ja: 必要な状態が未確認（tampered、edr_running、edr_risk、patch_age_days、age_hours のいずれかが unknown、または個人所有端末の screen_lock が true でない）。資産管理またはMDMの収集を確認する。
+#     en: A needed fact is unknown (tampered, edr_running, edr_risk, patch_age_days or age_hours), or screen_lock of a private device is not true. Check the asset management or MDM agent.
+found contains "POSTURE_UNKNOWN" if not enough_known
 
 # METADATA
 # title: POSTURE_UNAVAILABLE
@@ -66,3 +84,39 @@ last_posture_serves if {
 administration if input.resource.group in parameters.posture_degraded_deny
 
 goes_on_as_usual if input.resource.group in parameters.posture_degraded_as_usual
+
+enough_known if {
+	organisation_device
+	tampering_known
+	edr_risk_known
+	input.device.posture.edr_running in {true, false, "not_managed"}
+	is_number(input.device.posture.patch_age_days)
+	age_known
+}
+
+enough_known if {
+	private_device
+	tampering_known
+	input.device.posture.screen_lock == true
+	age_known
+}
+
+# Disaster mode does without the rest.
+enough_known if {
+	disaster_mode
+	tampering_known
+	edr_risk_known
+}
+
+tampering_known if input.device.posture.tampered in {true, false}
+
+edr_risk_known if input.device.posture.edr_risk in {"none", "low", "medium", "high"}
+
+edr_risk_known if edr_absent
+
+edr_risk_known if private_device
+
+age_known if is_number(input.device.posture.age_hours)
+
+# A terminal that awaits its re-check is stale whatever its age.
+age_known if input.device.returned_from_outside == true

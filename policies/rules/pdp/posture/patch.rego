@@ -24,7 +24,7 @@ found contains "PATCH_OVERDUE_DENY" if {
 	not patched_before_deadline
 }
 
-# PATCH_OVERDUE_WARN is described in outcome/notes.rego; for some groups it also asks one level more.
+# PATCH_OVERDUE_WARN is described in outcome/outcome.rego; for some groups it also asks one level more.
 step_up["PATCH_OVERDUE_WARN"] := one_level_more(cell.level) if {
 	patch_overdue
 	input.resource.group in parameters.patch_one_level_more

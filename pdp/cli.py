@@ -1,0 +1,48 @@
+"""The command `pdp`. Each group stands in a module of its own below `pdp/commands`; docs/commands.md shows them all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pdp.commands import bundle, caller, decide, directory, doctor, evaluate, replay, scenario, serve
+from pdp.commands.group import ErrorsAsExitCodes
+
+app = typer.Typer(
+    cls=ErrorsAsExitCodes,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # loading Rich for a help page would triple its time
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def pdp(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by the group
+) -> None:
+    """Sekisho: a zero-trust policy decision point.
+
+    Exit codes: 0 fine, 1 the answer is no, 2 usage or bad input, 3 not ready, 70 a fault of ours.
+    """
+
+
+app.command("serve")(serve.serve)
+app.command("eval")(evaluate.evaluate)
+app.command("decide")(decide.decide)
+app.command("replay")(replay.replay)
+app.command("doctor")(doctor.doctor)
+app.add_typer(scenario.app, name="scenario")
+app.add_typer(bundle.app, name="bundle")
+app.add_typer(directory.app, name="directory")
+app.add_typer(caller.app, name="caller")
+
+
+def main() -> None:
+    """The console script's entry."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Is the log whole? Every line against the one before, every segment against the one that its header names.
+
+What this cannot see: the newest segments of a worker cut away together, or a chain written anew by
+someone who may write the files. For that, heads must be kept where the writer cannot reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from pdp.declog.layout import OPEN
+from pdp.declog.reader import read_lines, scan_segment
+from pdp.declog.recovery import read_recovery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pdp.declog.layout import Layout, SegmentName
+    from pdp.declog.marks import Previous, Recovery
+    from pdp.declog.reader import Scan
+
+FindingKind = Literal[
+    "damaged_line",  # a line that is not what was written there, or does not follow
+    "torn_tail",  # an incomplete last line: being written now, or its process died; no answer was given for it
+    "missing_header",  # nothing proves where the segment begins
+    "unsealed",  # still being written, or its process died and no other has started since
+    "shortened",  # ends before the line at which it was sealed or recovered, or which the next header names
+    "rewritten",  # holds another line there than the next header names
+    "missing_segment",  # the next segment names one that is not here: deleted, or kept elsewhere by now
+    "unrecorded",  # records that were refused when a write failed: no answer was given for them
+]
+
+BREAKS: frozenset[FindingKind] = frozenset(
+    {"damaged_line", "missing_header", "shortened", "rewritten", "missing_segment"}
+)
+"""The kinds that a sound log never shows; the others tell of accidents that cost no answered record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`at` is a line number for `damaged_line`, a number of bytes or records for the kinds that count."""
+
+    segment: str
+    kind: FindingKind
+    at: int = 0
+
+
+def verify_segments(layout: Layout) -> tuple[int, tuple[Finding, ...]]:
+    """The number of proven records, and what is not as it should be, in the order of writing. Raises OSError."""
+    records = 0
+    findings: list[Finding] = []
+    unsealed = {str(name) for name in layout.names(OPEN)}
+    for _, names in groupby(layout.names(), key=lambda name: name.owner):
+        earlier: tuple[SegmentName, Scan] | None = None
+        for name in names:
+            scan = scan_segment(_path_of(layout, name))
+            records += scan.records
+            findings.extend(_within(name, scan, _note_of(layout, name), unsealed=str(name) in unsealed))
+            findings.extend(_between(layout, name, scan, earlier))
+            earlier = name, scan
+    return records, tuple(findings)
+
+
+def _path_of(layout: Layout, name: SegmentName) -> Path:
+    # A segment goes from its open name to its sealed one and never back.
+    path = layout.open_path(name)
+    return path if path.exists() else layout.sealed_path(name)
+
+
+def _note_of(layout: Layout, name: SegmentName) -> Recovery | None:
+    try:
+        return read_recovery(layout, name)
+    except msgspec.DecodeError:
+        return None
+
+
+def _within(name: SegmentName, scan: Scan, note: Recovery | None, *, unsealed: bool) -> Iterator[Finding]:
+    segment = str(name)
+    if scan.header is None or scan.header.segment != segment:
+        yield Finding(segment, "missing_header")
+    for number in scan.damaged:
+        yield Finding(segment, "damaged_line", number)
+    if scan.torn_bytes:
+        yield Finding(segment, "torn_tail", scan.torn_bytes)
+    if note is not None and (scan.last is None or scan.last.seq < note.last_seq):
+        yield Finding(segment, "shortened", note.last_seq)
+    elif note is not None and note.torn_bytes:
+        yield Finding(segment, "torn_tail", note.torn_bytes)
+    if unsealed:
+        yield Finding(segment, "unsealed")
+    elif note is None and scan.footer is None:
+        yield Finding(segment, "shortened")
+
+
+def _between(
+    layout: Layout, name: SegmentName, scan: Scan, earlier: tuple[SegmentName, Scan] | None
+) -> Iterator[Finding]:
+    previous = None if scan.header is None else scan.header.previous
+    if previous is None or scan.header is None:
+        return
+    if earlier is None or str(earlier[0]) != previous.segment:
+        yield Finding(previous.segment, "missing_segment")
+        return
+    if earlier[1].last is None or earlier[1].last.seq < previous.seq:
+        if previous.seq > 0:
+            yield Finding(previous.segment, "shortened", previous.seq)
+    elif _chain_named(layout, earlier, previous) != previous.chain:
+        yield Finding(previous.segment, "rewritten", previous.seq)
+    refused = scan.header.last_seq - previous.seq
+    if earlier[0].epoch == name.epoch and refused > 0:
+        yield Finding(previous.segment, "unrecorded", refused)
+
+
+def _chain_named(layout: Layout, earlier: tuple[SegmentName, Scan], previous: Previous) -> str | None:
+    """What stands now where the next header saw the end of this segment, in hex.
+
+    An abandoned file may hold more: lines of the group that failed, even its footer.
+    """
+    name, scan = earlier
+    if previous.ended != "abandoned":
+        return None if scan.last is None else scan.last.chain.hex()
+    lines = (read.line for read in read_lines(_path_of(layout, name)) if read.line is not None)
+    chains = (line.chain.hex() for line in lines if line.seq == previous.seq and line.kind != "footer")
+    return next(chains, None)

@@ -1,0 +1,268 @@
+"""The composition root: the only place that constructs adapters. `pdp.server` runs what is composed here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import uuid_utils
+
+from pdp.activation import Activation
+from pdp.api.app import serve_app
+from pdp.api.surface import Probe, Surface
+from pdp.bundle.bundle import read_bundle
+from pdp.callers.caller import UnsafeAnyone
+from pdp.callers.keys import StoredCallers
+from pdp.decide import Checkpoint, House
+from pdp.declog.segments import SegmentLog, first_free
+from pdp.directory.source import DirectorySource
+from pdp.engine.opa_server import OpaServerEngine
+from pdp.engine.regorus import RegorusEngine
+from pdp.errors import BundleError, SettingsError
+from pdp.identity.levels import DEFAULT_ACR, LevelTable
+from pdp.identity.proof import NoIssuer
+from pdp.logs import get_log
+from pdp.metrics import Metrics
+from pdp.refresh import keep_fresh
+from pdp.store.store import Store, open_store
+from pdp.wire.authzen import authzen_routes
+from pdp.wire.authzen_search import Searching
+from pdp.wire.candidates import Candidates, DirectoryCandidates, bundle_candidates
+from pdp.wire.ext_authz_http import ExtAuthzHttp, ExtAuthzSettings
+from pdp.wire.page_token import PageTokens
+from pdp.wire.step_up import StepUp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from pdp.api.lane import Lane
+    from pdp.bundle.bundle import Bundle, Profile
+    from pdp.callers.caller import Callers
+    from pdp.declog.port import DecisionLog
+    from pdp.engine.port import Engine
+    from pdp.settings import Settings
+
+_log = get_log("pdp.main")
+_KEY_BYTES: Final = 32
+ENVOY_PREFIX: Final = "/envoy"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One running worker. `app` is its whole HTTP surface."""
+
+    settings: Settings
+    store: Store
+    directory: DirectorySource
+    activation: Activation
+    engine: Engine
+    log: DecisionLog
+    callers: Callers
+    metrics: Metrics
+    checkpoint: Checkpoint
+    app: Lane
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A uuid7 (RFC 9562): its first 48 bits are the time, by which the decision log finds it again."""
+    return str(uuid_utils.uuid7())
+
+
+def open_engine(settings: Settings, *, children: int = 1) -> Engine:
+    """The chosen engine, with nothing loaded. Raises SettingsError where its token cannot be read."""
+    deadline = timedelta(milliseconds=settings.engine_deadline_ms)
+    if settings.engine == "regorus":
+        return RegorusEngine(deadline=deadline, children=children)
+    token = None
+    if settings.opa_token_file:
+        try:
+            with open(settings.opa_token_file, encoding="utf-8") as file:  # noqa: PTH123  # a name from the settings
+                token = file.read().strip()
+        except OSError as fault:
+            raise SettingsError(f"`opa_token_file` cannot be read: {fault.strerror}") from None
+    return OpaServerEngine(settings.opa_url, deadline=deadline, token=token)
+
+
+def open_directory(settings: Settings) -> Store:
+    """The control plane's database, migrated. Raises DirectoryError."""
+    if not settings.database_url:
+        settings.state_path.mkdir(parents=True, exist_ok=True)
+    store = open_store(settings.store_url)
+    store.migrate()
+    return store
+
+
+def configured_bundle(settings: Settings) -> Bundle:
+    """The bundle that the settings name. Raises BundleError, also where it is of another profile."""
+    bundle = read_bundle(settings.bundle_path)
+    if settings.profile and bundle.profile != settings.profile:
+        raise BundleError(f"the bundle is of profile {bundle.profile}, and {settings.profile} is asked for")
+    return bundle
+
+
+def level_table(settings: Settings) -> LevelTable:
+    return LevelTable({**DEFAULT_ACR, **settings.acr_levels})  # type: ignore[dict-item]  # bounded by the settings
+
+
+@asynccontextmanager
+async def compose(settings: Settings) -> AsyncIterator[Service]:
+    """A whole worker, ready to decide, and taken down in reverse order at the end.
+
+    Raises BundleError, DirectoryError, SettingsError or EngineError where it cannot be ready.
+    """
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        store = open_directory(settings)
+        stack.callback(store.close)
+        directory = DirectorySource(store, utc_now)
+        await directory.refresh()
+        engine = open_engine(settings)
+        stack.push_async_callback(engine.close)
+        activation = Activation(engine)
+        bundle = configured_bundle(settings)
+        await activation.activate(bundle)
+        metrics.policy_is(bundle.revision, bundle.digest)
+        _log.info("policy activated", revision=bundle.revision, digest=bundle.digest, profile=bundle.profile)
+        log = first_free(
+            lambda worker: SegmentLog(
+                settings.state_path / "decisions",
+                worker,
+                clock=utc_now,
+                node=settings.node,
+                durability=settings.durability,
+                back_pressure=settings.log_full,
+            )
+        )
+        stack.push_async_callback(log.close)
+        callers = await _callers(settings, store)
+        checkpoint = Checkpoint(
+            House(
+                clock=utc_now,
+                stopwatch=time.perf_counter_ns,
+                new_id=new_id,
+                policies=activation,
+                directory=directory,
+                levels=level_table(settings),
+                tokens=NoIssuer(),
+                engine=engine,
+                log=log,
+                observer=metrics,
+            )
+        )
+        probes = Probes(settings, directory, activation, log)
+        fresh = [directory.refresh, *([callers.refresh] if isinstance(callers, StoredCallers) else [])]
+        await stack.enter_async_context(
+            keep_fresh(
+                fresh, every_s=settings.directory_poll_s, after=lambda: _measure(metrics, probes, directory, log)
+            )
+        )
+        surface = _surface(settings, checkpoint, callers, activation, directory, probes, metrics)
+        yield Service(
+            settings, store, directory, activation, engine, log, callers, metrics, checkpoint, serve_app(surface)
+        )
+
+
+async def _callers(settings: Settings, store: Store) -> Callers:
+    if settings.unsafe_no_caller_auth:
+        _log.warning("callers are not authenticated: everybody may ask and assert anything")
+        return UnsafeAnyone()
+    callers = StoredCallers(store, utc_now)
+    await callers.refresh()
+    return callers
+
+
+class Probes:
+    """What `/readyz` asks, from memory."""
+
+    def __init__(
+        self, settings: Settings, directory: DirectorySource, activation: Activation, log: DecisionLog
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._activation = activation
+        self._log = log
+
+    def __call__(self) -> Sequence[Probe]:
+        return (self._policy(), self._register(), self._record())
+
+    def _policy(self) -> Probe:
+        if not self._activation.is_active():
+            return Probe("policy", ok=False, detail="no policy is active")
+        return Probe("policy", ok=True, detail=self._activation.active().bundle.revision)
+
+    def _register(self) -> Probe:
+        age = self._directory.age()
+        if age is None:
+            return Probe("directory", ok=False, detail="no directory has been read yet")
+        fresh = age <= timedelta(seconds=self._settings.directory_max_age_s)
+        return Probe("directory", fresh, f"last seen to be current {int(age.total_seconds())} s ago")
+
+    def _record(self) -> Probe:
+        writable = self._log.writable()
+        return Probe("decision_log", writable, "" if writable else "the decision log takes no records")
+
+
+def _measure(metrics: Metrics, probes: Probes, directory: DirectorySource, log: DecisionLog) -> None:
+    age = directory.age()
+    metrics.directory_age.set(-1 if age is None else age.total_seconds())
+    metrics.directory_epoch.set(directory.current().epoch if age is not None else 0)
+    metrics.log_writable.set(log.writable())
+    metrics.unrecorded.set(log.unrecorded)
+    metrics.ready.set(all(probe.ok for probe in probes()))
+
+
+def _surface(  # noqa: PLR0913, PLR0917  # the parts of one worker
+    settings: Settings,
+    checkpoint: Checkpoint,
+    callers: Callers,
+    activation: Activation,
+    directory: DirectorySource,
+    probes: Probes,
+    metrics: Metrics,
+) -> Surface:
+    def profile() -> Profile:
+        return activation.active().bundle.profile
+
+    def candidates() -> Candidates:
+        policy = activation.active()
+        if policy.reference is None:
+            return bundle_candidates(policy.bundle)
+        return DirectoryCandidates(directory.current(), policy.reference.catalogue)
+
+    searching = Searching(candidates, PageTokens(_shared_key(settings.state_path / "page-token.key")), utc_now)
+    envoy = ExtAuthzSettings(
+        prefix=ENVOY_PREFIX,
+        strict_path=settings.envoy_strict_path,
+        trusted_hops=settings.envoy_trusted_hops,
+        step_up=StepUp(url=settings.envoy_step_up_url, return_origins=frozenset(settings.envoy_return_origins)),
+    )
+    return Surface(
+        exact=authzen_routes(checkpoint, callers, profile=profile, public_url=settings.base_url, searching=searching),
+        prefixes={f"{ENVOY_PREFIX}/": ExtAuthzHttp(checkpoint, callers, envoy)},
+        readiness=probes,
+        metrics=metrics.render,
+    )
+
+
+def _shared_key(path: Path) -> bytes:
+    """A secret that the workers of this host share; made at the first start, readable by us alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(made, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise SettingsError(f"`{path.name}` is damaged", next_step="remove the file; running searches start again")
+    return key

@@ -1,0 +1,131 @@
+"""`pdp serve`: one or several uvicorn workers, each composed by `pdp.main`, on one listening socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from pdp.errors import SekishoError
+from pdp.logs import configure_logs, get_log
+from pdp.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import Receive, Scope, Send
+
+_SETTINGS: Final = "PDP_SETTINGS_JSON"  # from the parent to its workers
+_BACKLOG: Final = 2048  # connections that wait while all workers are busy
+_GRACE_S: Final = 10  # for answers under way when the service stops
+_log = get_log("pdp.server")
+
+
+def serve(settings: Settings) -> None:
+    """Run until a signal ends it. Raises SekishoError where the service cannot start."""
+    configure_logs(settings.log_level)
+    if settings.demo:
+        from pdp.demo import prepare_demo
+
+        settings, introduction = prepare_demo(settings)
+    else:
+        introduction = ""
+    config = uvicorn.Config(
+        "pdp.server:worker",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # a forwarded address is read by the wire formats, by their own rules
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    listening = config.bind_socket()
+    settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
+    os.environ[_SETTINGS] = msgspec.json.encode(settings).decode()
+    if settings.workers == 1:
+        server = _Server(config, introduction.replace("{base_url}", settings.base_url))
+        server.run(sockets=[listening])
+        if not server.started:
+            sys.exit(3)
+        return
+    _share_metrics(settings)
+    _say(introduction.replace("{base_url}", settings.base_url))
+    Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+
+
+def worker() -> Worker:
+    """The ASGI application of one worker process."""
+    settings = msgspec.json.decode(os.environ[_SETTINGS], type=Settings)
+    configure_logs(settings.log_level)
+    return Worker(settings)
+
+
+class Worker:
+    """Composes at start, decides until the end. A start that fails is told in one line, not in a traceback."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._app: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        from pdp.main import compose
+
+        await receive()
+        composed: AbstractAsyncContextManager[Any] = compose(self._settings)
+        try:
+            service = await composed.__aenter__()
+        except SekishoError as fault:
+            _log.error("the service cannot start", code=fault.code, reason=fault.message, next=fault.next_step)
+            await send({"type": "lifespan.startup.failed", "message": fault.message})
+            return
+        self._app = service.app
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await composed.__aexit__(None, None, None)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Server(uvicorn.Server):
+    """Says that it is ready when it is, not before."""
+
+    def __init__(self, config: uvicorn.Config, introduction: str) -> None:
+        super().__init__(config)
+        self._introduction = introduction
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            _say(self._introduction)
+
+
+def _share_metrics(settings: Settings) -> None:
+    """Several workers: prometheus-client joins them through files, which must be empty at the start."""
+    place = settings.state_path / "metrics"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(place)
+
+
+def _say(text: str) -> None:
+    if text:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
