@@ -51,11 +51,11 @@ e2e: dev tools ## the system tests only
 
 .PHONY: fuzz
 fuzz: dev ## the property tests, for longer and with fresh seeds
-	$(BIN)/pytest tests/properties --hypothesis-profile=fuzz --timeout=1800 $(ARGS)
+	$(BIN)/pytest $(wildcard tests/properties tests/fuzz) --hypothesis-profile=fuzz --timeout=1800 $(ARGS)
 
 .PHONY: bench
-bench: dev tools ## measure against the budgets
-	$(BIN)/python -m bench $(ARGS)
+bench: dev tools ## measure against the budgets, one program of bench/ after the other
+	for program in bench/[a-z]*.py; do echo "== $$program"; $(BIN)/python "$$program" $(ARGS); done
 
 .PHONY: docs
 docs: dev ## do the links in the documents resolve, do the commands they name exist

@@ -20,7 +20,7 @@ app = typer.Typer(
 
 @app.callback()
 def pdp(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by the group
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Sekisho: a zero-trust policy decision point.
 

@@ -30,9 +30,9 @@ from pdp.facts.document import build_facts
 from pdp.identity.proof import prove
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, Decision, Outcome, Verdict, denied
 from pdp.model.input import encode_input
-from pdp.model.request import Network
+from pdp.model.request import Network, UnverifiedToken
 from pdp.obligations import check_obligations, expiry
-from pdp.reasons import reason_texts
+from pdp.reasons import fixer, reason_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,6 +143,7 @@ class Checkpoint:
             cache="bypass",
             input=judgement.document,
             fault=judgement.fault,
+            fix=fixer(judgement.verdict.reasons, policy.bundle.reasons),
         )
         # 7. No answer without a record.
         record = record_of(
@@ -173,6 +174,8 @@ class Checkpoint:
         believed = believable(request, caller)
         steps.end("caller")
         if policy.reference is None:
+            if isinstance(believed.identity, UnverifiedToken):
+                raise BadRequestError("profile plain verifies no tokens")  # nobody would have looked at it
             document, changes = msgspec.json.encode(believed.document), None
         else:
             # 2. Identity.

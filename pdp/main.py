@@ -25,7 +25,7 @@ from pdp.directory.source import DirectorySource
 from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.regorus import RegorusEngine
 from pdp.errors import BundleError, SettingsError
-from pdp.identity.levels import DEFAULT_ACR, LevelTable
+from pdp.identity.levels import ACR_OF_LEVEL, DEFAULT_ACR, LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.logs import get_log
 from pdp.metrics import Metrics
@@ -245,14 +245,24 @@ def _surface(  # noqa: PLR0913, PLR0917  # the parts of one worker
         prefix=ENVOY_PREFIX,
         strict_path=settings.envoy_strict_path,
         trusted_hops=settings.envoy_trusted_hops,
-        step_up=StepUp(url=settings.envoy_step_up_url, return_origins=frozenset(settings.envoy_return_origins)),
+        step_up=StepUp(
+            acr_values=_acr_values(settings),
+            url=settings.envoy_step_up_url,
+            return_origins=frozenset(settings.envoy_return_origins),
+        ),
     )
     return Surface(
         exact=authzen_routes(checkpoint, callers, profile=profile, public_url=settings.base_url, searching=searching),
-        prefixes={f"{ENVOY_PREFIX}/": ExtAuthzHttp(checkpoint, callers, envoy)},
+        prefixes={f"{ENVOY_PREFIX}/": ExtAuthzHttp(checkpoint, callers, envoy, profile)},
         readiness=probes,
         metrics=metrics.render,
     )
+
+
+def _acr_values(settings: Settings) -> dict[int, tuple[str, ...]]:
+    """What to ask the identity provider for, per level: the deployment's own names where it has some, else ours."""
+    own = {level: tuple(acr for acr, at in settings.acr_levels.items() if at == level) for level in ACR_OF_LEVEL}
+    return {level: own[level] or (acr,) for level, acr in ACR_OF_LEVEL.items()}
 
 
 def _shared_key(path: Path) -> bytes:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pdp.bundle.annotations import Reason
+    from pdp.model.decision import Fixer
 
 # Where a bundle brings no texts (profile `plain`) or could not be asked.
 _UNSAID: Final = Text(ja="判定できないため拒否しました", en="access was refused because it could not be decided")
@@ -27,6 +28,11 @@ def reason_texts(codes: Sequence[str], reasons: Mapping[str, Reason]) -> tuple[T
     user = _joined(reasons[code].user if code in reasons else _UNSAID for code in codes)
     admin = _joined(_with_code(code, reasons[code].admin if code in reasons else _UNSAID) for code in codes)
     return user, admin
+
+
+def fixer(codes: Sequence[str], reasons: Mapping[str, Reason]) -> Fixer:
+    """Who can put the first reason right."""
+    return reasons[codes[0]].fix if codes and codes[0] in reasons else "none"
 
 
 def _with_code(code: str, text: Text) -> Text:

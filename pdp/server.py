@@ -63,7 +63,7 @@ def serve(settings: Settings) -> None:
         return
     _share_metrics(settings)
     _say(introduction.replace("{base_url}", settings.base_url))
-    Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+    Multiprocess(config, sockets=[listening]).run()
 
 
 def worker() -> Worker:

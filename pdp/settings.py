@@ -102,6 +102,17 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
         raise SettingsError(str(fault)) from None
 
 
+def origins(file: Path | None = None, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Where each setting that is not a default comes from: a file's name or an environment variable.
+
+    Raises SettingsError as `load_settings` does.
+    """
+    environ = os.environ if environ is None else environ
+    chosen = file or (Path(environ["PDP_CONFIG"]) if "PDP_CONFIG" in environ else None)
+    found = dict.fromkeys(_from_file(chosen or DEFAULT_FILE, required=chosen is not None), str(chosen or DEFAULT_FILE))
+    return found | {name: f"{_PREFIX}{name.upper()}" for name in _from_environ(environ)}
+
+
 def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
     if not path.exists() and not required:
         return {}

@@ -142,27 +142,33 @@ def _replaced(node: Any, files: Mapping[str, str]) -> Any:
     return files.get(node, node) if isinstance(node, str) else node
 
 
-def bench_listener(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the first listener for tests that need what a gateway would have to know of itself."""
-    listener = copy.deepcopy(config["static_resources"]["listeners"][0])
+def with_bench(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration and a second listener, for tests that need what a gateway would have to know of itself.
+
+    It has copies of the clusters, because a connection may take long here too.
+    """
+    both = copy.deepcopy(dict(config))
+    resources = both["static_resources"]
+    listener = copy.deepcopy(resources["listeners"][0])
     listener["name"] = "bench"
     del listener["filter_chains"][0]["transport_socket"]
     manager = connection_manager(listener)
     manager["stat_prefix"] = "bench"
     service = http_filter(manager, "ext_authz")["http_service"]
-    service["server_uri"]["timeout"] = BENCH_TIMEOUT
+    service["server_uri"].update(cluster="bench-pdp", timeout=BENCH_TIMEOUT)
     service["authorization_request"]["headers_to_add"] = [
         {"key": "x-pdp-key", "value": "%ENVIRONMENT(PDP_GATEWAY_KEY)%"},
         *({"key": f"x-pdp-{fact}", "value": f"%REQ(bench-{fact})%"} for fact in BENCH_FACTS),
     ]
-    manager["route_config"]["virtual_hosts"] = [
-        {
-            "name": "bench",
-            "domains": ["*"],
-            "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "groupware", "timeout": BENCH_TIMEOUT}}],
-        }
-    ]
-    return listener
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "bench-groupware", "timeout": BENCH_TIMEOUT}}
+    manager["route_config"]["virtual_hosts"] = [{"name": "bench", "domains": ["*"], "routes": [route]}]
+    patient = copy.deepcopy([entry for entry in resources["clusters"] if entry["name"] in ("pdp", "groupware")])
+    for cluster in patient:
+        cluster.update(name=f"bench-{cluster['name']}", connect_timeout=BENCH_TIMEOUT)
+        cluster["load_assignment"]["cluster_name"] = cluster["name"]
+    resources["listeners"].append(listener)
+    resources["clusters"] += patient
+    return both
 
 
 def connection_manager(listener: Mapping[str, Any]) -> dict[str, Any]:
@@ -376,8 +382,7 @@ def gateway(
         )
         if change is not None:
             change(config)
-        config["static_resources"]["listeners"].append(bench_listener(config))
-        started = running.enter_context(envoy(config, folder))
+        started = running.enter_context(envoy(with_bench(config), folder))
         yield Gateway(started, issuer, authority.certificate, terminal, upstream)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 BIN: Final = ROOT / ".tools" / "bin"
@@ -160,7 +160,7 @@ def _run(command: list[str], deadline_s: int, *, cwd: Path = ROOT, env: dict[str
         raise MissingError(f"`{' '.join(command[:3])}` failed: {fault}") from None
 
 
-PARTS: Final[dict[str, Callable[[], str]]] = {
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "Envoy": envoy,
     "Valkey": valkey,
     "OPA": opa,
@@ -168,10 +168,10 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
 }
 
 
-def main() -> int:
+def main(parts: Mapping[str, Callable[[], str]] = PARTS) -> int:
     BIN.mkdir(parents=True, exist_ok=True)
     missing = 0
-    for name, part in PARTS.items():
+    for name, part in parts.items():
         try:
             print(f"{name:<11} {part()}", flush=True)
         except MissingError as fault:

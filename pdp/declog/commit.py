@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pdp.declog.marks import SealCause
     from pdp.declog.pending import Pending, PendingQueue
     from pdp.declog.writer import SegmentWriter
-
-_IDLE_S: Final = 1.0  # how often an idle thread looks at the age of its segment and the room on the disk
 
 
 class CommitThread:
@@ -85,19 +83,20 @@ class CommitThread:
             self._settle(self._queue.take(0), "the decision log is closed")
 
     def _turn(self) -> None:
-        batch = self._queue.take(self._limits.sync_every_s if self._writer.unsynced else _IDLE_S)
+        batch = self._queue.take(self._limits.sync_every_s if self._writer.unsynced else self._limits.look_s)
         if batch:
             self._commit(batch)
         self._tend()
 
     def _commit(self, batch: list[Pending]) -> None:
+        failure: str | None = "the decision log could not be written"
         try:
             self._writer.commit([pending.record for pending in batch])
+            failure = None
         except OSError as fault:
             self._note(fault)
-            self._settle(batch, "the decision log could not be written")
-        else:
-            self._settle(batch, None)
+        finally:  # whatever happened: the group is answered, and an unforeseen fault ends the thread
+            self._settle(batch, failure)
 
     def _tend(self) -> None:
         now = time.monotonic()
@@ -106,9 +105,9 @@ class CommitThread:
             self._sync()
         if self._writer.is_full:
             self._seal("size")
-        elif now - self._looked_at >= _IDLE_S:
+        elif now - self._looked_at >= self._limits.look_s:
             self._look()
-            if not self._writer.is_empty and self._writer.age_s() >= self._limits.segment_age_s:
+            if self._writer.age_s() >= self._limits.segment_age_s:
                 self._seal("age")
 
     def _sync(self) -> None:

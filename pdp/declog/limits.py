@@ -24,8 +24,11 @@ class Limits:
     queued_records: int = 16_384  # half a second of the fastest disk measured; more would only wait longer
     queued_bytes: int = 64 * 1024 * 1024  # memory of one worker while its disk stands still
     deadline_s: float = 5.0  # gateways give up after 1 to 10 s; an answer after that helps nobody
-    segment_age_s: float = 900.0  # a sealed segment can be compacted and shipped: at most this long after its start
+    segment_age_s: float = (
+        900.0  # a sealed segment can be compacted and shipped: at most this long after its first record
+    )
     probe_s: float = 1.0  # how often a log that cannot be written tries again
+    look_s: float = 1.0  # how often the age of the segment and the room on the disk are looked at
     sync_every_s: float = 0.1  # durability `process`: the most that a power failure can take, in time
     min_free_bytes: int = 64 * 1024 * 1024  # below one segment `/readyz` says no, so that gateways leave in time
     close_s: float = 10.0  # a disk that hangs must not keep the process from ending

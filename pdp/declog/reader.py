@@ -198,17 +198,19 @@ def _candidates(layout: Layout, instant: datetime, *, everywhere: bool) -> list[
         for name, end in bounded
         if name.created_at <= instant + LATEST_AFTER_ID and end >= instant - EARLIEST_BEFORE_ID
     ]
-    near.sort(key=lambda pair: (not pair[0].created_at <= instant <= pair[1], abs(pair[0].created_at - instant)))
+    near.sort(key=lambda pair: (not pair[0].created_at <= instant < pair[1], abs(pair[0].created_at - instant)))
     return [name for name, _ in near]
 
 
 def _with_ends(names: list[SegmentName]) -> list[tuple[SegmentName, datetime]]:
     """Each segment with the time after which nothing was added: that at which its worker began the next."""
-    return [
-        (name, later.created_at if later is not None and later.owner == name.owner else _NO_BOUND)
-        for name, later in pairwise([*names, None])
-        if name is not None
-    ]
+    return [(name, _end_of(name, later)) for name, later in pairwise([*names, None]) if name is not None]
+
+
+def _end_of(name: SegmentName, later: SegmentName | None) -> datetime:
+    if later is None or later.owner != name.owner or later.created < name.created:  # or the clock was set back
+        return _NO_BOUND
+    return later.created_at
 
 
 def _lines_of(layout: Layout, name: SegmentName, needle: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -81,20 +81,31 @@ def _note_of(layout: Layout, name: SegmentName) -> Recovery | None:
 
 def _within(name: SegmentName, scan: Scan, note: Recovery | None, *, unsealed: bool) -> Iterator[Finding]:
     segment = str(name)
-    if scan.header is None or scan.header.segment != segment:
+    empty = scan.last is None and not scan.damaged
+    begun = not empty or (note is not None and note.chain is not None) or (note is None and not unsealed)
+    if begun and (scan.header is None or scan.header.segment != segment):
         yield Finding(segment, "missing_header")
     for number in scan.damaged:
         yield Finding(segment, "damaged_line", number)
-    if scan.torn_bytes:
-        yield Finding(segment, "torn_tail", scan.torn_bytes)
-    if note is not None and (scan.last is None or scan.last.seq < note.last_seq):
-        yield Finding(segment, "shortened", note.last_seq)
-    elif note is not None and note.torn_bytes:
-        yield Finding(segment, "torn_tail", note.torn_bytes)
+    torn = scan.torn_bytes or (0 if note is None else note.torn_bytes)
+    if torn:
+        yield Finding(segment, "torn_tail", torn)
     if unsealed:
         yield Finding(segment, "unsealed")
     elif note is None and scan.footer is None:
         yield Finding(segment, "shortened")
+    if note is not None and note.chain is not None:
+        yield from _against(
+            segment, scan, note.last_seq, None if scan.last is None else scan.last.chain.hex(), note.chain
+        )
+
+
+def _against(segment: str, scan: Scan, seq: int, found: str | None, named: str) -> Iterator[Finding]:
+    """The end of a segment as somebody saw it, against what stands there now."""
+    if scan.last is None or scan.last.seq < seq:
+        yield Finding(segment, "shortened", seq)
+    elif found != named:
+        yield Finding(segment, "rewritten", seq)
 
 
 def _between(
@@ -106,11 +117,9 @@ def _between(
     if earlier is None or str(earlier[0]) != previous.segment:
         yield Finding(previous.segment, "missing_segment")
         return
-    if earlier[1].last is None or earlier[1].last.seq < previous.seq:
-        if previous.seq > 0:
-            yield Finding(previous.segment, "shortened", previous.seq)
-    elif _chain_named(layout, earlier, previous) != previous.chain:
-        yield Finding(previous.segment, "rewritten", previous.seq)
+    if previous.chain:  # an empty file has no end to hold it against
+        found = _chain_named(layout, earlier, previous)
+        yield from _against(previous.segment, earlier[1], previous.seq, found, previous.chain)
     refused = scan.header.last_seq - previous.seq
     if earlier[0].epoch == name.epoch and refused > 0:
         yield Finding(previous.segment, "unrecorded", refused)

@@ -57,6 +57,7 @@ class _Open:
     size: int
     records: int = 0
     first_seq: int | None = None
+    first_at: datetime | None = None
     unsynced: int = 0  # records that are answered but not yet synced (durability `process`)
 
 
@@ -101,15 +102,14 @@ class SegmentWriter:
         return 0 if self._open is None else self._open.unsynced
 
     def age_s(self) -> float:
-        return 0.0 if self._open is None else (self._clock() - self._open.created).total_seconds()
+        """How long the oldest record of the open segment has been in it; 0 where it holds none."""
+        if self._open is None or self._open.first_at is None:
+            return 0.0
+        return (self._clock() - self._open.first_at).total_seconds()
 
     @property
     def is_full(self) -> bool:
         return self._open is not None and self._open.size >= self._max_segment_bytes
-
-    @property
-    def is_empty(self) -> bool:
-        return self._open is None or self._open.records == 0
 
     def open(self) -> None:
         """Begin the next segment, durably: name, header and directory. Raises OSError, and leaves no file."""
@@ -154,7 +154,8 @@ class SegmentWriter:
         segment.chain, segment.seq = chain, self._seq
         segment.size += len(data)
         segment.records += len(records)
-        segment.first_seq = segment.first_seq or first
+        if segment.first_seq is None:
+            segment.first_seq, segment.first_at = first, self._clock()
 
     def sync(self) -> None:
         """Bring what is answered to the disk (durability `process`). Raises OSError; the file is then left."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 from collections import deque
 from dataclasses import dataclass, field
@@ -41,8 +42,11 @@ Answer = bytes | EngineError
 
 LOAD_DEADLINE_S: Final = 30.0  # 100,000 rows of data load in 2 s
 _START_DEADLINE_S: Final = 10.0  # 30 ms measured; a host that swaps may take its time
-_GRACE_S: Final = 0.5  # the child's own timer comes first, also on a busy host
+GRACE_S: Final = 0.5  # the child's own timer comes first, also on a busy host
+SILENT_TICKS: Final = 4
 _NUMBERS: Final = 1 << 32
+_STDERR: Final = 2
+_LAST_WORDS_BYTES: Final = 300  # enough for the line in which Python or Rust says why
 
 
 @dataclass(eq=False, slots=True)
@@ -88,7 +92,6 @@ class Evaluator(asyncio.SubprocessProtocol):
 
     def __init__(self, on_room: Callable[[], None], on_end: Callable[[Evaluator], None]) -> None:
         self.in_flight: deque[Task] = deque()
-        self.stuck = False  # the parent's own deadline ended it
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._on_room = on_room
         self._on_end = on_end
@@ -97,6 +100,9 @@ class Evaluator(asyncio.SubprocessProtocol):
         self._next_answer = 0
         self._spent = False  # it has panicked or broken the protocol, and answers nothing any more
         self._serving = False
+        self._stuck = False  # the parent's own deadline has ended it
+        self._silent_ticks = 0
+        self._last_words = b""
         self._started: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
         self._process: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
@@ -113,24 +119,25 @@ class Evaluator(asyncio.SubprocessProtocol):
                 lambda: cls(on_room, on_end),
                 *child_command(load.memory_limit_bytes),
                 env=child_environment(),
-                stderr=asyncio.subprocess.DEVNULL,
+                bufsize=0,
             )
         except OSError as fault:
             raise EngineError(f"the evaluator process cannot be started: {fault.strerror}") from None
         try:
-            await evaluator._begin(load)
+            await evaluator.begin(load)
         except BaseException:
             await evaluator.close()
             raise
         return evaluator
 
-    async def _begin(self, load: Load) -> None:
+    async def begin(self, load: Load) -> None:
+        """Wait for the process, hand the bundle over and wait for its proof; `start` says what is raised."""
         kind, _ = await self._step(_START_DEADLINE_S, "the evaluator process did not start")
         if kind != HELLO:
             raise EngineError("the evaluator process did not start as it should")
         self._started = asyncio.get_running_loop().create_future()
         self._send(load.frame)
-        deadline = LOAD_DEADLINE_S + load.deadline_s + _GRACE_S
+        deadline = LOAD_DEADLINE_S + load.deadline_s + GRACE_S
         try:
             kind, body = await self._step(deadline, "the bundle was not loaded and proved")
         except EngineError as fault:  # a runaway evaluation, a stack or memory that was eaten up
@@ -162,17 +169,28 @@ class Evaluator(asyncio.SubprocessProtocol):
         if self._stdin is not None and not self._stdin.is_closing():
             self._stdin.write(data)
 
-    def kill(self, *, stuck: bool = False) -> None:
-        """End the process at once; `on_end` follows. `stuck`: it has outlived the deadline of a document."""
-        self.stuck = self.stuck or stuck
-        if self._process is not None:
+    def tick(self) -> None:
+        """End a child that has been silent for too many ticks with a document in hand: it was stopped, say.
+
+        Ticks are counted and not seconds, so that a stall of this very event loop, during which answers
+        pile up unread, is one tick long.
+        """
+        self._silent_ticks = self._silent_ticks + 1 if self.in_flight else 0
+        if self._silent_ticks > SILENT_TICKS:
+            self._stuck = True
+            self._kill()
+
+    def _kill(self) -> None:
+        # Not the transport's `kill`: before Python 3.13 it may reap the process, and then its exit status,
+        # by which a timeout is told from a crash, is lost (python/cpython#127049).
+        if self._process is not None and self._process.get_returncode() is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.kill(self._process.get_pid(), signal.SIGKILL)
 
     async def close(self) -> None:
         """End the process and wait until it is gone. `on_end` is not called."""
         self._serving = False
-        self.kill()
+        self._kill()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_DEADLINE_S):
                 await asyncio.shield(self.ended)
@@ -183,7 +201,10 @@ class Evaluator(asyncio.SubprocessProtocol):
         self._process = cast("asyncio.SubprocessTransport", transport)
         self._stdin = cast("asyncio.WriteTransport | None", self._process.get_pipe_transport(0))
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002  # there is only stdout
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == _STDERR:
+            self._last_words = (self._last_words + data)[-_LAST_WORDS_BYTES:]
+            return
         try:
             for kind, number, body in self._reader.feed(data):
                 self._received(kind, number, body)
@@ -191,9 +212,6 @@ class Evaluator(asyncio.SubprocessProtocol):
             self._break_off()
         if self._serving:
             self._on_room()
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
-        self.kill()  # without its pipes it is of no use; where it has ended by itself, this does nothing
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         # All that the child has written has been read by now, and its exit status is known.
@@ -219,20 +237,21 @@ class Evaluator(asyncio.SubprocessProtocol):
             self._break_off()
             return
         self._next_answer = (number + 1) % _NUMBERS
+        self._silent_ticks = 0
         self.in_flight.popleft().settle(_read_answer(kind, body))
         self._spent = kind == PANIC
 
     def _break_off(self) -> None:
         """It does not keep to the protocol: nothing of what it still says is believed."""
         self._spent = True
-        self.kill()
+        self._kill()
 
     def verdict_on_head(self) -> EngineError | None:
         """What the document that it was busy with is to be told, or None where it is not to blame."""
-        if self.stuck or self._exit_code() == -signal.SIGALRM:
-            return EngineTimeoutError(self._how_it_ended())
         if self._spent:
             return None
+        if self._stuck or self._exit_code() == -signal.SIGALRM:
+            return EngineTimeoutError(self._how_it_ended())
         return EngineDiedError(self._how_it_ended())
 
     def _exit_code(self) -> int | None:
@@ -240,11 +259,17 @@ class Evaluator(asyncio.SubprocessProtocol):
 
     def _how_it_ended(self) -> str:
         code = self._exit_code()
-        if self.stuck or code == -signal.SIGALRM:
+        if self._stuck or code == -signal.SIGALRM:
             return "the evaluation took longer than its deadline and was stopped"
         if code is not None and code < 0:
-            return f"the evaluator process was ended by signal {-code}"
-        return f"the evaluator process ended with status {code}"
+            return f"the evaluator process was ended by signal {-code}{self._last_line()}"
+        return f"the evaluator process ended with status {code}{self._last_line()}"
+
+    def _last_line(self) -> str:
+        lines = [
+            line for line in self._last_words.decode(errors="replace").splitlines() if "note: run with" not in line
+        ]
+        return f": {lines[-1]}" if lines else ""
 
 
 def _read_answer(kind: int, body: bytes) -> Answer:

@@ -136,14 +136,14 @@ def _prepare_process(parent: int, memory_limit_bytes: int) -> None:
     # Both survive exec: a parent that ignores or blocks SIGALRM would disarm every deadline here.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's data
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_limit_bytes, memory_limit_bytes))
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the line above
         os._exit(0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's data
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_limit_bytes, memory_limit_bytes))
 
 
 def main() -> None:

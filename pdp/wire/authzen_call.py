@@ -57,11 +57,11 @@ class Reception:
         self, request: HttpRequest, permission: Permission, answer: Callable[[Call], Awaitable[HttpAnswer]]
     ) -> HttpAnswer:
         """The endpoint's own answer, or the error that stands in its way. Raises only what is a bug."""
-        request_id: str | None = None
+        headers, repeated = _headers(request)
+        request_id = _request_id(headers, repeated)
         caller: Caller | None = None
         try:
-            headers = _headers(request)
-            request_id = _request_id(headers)
+            _check_headers(headers, request_id, repeated)
             if request.method != "POST":
                 return method_not_allowed("POST", request_id)
             caller = self._callers.authenticate(_presented_key(headers))
@@ -102,27 +102,33 @@ def require(caller: Caller, permission: Permission) -> None:
         raise NotPermittedError(f"this caller lacks the permission `{permission}`")
 
 
-def _headers(request: HttpRequest) -> dict[str, str]:
-    """The headers that are read here, each once: two parties could otherwise read two values."""
+def _headers(request: HttpRequest) -> tuple[dict[str, str], str | None]:
+    """(the headers that are read here, the first of them that stands more than once)."""
     found: dict[str, str] = {}
+    repeated: str | None = None
     for name, value in request.headers:
         if name not in _READ:
             continue
-        if name in found:
-            if name != "traceparent":
-                raise BadRequestError(f"the header `{name}` stands more than once")
-            value = ""  # noqa: PLW2901  # W3C Trace Context: several are as good as none
-        found[name] = value
-    return found
+        if name not in found:
+            found[name] = value
+        elif name == "traceparent":
+            found[name] = ""  # W3C Trace Context: several are as good as none
+        else:
+            repeated = repeated or name
+    return found, repeated
 
 
-def _request_id(headers: dict[str, str]) -> str | None:
-    text = headers.get("x-request-id")
-    if not text:
-        return None
-    if not is_request_id(text):
+def _request_id(headers: dict[str, str], repeated: str | None) -> str | None:
+    """What is echoed, before anything can be refused."""
+    text = headers.get("x-request-id", "")
+    return text if repeated != "x-request-id" and is_request_id(text) else None
+
+
+def _check_headers(headers: dict[str, str], request_id: str | None, repeated: str | None) -> None:
+    if repeated is not None:  # two parties could read two values
+        raise BadRequestError(f"the header `{repeated}` stands more than once")
+    if request_id is None and headers.get("x-request-id"):
         raise BadRequestError("the header `x-request-id` must be 1 to 256 visible ASCII characters")
-    return text
 
 
 def _presented_key(headers: dict[str, str]) -> str | None:

@@ -31,7 +31,7 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -86,7 +86,7 @@ class _Network(msgspec.Struct, frozen=True):
     tunnel: bool = False
     underlay: Text | UnsetType = UNSET
     country: Text | UnsetType = UNSET
-    path_encrypted: bool | UnsetType = UNSET
+    path_encrypted: bool | Literal["unknown"] | UnsetType = UNSET
 
 
 class _OfContext(msgspec.Struct, frozen=True):

@@ -31,8 +31,9 @@ from pdp.wire.refusal_page import Notice, body_of, prefers_page
 from pdp.wire.step_up import StepUp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Caller, Callers
     from pdp.errors import SekishoError
     from pdp.model.decision import Decision
@@ -85,10 +86,14 @@ class ExtAuthzHttp:
     The lane mounts it at `prefix + "/"`, hands it the whole raw path, and keeps the body back from a HEAD.
     """
 
-    def __init__(self, decider: Decider, callers: Callers, settings: ExtAuthzSettings) -> None:
+    def __init__(
+        self, decider: Decider, callers: Callers, settings: ExtAuthzSettings, profile: Callable[[], Profile]
+    ) -> None:
+        """`profile` is that of the active policy; it raises NotReadyError where none is active."""
         self._decider = decider
         self._callers = callers
         self._settings = settings
+        self._profile = profile
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         """The answer to one check. Raises nothing that the decider does not."""
@@ -128,7 +133,12 @@ class ExtAuthzHttp:
         if not request.path.startswith(prefix + "/"):
             raise BadRequestError("the path does not begin with the gateway's prefix")
         asked = access_request(
-            headers, method=request.method, path=path, wire=WIRE, trusted_hops=self._settings.trusted_hops
+            headers,
+            profile=self._profile(),
+            method=request.method,
+            path=path,
+            wire=WIRE,
+            trusted_hops=self._settings.trusted_hops,
         )
         _check_permissions(asked, caller)
         fault = ambiguity(path)

@@ -31,6 +31,7 @@ from pdp.wire.traceparent import trace_id_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pdp.bundle.bundle import Profile
     from pdp.model.request import UnverifiedToken
     from pdp.wire.exchange import HttpRequest
 
@@ -101,12 +102,18 @@ def read_headers(request: HttpRequest) -> Headers:
     return found
 
 
-def access_request(headers: Headers, *, method: str, path: str, wire: str, trusted_hops: int) -> AccessRequest:
+def access_request(  # noqa: PLR0913  # each has its name at the call
+    headers: Headers, *, profile: Profile, method: str, path: str, wire: str, trusted_hops: int
+) -> AccessRequest:
     """The access that a gateway asks about. `path` is the client's raw path, without the gateway's prefix.
 
-    Raises BadRequestError where the subject or the resource is missing or a value cannot be read.
+    A policy of profile `plain` sees the `document` and verifies no token, so for it the subject must be asserted:
+    the client's own token would be the client's own word. Raises BadRequestError where the subject or the
+    resource is missing or a value cannot be read.
     """
     subject_id, identity = _subject(headers)
+    if profile == "plain" and not isinstance(identity, AssertedClaims):
+        raise BadRequestError("no subject: this policy verifies no token, so `x-pdp-subject` is needed")
     resource_id = _text(headers, "x-pdp-resource")
     if resource_id is None:
         raise BadRequestError("`x-pdp-resource` is missing: the gateway's route names no resource")
@@ -128,7 +135,7 @@ def access_request(headers: Headers, *, method: str, path: str, wire: str, trust
         trace_id=trace_id_of(headers.get("traceparent")),
         wire=wire,
     )
-    return replace(asked, document=_document(asked, method))
+    return replace(asked, document=_document(asked, method)) if profile == "plain" else asked
 
 
 def _document(asked: AccessRequest, method: str) -> dict[str, Any]:
@@ -195,7 +202,9 @@ def _network(headers: Headers, trusted_hops: int) -> Network:
         source_ip=_source_ip(headers, trusted_hops),
         tunnel=_flag(headers, "x-pdp-tunnel") or False,
         underlay=underlay,
-        path_encrypted=_flag(headers, "x-pdp-path-encrypted"),
+        path_encrypted=(
+            "unknown" if headers.get("x-pdp-path-encrypted") == "unknown" else _flag(headers, "x-pdp-path-encrypted")
+        ),
         country=country,
     )
 

@@ -28,7 +28,7 @@ _FAULTS: Final = tuple(
         (r"%[01][0-9a-f]|%7f", "the path has a control character"),
         (r"/(?:\.|%2e){1,2}(?=/|\Z)", "the path has a dot segment"),
         # RFC 3986 section 6.2.2.2: `%64ownload` is `download` to the upstream and another prefix to a route.
-        (r"%(?:2[de]|5f|7e|3[0-9]|[46][1-9a-f]|[57][0-9a])", "the path has an escape that stands for a plain character"),
+        (r"%(?:2[de]|5f|7e|3[0-9]|[46][1-9a-f]|[57][0-9a])", "the path escapes a plain character"),
         (r"//", "the path has an empty segment"),
     )
 )

@@ -30,7 +30,6 @@ _SHOWN: Final = 64  # characters of a name that an error repeats
 _BOM: Final = b"\xef\xbb\xbf"
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
-_OPENING: Final = ord("[")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -80,11 +79,9 @@ def _check_shape(body: bytes) -> None:
     brackets = bare.translate(_ONE_KIND, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):  # each round takes the innermost level off
         brackets = brackets.replace(b"[]", b"")
-    depth = 0
-    for bracket in brackets:  # too deep, or not balanced and then not JSON
-        depth += 1 if bracket == _OPENING else -1
-        if depth > MAX_DEPTH:
-            raise BadRequestError(f"the body is nested deeper than {MAX_DEPTH} levels")
+    # A pair that is still there was deeper than that; openings alone are not JSON, but are gone down into.
+    if b"[]" in brackets or brackets.count(b"[") > MAX_DEPTH:
+        raise BadRequestError(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
 class _NotIJson(ValueError):  # noqa: N818  # never leaves this module

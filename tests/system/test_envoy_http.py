@@ -24,13 +24,13 @@ from tests.envoy_server import (
     HOST,
     behind_lane,
     bench_headers,
-    bench_listener,
     connection_manager,
     deployed,
     gateway,
     gateway_headers,
     http_filter,
     validate,
+    with_bench,
 )
 from tests.scripted_decider import AT, OneKey, ScriptedDecider
 
@@ -55,7 +55,9 @@ class Pdp:
         self.decider = ScriptedDecider()
         self.bugs: list[BaseException] = []
         self.requests: list[HttpRequest] = []
-        self._handler = ExtAuthzHttp(self.decider, OneKey(GATEWAY_KEY), ExtAuthzSettings(step_up=STEP_UP))
+        self._handler = ExtAuthzHttp(
+            self.decider, OneKey(GATEWAY_KEY), ExtAuthzSettings(step_up=STEP_UP), lambda: "plain"
+        )
         self.app = behind_lane(self, self.bugs)
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
@@ -460,6 +462,46 @@ def test_without_the_clean_up_the_application_still_sees_no_forged_answer(lax: t
     assert "forged" not in seen.body.decode()
 
 
+EVERYTHING_OF_OURS = {"remove_on_match": {"key_matcher": {"prefix": "x-pdp-"}}}
+FILTER = {
+    "name": "clean-up",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        "mutations": {"request_mutations": [EVERYTHING_OF_OURS]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "status", "device"),
+    [
+        ("early mutation", 200, None),
+        ("filter before jwt_authn", 200, None),
+        ("filter behind jwt_authn", 400, None),
+        ("route", 200, "forged"),
+    ],
+)
+def test_where_forged_facts_can_be_removed(tmp_path: Path, place: str, status: int, device: str | None) -> None:
+    """The client's `x-pdp-device` is forwarded here, so that only the removal in that place keeps it out."""
+
+    def change(config: dict[str, Any]) -> None:
+        manager = connection_manager(config["static_resources"]["listeners"][0])
+        http_filter(manager, "ext_authz")["allowed_headers"]["patterns"].append({"exact": "x-pdp-device"})
+        if place != "early mutation":
+            del manager["early_header_mutation_extensions"]
+        if place == "route":
+            for route in manager["route_config"]["virtual_hosts"][0]["routes"]:
+                route["request_headers_to_remove"] = ["x-pdp-device", "x-pdp-subject"]
+        if place.startswith("filter"):
+            manager["http_filters"].insert(0 if "before" in place else 1, FILTER)
+
+    pdp = Pdp()
+    with gateway(pdp.app, tmp_path, change=change) as envoy:
+        answer = envoy.ask("/groupware/", envoy.bearer("u-allow"), ("x-pdp-device", "forged"))
+    assert answer.status == status
+    assert [request.device_id for request, _ in pdp.decider.asked] == ([device] if status == 200 else [])
+
+
 @pytest.mark.parametrize(
     ("subject", "headers", "status"),
     [
@@ -590,7 +632,7 @@ def test_every_request_of_the_scenarios_means_the_same_with_and_without_envoy(
     ]
     assert len(requests) >= 60
     direct = ScriptedDecider()
-    handler = ExtAuthzHttp(direct, OneKey(GATEWAY_KEY), ExtAuthzSettings())
+    handler = ExtAuthzHttp(direct, OneKey(GATEWAY_KEY), ExtAuthzSettings(), lambda: "plain")
     for short in requests:
         envoy.ask("/x", *bench_headers(envoy.issuer, short, AT), listener="bench")
         asyncio.run(_ask(handler, gateway_headers(short, AT)))
@@ -614,9 +656,10 @@ async def _ask(handler: ExtAuthzHttp, headers: list[tuple[str, str]]) -> None:
 
 def test_the_bench_is_the_deployed_gateway_but_for_its_facts(envoy: Gateway, tmp_path: Path) -> None:
     config = deployed(tmp_path, pdp_port=1, upstream_port=1, trust=envoy.trust, server=envoy.terminal)
-    front = copy.deepcopy(config["static_resources"]["listeners"][0])
-    bench = bench_listener(config)
-    assert config["static_resources"]["listeners"][0] == front
+    before = copy.deepcopy(config)
+    front, bench = with_bench(config)["static_resources"]["listeners"]
+    assert config == before
+    assert front == config["static_resources"]["listeners"][0]
     one, other = connection_manager(front), connection_manager(bench)
     assert {name for name in one if one[name] != other[name]} == {"stat_prefix", "http_filters", "route_config"}
     assert http_filter(one, "jwt_authn") == http_filter(other, "jwt_authn")

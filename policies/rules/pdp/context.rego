@@ -44,10 +44,10 @@ found contains "PATH_NOT_PROTECTED" if {
 #     ja: 庁外の回線が公衆回線または不明（underlay が trusted_underlays にない）。枠より一段強い認証を求めた。
 #     en: underlay is not in trusted_underlays outside the office. One level more than the cell is asked for.
 step_up["UNTRUSTED_NETWORK"] := one_level_more(cell.level) if {
-	not disaster_mode
 	not in_office
 	not underlay_trusted
 	not underlay_excepted
+	not disaster_mode
 }
 
 # METADATA
@@ -64,8 +64,8 @@ step_up["UNTRUSTED_NETWORK"] := one_level_more(cell.level) if {
 #     ja: 一括ダウンロードの検知（risk に bulk_download）。unusual_use_level の認証を求めた。本人に用途を確認する。
 #     en: risk holds bulk_download; level unusual_use_level is asked for. Ask the person what it was for.
 step_up["UNUSUAL_USE"] := parameters.unusual_use_level if {
-	not disaster_mode
 	not clear_of("bulk_download")
+	not disaster_mode
 }
 
 # METADATA

@@ -11,6 +11,6 @@ disaster_mode if {
 	input.resource.group in parameters.disaster_groups
 }
 
-# INVARIANT (disaster): these deny as ever; of POSTURE_UNKNOWN only what posture/freshness.rego asks in disaster mode. They
-# stand here and not in policies/data, so that no data lifts them.
+# INVARIANT (disaster): these deny as ever, POSTURE_UNKNOWN only for the facts that posture/freshness.rego asks for in
+# disaster mode. They stand here and not in policies/data, so that no data lifts them.
 never_relaxed := {"DEVICE_TAMPERED", "EDR_RISK_HIGH", "POSTURE_UNKNOWN", "MALWARE_ALERT"}

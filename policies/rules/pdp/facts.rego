@@ -1,7 +1,7 @@
 # What several groups ask about the request. Each helper is true only where the fact is known to be so.
 package pdp.facts
 
-# data/parameters.yaml. The others import it from here: read once per decision, it costs the embedded engine nothing more.
+# data/parameters.yaml. The others import it from here, because the embedded engine then reads it once per decision.
 parameters := data.zta.parameters
 
 in_office if input.context.zone == "office"

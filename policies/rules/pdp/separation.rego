@@ -1,4 +1,4 @@
-# Group 2, separation of the My Number layer.
+# Group 2, separation of the My Number layer. There is no parameter here on purpose: nothing lifts the separation.
 package pdp.separation
 
 # METADATA

@@ -14,8 +14,11 @@ level := parameters.disaster_auth_level if disaster_mode
 
 else := cell.level
 
-# Allowed is only who reaches a level that is known: a cell without one opens nothing.
-sufficient if auth_level >= level
+# INVARIANT (fail closed): a cell without a level opens nothing.
+sufficient if {
+	is_number(level)
+	auth_level >= level
+}
 
 # METADATA
 # title: STEPUP_AUTH_STRENGTH

@@ -22,6 +22,7 @@ from tests.scripted_decider import VERDICTS, OneKey, ScriptedDecider
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Permission
     from pdp.wire.exchange import HttpAnswer
 
@@ -45,9 +46,12 @@ def ask(
 
 
 def handler(
-    decider: ScriptedDecider, settings: ExtAuthzSettings | None = None, permissions: tuple[Permission, ...] = ALL
+    decider: ScriptedDecider,
+    settings: ExtAuthzSettings | None = None,
+    permissions: tuple[Permission, ...] = ALL,
+    profile: Profile = "zta",
 ) -> ExtAuthzHttp:
-    return ExtAuthzHttp(decider, OneKey("key", permissions), settings or ExtAuthzSettings())
+    return ExtAuthzHttp(decider, OneKey("key", permissions), settings or ExtAuthzSettings(), lambda: profile)
 
 
 def header(answer: HttpAnswer, name: str) -> str | None:
@@ -103,6 +107,23 @@ async def test_a_gateway_without_assertions_passes_the_clients_token_on(decider:
     answer = await handler(decider, permissions=("decide",))(HttpRequest("GET", "/envoy/x", "", headers))
     assert answer.status == 200
     assert decider.asked[0][0].subject_id == "u-allow"
+
+
+async def test_where_no_token_is_verified_the_clients_token_is_no_subject(decider: ScriptedDecider) -> None:
+    """The attack: a policy of profile `plain` would read the `sub` that the client wrote itself."""
+    headers = ((KEY, "key"), ("x-pdp-resource", "mail"), ("authorization", "Bearer eyJ9.eyJzdWIiOiJ1LWFsbG93In0.c2ln"))
+    answer = await handler(decider, profile="plain")(HttpRequest("GET", "/envoy/x", "", headers))
+    assert answer.status == 400
+    assert decider.asked == []
+
+
+async def test_a_plain_policy_sees_an_authzen_document(decider: ScriptedDecider) -> None:
+    await handler(decider, profile="plain")(ask("u-allow", ("x-pdp-device", "d-1"), method="PUT"))
+    await handler(decider)(ask("u-allow"))
+    plain, zta = (request.document for request, _ in decider.asked)
+    assert plain["subject"] == {"type": "user", "id": "u-allow"}
+    assert plain["action"] == {"name": "access", "properties": {"method": "PUT"}}
+    assert zta == {}
 
 
 # --- allow
@@ -366,7 +387,6 @@ async def test_the_recorded_requests_of_envoy_are_read(decider: ScriptedDecider,
         assert (await handler(decider, settings)(told)).status == 200
         asked = decider.asked[-1][0]
         assert asked.path == path.removeprefix("/authz")
-        assert asked.document["action"]["properties"]["method"] == entry["method"]
         named = dict(sent)
         assert asked.request_id == named.get("x-request-id")
         assert asked.trace_id == (named["traceparent"].split("-")[1] if "traceparent" in named else None)

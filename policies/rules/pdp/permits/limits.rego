@@ -1,7 +1,6 @@
 # Group 4, permits and windows: what the place allows, and whether the enforcement point can hold it to that.
 package pdp.permits
 
-import data.pdp.facts.parameters
 import data.pdp.facts.screen_transfer
 import data.pdp.limits.of_place as limits
 import data.pdp.matrix.cell
@@ -37,7 +36,7 @@ deny contains "SCREEN_TRANSFER_REQUIRED" if {
 #   admin:
 #     ja: 閲覧のみの期間（status が readonly）に read 以外の操作をした。書込みは後継システムで行う。
 #     en: status is readonly and action is not read. Write in the successor system.
-deny contains "READ_ONLY" if not action_in_service
+deny contains "READ_ONLY" if not action_available
 
 # METADATA
 # title: PEP_CANNOT_ENFORCE
@@ -54,13 +53,16 @@ deny contains "READ_ONLY" if not action_in_service
 #     en: context.pep lacks a limit that this place needs. Route through an enforcement point that has it or correct its settings.
 deny contains "PEP_CANNOT_ENFORCE" if not enforceable
 
-action_in_service if input.resource.status == "in_service"
+action_available if input.resource.status == "in_service"
 
-action_in_service if input.action.name == "read"
+action_available if input.action.name == "read"
 
 enforceable if {
-	needed := {word | some word, _ in limits; word in parameters.pep_words}
+	needed := {word | some word, _ in limits; word in words_of_pep}
 	every word in needed {
 		word in input.context.pep
 	}
 }
+
+# Limits that only the enforcement point can apply. It declares the ones that it can in context.pep.
+words_of_pep := {"clipboard", "print", "save", "download", "browser_only", "record_session"}

@@ -1,0 +1,219 @@
+"""`pdp bundle`: look at a policy bundle, check it, and run its own tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Exit, Typer
+
+from pdp.commands.exit_codes import NO
+from pdp.commands.options import AsJson, ConfigFile, EngineChoice, LangOption, OpaUrl
+
+if TYPE_CHECKING:
+    from pdp.bundle.bundle import Bundle
+    from pdp.bundle.rego_tests import RegoTest
+    from pdp.commands.terminal import Terminal
+    from pdp.settings import Settings
+
+app = Typer(no_args_is_help=True, help="Look at a policy bundle, check it, run its tests.")
+
+_Directory = Annotated[
+    Path | None, Argument(metavar="DIR", help="Bundle directory; default: the configured one.", show_default=False)
+]
+_TEST_DEADLINE_MS = 10_000  # a test may judge thousands of documents in one rule
+
+
+@app.callback()
+def bundle() -> None:
+    """Look at a policy bundle, check it, run its tests."""
+
+
+@app.command("check")
+def check(
+    directory: _Directory = None,
+    engine: EngineChoice = None,
+    opa_url: OpaUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Would this bundle be activated? Exit code 1 where it has a fault; every fault is told with its place."""
+    from pdp.commands.bundle_checks import check_bundle, unreadable
+    from pdp.commands.composed import bundle_of, run, settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.errors import BundleError
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(config, bundle=_name(directory), engine=engine, opa_url=opa_url)
+    found: Bundle | None = None
+    try:
+        found = bundle_of(settings)
+        faults = check_bundle(found)
+        if not faults:
+            run(_prove(settings, found))
+    except BundleError as fault:
+        faults = [unreadable(fault)]
+    if as_json:
+        terminal.json(
+            {
+                "ok": not faults,
+                "revision": None if found is None else found.revision,
+                "digest": None if found is None else found.digest,
+                "faults": [
+                    {"where": f.where or None, "code": f.code, "message": {"ja": f.message_ja, "en": f.message_en}}
+                    for f in faults
+                ],
+            }
+        )
+    for f in faults:
+        terminal.say(f"{f.where or 'bundle'}: {terminal.pick(f.message_ja, f.message_en)} [{f.code}]")
+    if faults:
+        terminal.say(terminal.pick(f"誤り {len(faults)} 件", f"{len(faults)} faults"), style="bold red")
+        raise Exit(NO)
+    assert found is not None
+    fine = terminal.pick(f"{found.revision} は適用できる", f"{found.revision} can be activated")
+    terminal.say(fine, style="bold green")
+
+
+async def _prove(settings: Settings, found: Bundle) -> None:
+    """Load it into the engine and evaluate once. Raises BundleError."""
+    from pdp.commands.composed import engine_for
+
+    async with engine_for(settings, found):
+        pass
+
+
+@app.command("inspect")
+def inspect(
+    directory: _Directory = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """What is in a bundle: revision, digest, entry point, modules, and the table of its reasons."""
+    from pdp.commands.composed import bundle_of, settings_of
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    found = bundle_of(settings_of(config, bundle=_name(directory)))
+    if as_json:
+        terminal.json(_inspected(found))
+        return
+    terminal.table(
+        ["", ""],
+        [
+            [terminal.pick("版", "revision"), found.revision],
+            [terminal.pick("ダイジェスト", "digest"), found.digest],
+            [terminal.pick("種別", "profile"), found.profile],
+            [terminal.pick("入口", "entry point"), found.entrypoint],
+            [terminal.pick("有効時間（秒）", "ttl (s)"), str(found.ttl_s)],
+            [terminal.pick("データ", "data"), ", ".join(sorted(found.data))],
+        ],
+    )
+    terminal.table(
+        [terminal.pick("モジュール", "module"), terminal.pick("行", "lines")],
+        [[name, str(text.count("\n"))] for name, text in sorted(found.modules.items())],
+    )
+    terminal.say(terminal.pick(f"テスト {len(found.tests)} ファイル", f"{len(found.tests)} test files"))
+    columns = (
+        ["理由", "群", "対応できる者", "利用者向け"]
+        if terminal.lang == "ja"
+        else ["reason", "group", "who can put it right", "for the user"]
+    )
+    terminal.table(columns, [_reason_row(terminal, found, code) for code in found.reasons])
+
+
+def _reason_row(terminal: Terminal, found: Bundle, code: str) -> list[str]:
+    from pdp.explain.words import FIXERS
+
+    reason = found.reasons[code]
+    return [code, reason.group, terminal.text(FIXERS[reason.fix]), terminal.text(reason.user)]
+
+
+def _inspected(found: Bundle) -> dict[str, Any]:
+    from pdp.explain.report import text_json
+
+    return {
+        "revision": found.revision,
+        "digest": found.digest,
+        "profile": found.profile,
+        "entrypoint": found.entrypoint,
+        "ttl_seconds": found.ttl_s,
+        "data": sorted(found.data),
+        "modules": {name: text.count("\n") for name, text in sorted(found.modules.items())},
+        "tests": sorted(found.tests),
+        "reasons": [
+            {"code": r.code, "group": r.group, "fix": r.fix, "user": text_json(r.user), "admin": text_json(r.admin)}
+            for r in found.reasons.values()
+        ],
+    }
+
+
+@app.command("test")
+def run_tests(
+    directory: _Directory = None,
+    engine: EngineChoice = None,
+    opa_url: OpaUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run the `test_` rules of the bundle's `_test.rego` files. Exit code 1 where one fails, or there is none."""
+    from pdp.bundle.rego_tests import find_tests
+    from pdp.commands.composed import bundle_of, run, settings_of
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(
+        config, bundle=_name(directory), engine=engine, opa_url=opa_url, engine_deadline_ms=_TEST_DEADLINE_MS
+    )
+    found = bundle_of(settings)
+    tests = find_tests(found.tests)
+    failed = run(_test(settings, found, tests, terminal)) if tests else {}
+    if as_json:
+        terminal.json(
+            {
+                "passed": len(tests) - len(failed),
+                "failed": [{"test": t.name, "where": t.where, "fault": fault} for t, fault in failed.items()],
+            }
+        )
+    for rule, fault in failed.items():
+        terminal.say(f"FAILED {rule.name}", style="bold red")
+        terminal.say(f"  {rule.where}" + ("" if fault is None else f": {fault}"))
+    if not tests:
+        terminal.say(terminal.pick("テストがない", "there is no test"))
+    terminal.say(f"{len(tests) - len(failed)} passed, {len(failed)} failed")
+    if failed or not tests:
+        raise Exit(NO)
+
+
+async def _test(
+    settings: Settings, found: Bundle, tests: list[RegoTest], terminal: Terminal
+) -> dict[RegoTest, str | None]:
+    """The tests that failed, with the fault where one was raised."""
+    import os
+
+    from pdp.bundle.rego_tests import runner_of
+    from pdp.errors import EngineError
+    from pdp.main import open_engine
+
+    engine = open_engine(settings, children=os.cpu_count() or 1)
+    failed: dict[RegoTest, str | None] = {}
+    try:
+        await engine.activate(runner_of(found, tests))
+        with terminal.progress(terminal.pick("テスト", "tests"), len(tests)) as advance:
+            answers = await engine.evaluate([b'{"test":%d}' % number for number in range(len(tests))])
+            advance(len(tests))
+    finally:
+        await engine.close()
+    for rule, answer in zip(tests, answers, strict=True):
+        if isinstance(answer, EngineError):
+            failed[rule] = answer.message
+        elif answer != b"true":
+            failed[rule] = None
+    return failed
+
+
+def _name(directory: Path | None) -> str | None:
+    return None if directory is None else str(directory)

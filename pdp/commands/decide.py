@@ -1,0 +1,196 @@
+"""`pdp decide`: one question, answered and explained. Nobody gets access by it, and nothing is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from typer import Exit, Option
+
+from pdp.commands.exit_codes import NO
+from pdp.commands.options import (
+    AsJson,
+    BundleDir,
+    ConfigFile,
+    DatabaseUrl,
+    EngineChoice,
+    LangOption,
+    OpaUrl,
+    StateDir,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pdp.bundle.bundle import Bundle
+    from pdp.commands.terminal import Terminal
+    from pdp.explain.explanation import Explanation
+    from pdp.facts.reference import Reference
+    from pdp.model.decision import Decision
+    from pdp.model.directory import Snapshot
+    from pdp.model.request import AccessRequest
+    from pdp.settings import Settings
+
+_Zone = Literal["office", "sase", "ip_vpn", "carrier", "security_cloud", "public"]
+_Underlay = Literal["office", "home", "public_wifi", "carrier", "unknown"]
+_Action = Literal["access", "read", "write", "download", "administer", "screen_transfer"]
+_MAX_CHILDREN = 4  # an explanation asks a few hundred questions; more processes start longer than they help
+
+
+def decide(
+    user: Annotated[str, Option(help="User id.")],
+    resource: Annotated[str, Option(help="Resource id, as in the catalogue.")],
+    device: Annotated[str | None, Option(help="Device id.")] = None,
+    action: Annotated[_Action, Option(help="What is to be done.")] = "access",
+    auth_level: Annotated[int, Option(min=0, max=3, help="1 password, 2 multi-factor, 3 bound to a device.")] = 2,
+    auth_age_min: Annotated[int, Option(min=0, help="Minutes since the authentication.")] = 0,
+    zone: Annotated[_Zone | None, Option(help="Where from, by name; default: nowhere known, which is public.")] = None,
+    source_ip: Annotated[str | None, Option(help="Where from, by address, instead of --zone.")] = None,
+    tunnel: Annotated[bool, Option("--tunnel", help="With --source-ip: the gateway saw its own tunnel.")] = False,
+    underlay: Annotated[_Underlay | None, Option(help="The line below; default: unknown.")] = None,
+    path_encrypted: Annotated[
+        bool | None, Option("--path-encrypted/--no-path-encrypted", help="Default: as the tunnel says.")
+    ] = None,
+    country: Annotated[str | None, Option(help="Country code; default: as the network says.")] = None,
+    risk: Annotated[list[str] | None, Option(help="A risk signal; may be given several times.")] = None,
+    pep: Annotated[str, Option(help="Limits that the enforcement point can apply, with commas.")] = "",
+    tenant: Annotated[str | None, Option(help="Tenant of the resource.")] = None,
+    organisation: Annotated[str | None, Option(help="Organisation whose data is asked for.")] = None,
+    at: Annotated[str | None, Option(help="Instant such as 2023-08-01T10:00:00+09:00; default: now.")] = None,
+    demo: Annotated[bool, Option("--demo", help="Ask in the demonstration prefecture.")] = False,
+    explain: Annotated[bool, Option("--explain/--no-explain", help="Which facts decided, and what would help.")] = True,
+    bundle: BundleDir = None,
+    engine: EngineChoice = None,
+    opa_url: OpaUrl = None,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Decide one access and explain the answer. Exit code 0 for allow and limit, 1 for deny and step-up."""
+    from pdp.commands.composed import run, settings_of
+    from pdp.commands.explained import answered_json, show_answered
+    from pdp.commands.terminal import Terminal
+    from pdp.main import utc_now
+    from pdp.scenario.format import moment
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(
+        config, bundle=bundle, engine=engine, opa_url=opa_url, state_dir=state_dir, database_url=database_url
+    )
+    now = utc_now() if at is None else moment(at)
+    words = tuple(word.strip() for word in pep.split(",") if word.strip())
+    question = Question(
+        user, resource, device, action, auth_level, auth_age_min, zone, source_ip, tunnel, underlay, path_encrypted,
+        country, tuple(risk or ()), words, tenant, organisation,
+    )  # fmt: skip
+    snapshot = _snapshot(settings, now, demo=demo)
+    answered = run(_ask(settings, question, snapshot, now, explain=explain, terminal=terminal))
+    if as_json:
+        terminal.json(answered_json(answered))
+    else:
+        show_answered(terminal, answered)
+    if not answered.decision.permits:
+        raise Exit(NO)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The options of one question."""
+
+    user: str
+    resource: str
+    device: str | None
+    action: str
+    auth_level: int
+    auth_age_min: int
+    zone: str | None
+    source_ip: str | None
+    tunnel: bool
+    underlay: str | None
+    path_encrypted: bool | None
+    country: str | None
+    risk: tuple[str, ...]
+    pep: tuple[str, ...]
+    tenant: str | None
+    organisation: str | None
+
+    def request(self, reference: Reference, now: datetime) -> AccessRequest:
+        """As a gateway would ask. Raises BadRequestError where zone and address are both given."""
+        from datetime import timedelta
+
+        from pdp.errors import BadRequestError
+        from pdp.identity.levels import ACR_OF_LEVEL
+        from pdp.model.request import AccessRequest, AssertedClaims, Network
+        from pdp.scenario.world import address_in
+
+        if self.zone is not None and self.source_ip is not None:
+            raise BadRequestError("`--zone` and `--source-ip` say the same thing", next_step="give one of them")
+        address, tunnel = (self.source_ip, self.tunnel) if self.zone is None else address_in(self.zone, reference)
+        return AccessRequest(
+            subject_id=self.user,
+            resource_id=self.resource,
+            action=self.action,
+            identity=AssertedClaims(
+                acr=ACR_OF_LEVEL.get(self.auth_level), auth_time=now - timedelta(minutes=self.auth_age_min)
+            ),
+            device_id=self.device,
+            network=Network(address, tunnel, self.underlay, self.path_encrypted, self.country),
+            risk=self.risk,
+            pep=self.pep,
+            tenant=self.tenant,
+            organisation=self.organisation,
+            wire="cli",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The decision with what explains it; None where there is nothing to explain, or nobody asked."""
+
+    decision: Decision
+    bundle: Bundle
+    explanation: Explanation | None
+
+
+def _snapshot(settings: Settings, now: datetime, *, demo: bool) -> Snapshot:
+    if demo:
+        from pdp.directory.demo import demonstration
+
+        return demonstration(now).snapshot(epoch=1, loaded_at=now)
+    from pdp.directory.snapshot import load_snapshot
+    from pdp.main import open_directory
+
+    store = open_directory(settings)
+    try:
+        return load_snapshot(store, now)
+    finally:
+        store.close()
+
+
+async def _ask(
+    settings: Settings, question: Question, snapshot: Snapshot, now: datetime, *, explain: bool, terminal: Terminal
+) -> Answered:
+    import os
+
+    from pdp.commands.composed import bundle_of, engine_for
+    from pdp.errors import BadRequestError
+    from pdp.explain.explanation import explain as explain_case
+    from pdp.explain.policy import Policy
+    from pdp.main import level_table
+    from pdp.model.input import decode_input
+    from pdp.scenario.in_process import InProcess
+
+    bundle = bundle_of(settings)
+    if bundle.profile != "zta":
+        raise BadRequestError("the bundle is of profile `plain`", next_step="ask it with `pdp eval`")
+    children = min(os.cpu_count() or 1, _MAX_CHILDREN) if explain else 1
+    async with engine_for(settings, bundle, children=children) as engine:
+        way = InProcess(engine, bundle)
+        decision = await way.decide(snapshot, question.request(way.reference, now), now, level_table(settings))
+        if not explain or decision.fault is not None:
+            return Answered(decision, bundle, None)
+        with terminal.progress(terminal.pick("説明", "explaining")):
+            case = Policy(engine, bundle).case(decode_input(decision.input), decision.verdict)
+            return Answered(decision, bundle, await explain_case(case))

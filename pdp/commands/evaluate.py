@@ -1,0 +1,81 @@
+"""`pdp eval`: documents in, verdicts out, line by line. No facts are looked up and nothing is recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from pdp.commands.options import AsJson, BundleDir, ConfigFile, EngineChoice, LangOption, OpaUrl
+
+if TYPE_CHECKING:
+    from pdp.commands.terminal import Terminal
+    from pdp.settings import Settings
+
+
+def evaluate(
+    file: Annotated[Path | None, Argument(help="JSON lines; default: standard input.", show_default=False)] = None,
+    bundle: BundleDir = None,
+    engine: EngineChoice = None,
+    opa_url: OpaUrl = None,
+    explain_bad_input: Annotated[
+        bool, Option("--explain-bad-input", help="Say on stderr what is wrong with a line.")
+    ] = False,
+    children: Annotated[
+        int | None, Option(min=1, max=64, help="Evaluator processes (regorus); default: one per core.")
+    ] = None,
+    as_json: AsJson = True,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Evaluate one input document per line; one verdict per line comes out, in the same order.
+
+    A line that is no valid document is answered with a deny, BAD_INPUT; a document that the engine has no
+    verdict for with a deny, EVALUATION_ERROR.
+    """
+    from pdp.commands.composed import run, settings_of
+    from pdp.commands.terminal import Terminal
+
+    del as_json  # the output is always JSON lines; the option is there because every command has it
+    settings = settings_of(config, bundle=bundle, engine=engine, opa_url=opa_url)
+    run(_evaluate(settings, file, children, explain_bad_input, Terminal(lang, as_json=False)))
+
+
+async def _evaluate(
+    settings: Settings, file: Path | None, children: int | None, explain: bool, terminal: Terminal
+) -> None:
+    import os
+    import sys
+
+    from pdp.commands.composed import bundle_of, engine_for
+    from pdp.commands.lines import Fault, LineEvaluator, chunks_of
+    from pdp.errors import BadRequestError
+
+    bundle = bundle_of(settings)
+
+    def tell(fault: Fault) -> None:
+        if explain:
+            terminal.remark(f"line {fault.number}: {fault.message}")
+
+    def write(lines: bytes) -> None:
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+
+    try:
+        descriptor = sys.stdin.fileno() if file is None else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as fault:
+        raise BadRequestError(f"`{file}` cannot be read: {fault.strerror}", next_step="name a file") from None
+    size = os.fstat(descriptor).st_size if file is not None else None
+    cores = children or os.cpu_count() or 1
+    async with engine_for(settings, bundle, children=cores) as engine:
+        with terminal.progress(terminal.pick("評価", "evaluating"), size) as advance:
+            lines = LineEvaluator(engine, bundle, on_fault=tell, on_done=advance)
+            await lines.run(chunks_of(descriptor), write)
+    if lines.unanswered:
+        terminal.remark(
+            terminal.pick(
+                f"{lines.unanswered} 行は評価できず、EVALUATION_ERROR とした",
+                f"{lines.unanswered} lines could not be evaluated and were answered with EVALUATION_ERROR",
+            )
+        )

@@ -1,0 +1,111 @@
+"""`pdp scenario`: stories with their expected answers, run through a whole checkpoint in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Exit, Typer
+
+from pdp.commands.exit_codes import NO
+from pdp.commands.options import AsJson, BundleDir, ConfigFile, EngineChoice, LangOption, OpaUrl
+
+if TYPE_CHECKING:
+    from pdp.commands.terminal import Terminal
+    from pdp.scenario.format import Scenario
+    from pdp.scenario.runner import StepResult
+    from pdp.settings import Settings
+
+app = Typer(no_args_is_help=True, help="Run stories with their expected answers.")
+
+
+@app.callback()
+def scenario() -> None:
+    """Run stories with their expected answers. The format: docs/scenarios.md."""
+
+
+@app.command("run")
+def run_scenarios(
+    paths: Annotated[list[Path], Argument(help="Scenario files, or directories of them.")],
+    bundle: BundleDir = None,
+    engine: EngineChoice = None,
+    opa_url: OpaUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run scenarios; the last line is `N passed, M failed`. Exit code 1 where one failed."""
+    from pdp.commands.composed import run, settings_of
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(config, bundle=bundle, engine=engine, opa_url=opa_url)
+    told = run(_run(settings, paths, terminal))
+    failed = [results for results in told if any(result.faults for result in results)]
+    if as_json:
+        terminal.json(_as_json(told, len(failed)))
+    else:
+        for results in failed:
+            _show(terminal, results)
+        terminal.say(f"{len(told) - len(failed)} passed, {len(failed)} failed")
+    if failed:
+        raise Exit(NO)
+
+
+async def _run(settings: Settings, paths: list[Path], terminal: Terminal) -> list[list[StepResult]]:
+    from pdp.commands.composed import bundle_of, engine_for
+    from pdp.errors import ScenarioError
+    from pdp.scenario.format import read_scenarios
+    from pdp.scenario.in_process import InProcess
+    from pdp.scenario.runner import run_scenario
+
+    scenarios = read_scenarios(paths)
+    bundle = bundle_of(settings)
+    told: list[list[StepResult]] = []
+    async with engine_for(settings, bundle) as engine:
+        way = InProcess(engine, bundle)
+        with terminal.progress(terminal.pick("シナリオ", "scenarios"), len(scenarios)) as advance:
+            for story in scenarios:
+                try:
+                    told.append(await run_scenario(story, way, way.reference))
+                except ScenarioError as fault:
+                    raise ScenarioError(f"{story.where} (`{story.id}`): {fault.message}") from None
+                advance(1)
+    return told
+
+
+def _title(terminal: Terminal, story: Scenario) -> str:
+    return story.title.get(terminal.lang) or story.title.get("en") or ""
+
+
+def _show(terminal: Terminal, results: list[StepResult]) -> None:
+    story = results[0].scenario
+    terminal.say(f"FAILED {story.id}  {_title(terminal, story)}".rstrip(), style="bold red")
+    terminal.say(f"  {story.where}", style="dim")
+    for result in results:
+        for fault in result.faults:
+            terminal.say(f"  step {result.step}: {fault}")
+
+
+def _as_json(told: list[list[StepResult]], failed: int) -> dict[str, Any]:
+    return {
+        "passed": len(told) - failed,
+        "failed": failed,
+        "scenarios": [
+            {
+                "id": results[0].scenario.id,
+                "where": results[0].scenario.where,
+                "passed": not any(result.faults for result in results),
+                "steps": [
+                    {
+                        "step": result.step,
+                        "outcome": result.answer.outcome,
+                        "reasons": list(result.answer.reasons or ()),
+                        "faults": list(result.faults),
+                    }
+                    for result in results
+                ],
+            }
+            for results in told
+        ],
+    }

@@ -1,0 +1,128 @@
+"""Every shared scenario through `decide()`, on both engines; and the runner itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pdp.bundle.bundle import Bundle, read_bundle
+from pdp.engine.opa_server import OpaServerEngine
+from pdp.engine.port import Engine
+from pdp.engine.regorus import RegorusEngine
+from pdp.errors import ScenarioError
+from pdp.scenario.format import Scenario, read_scenarios
+from pdp.scenario.in_process import InProcess
+from pdp.scenario.runner import run_scenario
+from pdp.settings import load_settings
+from tests.servers import running_opa
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    return read_bundle(load_settings(environ={}).bundle_path)
+
+
+@pytest.fixture(params=["regorus", pytest.param("opa", marks=pytest.mark.system)])
+async def engine(request: pytest.FixtureRequest, bundle: Bundle) -> AsyncIterator[Engine]:
+    if request.param == "regorus":
+        engine: Engine = RegorusEngine(deadline=timedelta(seconds=2), children=2)
+        await engine.activate(bundle)
+        yield engine
+        await engine.close()
+        return
+    with running_opa() as url:
+        engine = OpaServerEngine(url, deadline=timedelta(seconds=5))
+        await engine.activate(bundle)
+        yield engine
+        await engine.close()
+
+
+@pytest.fixture
+def stories(shared: Path) -> list[Scenario]:
+    return read_scenarios([shared / "scenarios"])
+
+
+async def test_every_shared_scenario_comes_out_as_it_says(engine, bundle, stories):
+    way = InProcess(engine, bundle)
+    failed = []
+    for story in stories:
+        for result in await run_scenario(story, way, way.reference):
+            failed += [f"{story.id}, step {result.step}: {fault}" for fault in result.faults]
+    assert failed == []
+    assert len(stories) >= 40
+
+
+STORY = """
+id: mail-in-the-office
+title: {ja: 庁内からメール, en: mail in the office}
+now: 2023-08-01T10:00:00+09:00
+directory:
+  users: [{id: u-1, kind: staff, posts: [{department: soumu, from: 2023-04-01}]}]
+  devices: [{id: d-1, class: managed_pc, owner: u-1, posture: healthy}]
+request: {user: u-1, auth_level: 2, device: d-1, resource: mail, action: access, zone: office}
+expect: {outcome: deny, reasons: [DEVICE_LOST], obligations: {wipe: request}, required_auth_level: 3}
+"""
+
+
+@pytest.fixture
+async def regorus(bundle: Bundle) -> AsyncIterator[Engine]:
+    engine = RegorusEngine(deadline=timedelta(seconds=2))
+    await engine.activate(bundle)
+    yield engine
+    await engine.close()
+
+
+async def test_an_answer_that_is_not_the_expected_one_is_told_part_by_part(regorus, bundle, tmp_path):
+    file = tmp_path / "story.yaml"
+    file.write_text(STORY, encoding="utf-8")
+    way = InProcess(regorus, bundle)
+    (result,) = await run_scenario(read_scenarios([file])[0], way, way.reference)
+    assert result.faults == (
+        "outcome: expected deny, got allow ['OK']",
+        "reasons: expected ['DEVICE_LOST'], got ['OK']",
+        "obligation `wipe`: expected request, got none",
+        "required_auth_level: expected 3, got None",
+    )
+
+
+async def test_the_clock_of_a_step_is_the_steps_own(regorus, bundle, tmp_path):
+    file = tmp_path / "story.yaml"
+    file.write_text(
+        """
+id: a-permit-that-ends
+directory:
+  users: [{id: u-1, kind: staff, posts: [{department: soumu, from: 2023-04-01}]}]
+  devices: [{id: d-1, class: byod_phone, owner: u-1, posture: healthy}]
+  permits: [{device: d-1, user: u-1, from: 2023-04-01, until: 2023-08-01}]
+steps:
+  - now: 2023-08-01T23:59:59+09:00
+    request: {user: u-1, auth_level: 2, device: d-1, resource: mail, action: access, zone: sase,
+                 underlay: carrier, path_encrypted: true, pep: [clipboard, save]}
+    expect: {outcome: limit}
+  - now: 2023-08-02T00:00:00+09:00
+    request: {user: u-1, auth_level: 2, device: d-1, resource: mail, action: access, zone: sase,
+              underlay: carrier, path_encrypted: true, pep: [clipboard, save]}
+    expect: {outcome: deny, reasons: [PERMIT_EXPIRED]}
+""",
+        encoding="utf-8",
+    )
+    way = InProcess(regorus, bundle)
+    results = await run_scenario(read_scenarios([file])[0], way, way.reference)
+    assert [result.faults for result in results] == [(), ()]
+
+
+def test_a_plain_bundle_has_no_scenarios(tmp_path):
+    from pdp.bundle.bundle import make_bundle
+
+    bundle = make_bundle(
+        manifest={"revision": "1", "metadata": {"profile": "plain", "entrypoint": "x/allow"}},
+        modules={"x.rego": "package x\n\nallow := true\n"},
+        data={},
+    )
+    with pytest.raises(ScenarioError, match="zta"):
+        InProcess(None, bundle)
