@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from pdp.bundle.capabilities import check_capabilities
 from pdp.decide import ActivePolicy
+from pdp.engine.capability_check import check_capabilities
 from pdp.errors import BundleError, NotReadyError
 from pdp.facts.reference import read_reference
 
@@ -37,7 +37,7 @@ class Activation:
         Raises BundleError where the bundle calls what it may not, lacks its reference data, or does not
         load; EngineError where the engine cannot be reached.
         """
-        faults = check_capabilities(bundle)
+        faults = await asyncio.to_thread(check_capabilities, bundle)
         if faults:
             first = faults[0]
             raise BundleError(

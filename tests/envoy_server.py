@@ -26,7 +26,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import yaml
@@ -361,7 +361,12 @@ def behind_lane(handler: Handler, bugs: list[BaseException] | None = None) -> La
 
 @contextmanager
 def gateway(
-    app: Any, folder: Path, *, change: Callable[[dict[str, Any]], None] | None = None, pdp_port: int | None = None
+    app: Any,
+    folder: Path,
+    *,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    pdp_port: int | None = None,
+    lifespan: Literal["on", "off"] = "off",
 ) -> Iterator[Gateway]:
     """A running pair for an ASGI application that answers below `/envoy` (`behind_lane` makes one of a handler).
 
@@ -374,7 +379,7 @@ def gateway(
     server = authority.issue(HOST, "server", host=HOST)
     terminal = authority.issue("terminal, Hash=0; d-1", "terminal")
     with ExitStack() as running:
-        asked_port = running.enter_context(serving(app)) if pdp_port is None else pdp_port
+        asked_port = running.enter_context(serving(app, lifespan=lifespan)) if pdp_port is None else pdp_port
         upstream = Upstream()
         upstream_port = running.enter_context(serving(upstream))
         config = deployed(

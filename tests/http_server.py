@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 
@@ -27,14 +27,14 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[int]:
+def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[int]:
     """The port on which `app` answers until the block ends. Requests that still run are then cancelled."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         config = uvicorn.Config(
             app,
             http="httptools",
             ws="none",
-            lifespan="off",
+            lifespan=lifespan,
             log_level="critical",
             access_log=False,
             server_header=False,

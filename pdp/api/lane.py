@@ -1,7 +1,7 @@
 """The lane: a plain ASGI application that answers decisions itself and passes everything else on.
 
 A decision goes through no router, no model, no middleware: measured on one core, a route of FastAPI
-answers 2.7 to 3.9 thousand requests a second and plain ASGI 7 to 18 (docs/adr/0004).
+answers 2.7 to 3.9 thousand requests a second and plain ASGI 7 to 18.
 
 - A path is taken exactly as it came (`raw_path`): nothing is unescaped, normalised or redirected, because
   a gateway that compared another spelling would have been deceived. `/access/v1/evaluation/` is not ours.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pdp.bundle.bundle import Bundle
-    from pdp.bundle.syntax import Module, Node, ParseFault, Path
+    from pdp.bundle.syntax import Module, Node, ParseFault
 
 
 # regorus' names for the operators, and OPA's.
@@ -136,15 +136,13 @@ def _declared_arity(builtin: Mapping[str, Any]) -> int | None:
 
 
 def _call_faults(module: Module, rules: RuleBook, capabilities: Capabilities) -> Iterator[Fault]:
-    functions = rules.functions()
     for kind, node in nodes_below(module.tree["rules"]):
-        place = place_of(node) if kind == "Call" or kind in _OPERATORS else (0, 0)
         if kind == "Call":
-            yield from _one_call(module, rules, capabilities, functions, node["Call"], place)
+            yield from _one_call(module.name, rules, capabilities, node)
         elif kind in _OPERATORS:
             name = _operator_name(kind, node[kind])
             if not capabilities.permits(name):
-                yield capabilities.refusal(module.name, place, name)
+                yield capabilities.refusal(module.name, place_of(node), name)
 
 
 def _operator_name(kind: str, body: Node) -> str:
@@ -153,26 +151,22 @@ def _operator_name(kind: str, body: Node) -> str:
     return _OPERATORS[kind].get(body["op"], str(body["op"]))
 
 
-def _one_call(  # noqa: PLR0913  # one call in all of its surroundings
-    module: Module,
-    rules: RuleBook,
-    capabilities: Capabilities,
-    functions: Mapping[Path, frozenset[int]],
-    call: Node,
-    place: tuple[int, int],
-) -> Iterator[Fault]:
-    reference = reference_of(call["fcn"])
+def _one_call(file: str, rules: RuleBook, capabilities: Capabilities, node: Node) -> Iterator[Fault]:
+    place, arguments = place_of(node), node["Call"]["params"]
+    reference = reference_of(node["Call"]["fcn"])
     if reference is None:
-        yield fault_at(module.name, place, "unknown_function", "…")
+        yield fault_at(file, place, "unknown_function", "…")
         return
-    found = rules.absolute(module.name, reference)
+    found = rules.absolute(file, reference)
     if found is None:
-        yield from _builtin_faults(module.name, place, str(reference), call["params"], capabilities)
-    elif found[0] not in functions or not found[1]:
-        yield fault_at(module.name, place, "unknown_function", reference)
-    elif len(call["params"]) not in functions[found[0]]:
-        takes = " / ".join(str(arity) for arity in sorted(functions[found[0]]))
-        yield fault_at(module.name, place, "wrong_arity", reference, len(call["params"]), takes)
+        yield from _builtin_faults(file, place, str(reference), arguments, capabilities)
+        return
+    arities = rules.functions.get(found[0]) if found[1] else None
+    if arities is None:
+        yield fault_at(file, place, "unknown_function", reference)
+    elif len(arguments) not in arities:
+        takes = " / ".join(str(arity) for arity in sorted(arities))
+        yield fault_at(file, place, "wrong_arity", reference, len(arguments), takes)
 
 
 def _builtin_faults(

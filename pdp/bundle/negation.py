@@ -89,7 +89,8 @@ class _Judge:
         path, whole = found
         if path[0] == "input":
             return len(path) > 1 or not whole
-        return not whole or not (self._stands_in_data(path) or self._is_total(path, depth))
+        defined = self._stands_in_data(path) or self._rules.is_prefix(path) or self._is_total(path, depth)
+        return not (whole and defined)
 
     def _stands_in_data(self, path: Path) -> bool:
         at: Any = self._data

@@ -40,6 +40,8 @@ class RuleBook:
             self._imports[module.name] = dict(_imports(module))
             for definition in _definitions(module, self.packages[module.name]):
                 self._definitions.setdefault(definition.path, []).append(definition)
+        self._prefixes = {path[:length] for path in self._definitions for length in range(1, len(path))}
+        self.functions = self._functions()
 
     def definitions(self, path: Path) -> list[Definition]:
         return self._definitions.get(path, [])
@@ -47,7 +49,11 @@ class RuleBook:
     def paths(self) -> Iterable[Path]:
         return self._definitions.keys()
 
-    def functions(self) -> Mapping[Path, frozenset[int]]:
+    def is_prefix(self, path: Path) -> bool:
+        """Rules stand below this path: as a value it is an object, empty perhaps, and never undefined."""
+        return path in self._prefixes
+
+    def _functions(self) -> Mapping[Path, frozenset[int]]:
         """The arities with which each function is defined; more than one is a fault that OPA finds."""
         found: dict[Path, frozenset[int]] = {}
         for path, definitions in self._definitions.items():
@@ -63,7 +69,7 @@ class RuleBook:
         if name in self._imports[module]:
             return self._imports[module][name]
         own = (*self.packages[module], name)
-        return own if any(path[: len(own)] == own for path in self._definitions) else None
+        return own if own in self._definitions or own in self._prefixes else None
 
     def absolute(self, module: str, reference: Reference) -> tuple[Path, bool] | None:
         """The absolute path of a reference's constant part, and whether that is all of it; None for a local one."""

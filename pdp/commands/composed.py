@@ -22,7 +22,7 @@ def settings_of(config: Path | None, **overrides: object) -> Settings:
     """The settings with what the command line says on top. Raises SettingsError."""
     from pdp.settings import load_settings
 
-    return load_settings(config, **overrides)
+    return load_settings(config, None, **overrides)
 
 
 def run(coroutine: Coroutine[Any, Any, _T]) -> _T:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from typer.core import TyperGroup
 
 from pdp.commands.exit_codes import INTERNAL, READER_GONE, exit_code
 from pdp.errors import ImportRefusedError, SekishoError
-
-if TYPE_CHECKING:
-    from typer import Context
 
 MAX_FAULTS: Final = 50  # of a file to import; the rest is counted
 
@@ -20,7 +17,7 @@ MAX_FAULTS: Final = 50  # of a file to import; the rest is counted
 class ErrorsAsExitCodes(TyperGroup):
     """`--debug` (an option of the outermost command) lets the exception through, with its traceback."""
 
-    def invoke(self, ctx: Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except SekishoError as fault:

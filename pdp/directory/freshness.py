@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from collections.abc import Mapping
+    from datetime import datetime
 
     from pdp.model.directory import Snapshot
+
+DEFAULT_LIMIT: Final = timedelta(hours=24)  # of a policy that names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,11 @@ def freshness(snapshot: Snapshot, now: datetime, limit: timedelta) -> Freshness:
         newest=max(seen, default=None),
         oldest=min(seen, default=None),
     )
+
+
+def stale_after(data: Mapping[str, Any]) -> timedelta:
+    """The age at which a bundle's data (`zta.parameters.posture_stale_hours`) call a posture stale."""
+    zta = data.get("zta")
+    parameters = zta.get("parameters") if isinstance(zta, dict) else None
+    hours = parameters.get("posture_stale_hours") if isinstance(parameters, dict) else None
+    return timedelta(hours=hours) if isinstance(hours, int) and not isinstance(hours, bool) else DEFAULT_LIMIT

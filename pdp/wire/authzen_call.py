@@ -69,7 +69,7 @@ class Reception:
             _check_media_type(headers)
             body = parse_json(request.body)
             if not isinstance(body, dict):
-                raise BadRequestError("the body must be a JSON object")  # one way to refuse
+                raise BadRequestError("the body must be a JSON object")
             trace_id = trace_id_of(headers.get("traceparent"))
             return await answer(Call(caller, request_id, trace_id, body))
         except SekishoError as fault:
@@ -102,10 +102,10 @@ def require(caller: Caller, permission: Permission) -> None:
         raise NotPermittedError(f"this caller lacks the permission `{permission}`")
 
 
-def _headers(request: HttpRequest) -> tuple[dict[str, str], str | None]:
-    """(the headers that are read here, the first of them that stands more than once)."""
+def _headers(request: HttpRequest) -> tuple[dict[str, str], list[str]]:
+    """(the headers that are read here, those of them that stand more than once)."""
     found: dict[str, str] = {}
-    repeated: str | None = None
+    repeated: list[str] = []
     for name, value in request.headers:
         if name not in _READ:
             continue
@@ -114,19 +114,19 @@ def _headers(request: HttpRequest) -> tuple[dict[str, str], str | None]:
         elif name == "traceparent":
             found[name] = ""  # W3C Trace Context: several are as good as none
         else:
-            repeated = repeated or name
+            repeated.append(name)
     return found, repeated
 
 
-def _request_id(headers: dict[str, str], repeated: str | None) -> str | None:
+def _request_id(headers: dict[str, str], repeated: list[str]) -> str | None:
     """What is echoed, before anything can be refused."""
     text = headers.get("x-request-id", "")
-    return text if repeated != "x-request-id" and is_request_id(text) else None
+    return text if is_request_id(text) and "x-request-id" not in repeated else None
 
 
-def _check_headers(headers: dict[str, str], request_id: str | None, repeated: str | None) -> None:
-    if repeated is not None:  # two parties could read two values
-        raise BadRequestError(f"the header `{repeated}` stands more than once")
+def _check_headers(headers: dict[str, str], request_id: str | None, repeated: list[str]) -> None:
+    if repeated:  # two parties could read two values
+        raise BadRequestError(f"the header `{repeated[0]}` stands more than once")
     if request_id is None and headers.get("x-request-id"):
         raise BadRequestError("the header `x-request-id` must be 1 to 256 visible ASCII characters")
 

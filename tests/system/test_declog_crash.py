@@ -78,7 +78,7 @@ def test_nothing_answered_is_lost_when_the_process_is_killed_under_load(tmp_path
 
 def test_a_file_that_may_grow_no_further_is_left_and_the_next_takes_the_records(tmp_path: Path):
     """EFBIG by RLIMIT_FSIZE, in the midst of a line: the write is cut short, as on a full disk."""
-    with writer(tmp_path, "--file-limit", "20000", "--segment-bytes", "1000000", "--records", "300") as (_, said):
+    with writer(tmp_path, "--file-limit", "60000", "--waiters", "8", "--records", "300") as (_, said):
         lines = said.read().decode().splitlines()
     answered = [line[1:] for line in lines if line.startswith("+")]
     refused = [line[1:] for line in lines if line.startswith("-")]

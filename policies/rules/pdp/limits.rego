@@ -18,7 +18,7 @@ names contains "recording" if emergency
 
 names contains "browser_only" if edr_absence_tolerated
 
-# INVARIANT (fail closed): undefined where a name has no entry in the data, and then nothing is allowed.
+# INVARIANT (fail closed): undefined where a name has no entry in the data; what cannot be named cannot be enforced.
 of_place := object.union_n(sets) if count(sets) == count(names)
 
 sets := [limits | some name in names; limits := tables.limits[name]]

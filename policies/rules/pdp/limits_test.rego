@@ -29,5 +29,5 @@ test_a_section_terminal_without_edr_is_limited_to_the_browser if {
 test_limits_that_the_data_does_not_describe_open_nothing if {
 	answer := data.pdp.decision with input as given.phone
 		with data.zta.matrix.rows.communication.byod_phone.outside.limits as "no_such_set"
-	answer.reasons == ["EVALUATION_ERROR"]
+	answer.reasons == ["PEP_CANNOT_ENFORCE"]
 }

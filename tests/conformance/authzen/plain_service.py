@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import regorus
 
 from pdp.api.app import serve_app
 from pdp.api.surface import Probe, Surface
-from pdp.bundle.bundle import Bundle, read_bundle
+from pdp.bundle.bundle import read_bundle
+from pdp.engine.regorus import RegorusEngine
 from pdp.engine.verdict import read_verdict
 from pdp.errors import EngineError
 from pdp.model.decision import EVALUATION_ERROR, Decision, Text, denied
@@ -23,10 +23,12 @@ from pdp.wire.candidates import bundle_candidates
 from pdp.wire.page_token import PageTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator
 
     from pdp.api.lane import Lane
+    from pdp.bundle.bundle import Bundle
     from pdp.callers.caller import Caller, Callers
+    from pdp.engine.port import Engine
     from pdp.model.request import AccessRequest, Refusal
 
 BUNDLE = Path(__file__).parent / "bundle"
@@ -34,33 +36,12 @@ PUBLIC_URL = "https://pdp.example.jp"
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
-class InProcessRegorus:
-    """The embedded engine without its child process: one bundle, on the thread that made it."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._query = bundle.query
-        self._engine = regorus.Engine()
-        self._engine.add_data_json(json.dumps(bundle.data))
-        for name, text in bundle.modules.items():
-            self._engine.add_policy(name, text)
-
-    async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
-        return [self._one(document) for document in documents]
-
-    def _one(self, document: bytes) -> bytes | EngineError:
-        self._engine.set_input_json(document.decode())
-        answer = json.loads(self._engine.eval_query_as_json(self._query))
-        if "result" not in answer:
-            return EngineError("undefined")
-        return json.dumps(answer["result"][0]["expressions"][0]["value"]).encode()
-
-
 class PlainDecider:
     """Decides with the bundle and keeps what it was asked."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._bundle = bundle
-        self._engine = InProcessRegorus(bundle)
+        self._engine = engine
         self._numbers = itertools.count(1)
         self.decisions: list[Decision] = []
         self.refusals: list[Refusal] = []
@@ -90,14 +71,21 @@ class PlainDecider:
         return f"refusal-{len(self.refusals)}"
 
 
-def plain_lane(callers: Callers, decider: PlainDecider | None = None) -> Lane:
+@asynccontextmanager
+async def plain_lane(callers: Callers) -> AsyncIterator[Lane]:
+    """A lane over a real engine with the bundle, until the block ends."""
     bundle = read_bundle(BUNDLE)
     listed = bundle_candidates(bundle)
-    exact = authzen_routes(
-        decider or PlainDecider(bundle),
-        callers,
-        profile=lambda: "plain",
-        public_url=PUBLIC_URL,
-        searching=Searching(lambda: listed, PageTokens(b"k" * 32), lambda: NOW),
-    )
-    return serve_app(Surface(exact=exact, readiness=lambda: [Probe("policy", True)], metrics=lambda: b""))
+    engine = RegorusEngine(timedelta(seconds=5))  # of a machine under test, not of a service
+    try:
+        await engine.activate(bundle)
+        exact = authzen_routes(
+            PlainDecider(bundle, engine),
+            callers,
+            profile=lambda: "plain",
+            public_url=PUBLIC_URL,
+            searching=Searching(lambda: listed, PageTokens(b"k" * 32), lambda: NOW),
+        )
+        yield serve_app(Surface(exact=exact, readiness=lambda: [Probe("policy", True)], metrics=bytes))
+    finally:
+        await engine.close()

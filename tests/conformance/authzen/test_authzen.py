@@ -37,8 +37,10 @@ async def client(anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(base_url=URL, timeout=runner.TIMEOUT_S) as over_http:
             yield over_http
         return
-    transport = httpx.ASGITransport(plain_lane(OneKey(KEY)))
-    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as in_process:
+    async with (
+        plain_lane(OneKey(KEY)) as lane,
+        httpx.AsyncClient(transport=httpx.ASGITransport(lane), base_url=PUBLIC_URL) as in_process,
+    ):
         yield in_process
 
 

@@ -58,6 +58,7 @@ action_available if input.resource.status == "in_service"
 action_available if input.action.name == "read"
 
 enforceable if {
+	is_object(limits)
 	needed := {word | some word, _ in limits; word in words_of_pep}
 	every word in needed {
 		word in input.context.pep
