@@ -92,7 +92,7 @@ def _shown(check: Probe) -> dict[str, Any]:
 
 async def _http_error(_: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)
-    code, message, next_step = _HTTP.get(fault.status_code, ("http_error", str(fault.detail), "see docs/http.md"))
+    code, message, next_step = _HTTP.get(fault.status_code, ("http_error", str(fault.detail), "see `/openapi.json`"))
     body = error_body(code, message, next_step)
     return Response(body, fault.status_code, headers=fault.headers, media_type="application/json")
 

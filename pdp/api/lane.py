@@ -83,7 +83,7 @@ class Lane:
             return await handler(_request(scope, path, body))
         except ClientGoneError:
             return None
-        except BadRequestError as fault:  # of the body itself: what is left of it must not become the next request
+        except BadRequestError as fault:  # of the body: what is left of it must not become the next request
             answer = error_answer(fault, request_id=_request_id(scope))
             return replace(answer, headers=(*answer.headers, _CLOSE))
         except _STOP:

@@ -40,7 +40,7 @@ def _in_module(bundle: Bundle, name: str) -> Iterator[Fault]:
         if head["code"] not in bundle.reasons:
             line_start = text.rfind("\n", 0, head.start()) + 1
             line = text.count("\n", 0, head.start()) + 1
-            yield _fault(name, line, head.start("code") - line_start, head["code"])
+            yield _fault(name, line, head.start("code") - line_start, head["code"])  # the quote, counted from 1
 
 
 def _fault(file: str, line: int, column: int, code: str) -> Fault:

@@ -56,17 +56,20 @@ class ListedCandidates:
 
 
 class DirectoryCandidates:
-    """Profile `zta`: everybody in the directory, every system of the directory and of the bundle's catalogue."""
+    """Profile `zta`: everybody in the directory, every system of the directory and of the bundle's catalogue.
+
+    The lists are made when they are asked for; of 7,500 users that takes some milliseconds.
+    """
 
     def __init__(self, snapshot: Snapshot, catalogue: Iterable[str]) -> None:
-        self._users = [Candidate(name) for name in sorted(snapshot.users)]
-        self._systems = [Candidate(name) for name in sorted({*snapshot.resources, *catalogue})]
+        self._users = snapshot.users
+        self._systems = {*snapshot.resources, *catalogue}
 
     def subjects(self, type_: str) -> Sequence[Candidate]:
-        return self._users if type_ == SUBJECT_TYPE else ()
+        return [Candidate(name) for name in sorted(self._users)] if type_ == SUBJECT_TYPE else ()
 
     def resources(self, type_: str) -> Sequence[Candidate]:
-        return self._systems if type_ == RESOURCE_TYPE else ()
+        return [Candidate(name) for name in sorted(self._systems)] if type_ == RESOURCE_TYPE else ()
 
     def actions(self) -> Sequence[Candidate]:
         return _ACTIONS

@@ -167,14 +167,17 @@ def _explained(text: str) -> BadRequestError:
         value = _decode_marked(text)
     except json.JSONDecodeError as fault:  # further on it is not even JSON
         return _not_json(fault, text)
+    return next(_faults(value), BadRequestError("the body is not I-JSON"))
+
+
+def _faults(value: Any) -> Iterator[BadRequestError]:
     for pointer, node in _walk("", value):
         if isinstance(node, _Twice):
-            return BadRequestError(f"the name `{_shown(node.name)}` stands twice in one object", pointer=pointer)
-        if node is _UNSAFE:
-            return BadRequestError("the number is not one that every reader reads alike", pointer=pointer)
-        if isinstance(node, str) and _SURROGATE.search(node):
-            return BadRequestError("the text has half of a surrogate pair", pointer=pointer)
-    return BadRequestError("the body is not I-JSON")
+            yield BadRequestError(f"the name `{_shown(node.name)}` stands twice in one object", pointer=pointer)
+        elif node is _UNSAFE:
+            yield BadRequestError("the number is not one that every reader reads alike", pointer=pointer)
+        elif isinstance(node, str) and _SURROGATE.search(node):
+            yield BadRequestError("the text has half of a surrogate pair", pointer=pointer)
 
 
 def _walk(pointer: str, node: Any) -> Iterator[tuple[str, Any]]:

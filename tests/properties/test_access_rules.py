@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from pdp.engine.opa_server import OpaServerEngine
 
 from pdp.bundle.bundle import Bundle, read_bundle
-from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
 from pdp.settings import load_settings

@@ -169,9 +169,9 @@ async def _run(cases: list[Case], run: Callable[[Case], Awaitable[None]]) -> tup
     for case in cases:
         try:
             await run(case)
-        except (CaseFailedError, KeyError, ValueError) as fault:
+        except (CaseFailedError, httpx.HTTPError, KeyError, ValueError) as fault:
             failed += 1
-            print(f"FAIL {case.name}: {fault}")
+            print(f"FAIL {case.name}: {fault!r}")
     return len(cases) - failed, failed
 
 

@@ -361,3 +361,46 @@ def test_a_path_that_could_never_be_met_is_refused(exact: Any, prefixes: Any) ->
 
 def test_the_default_limits_are_those_of_the_documentation() -> None:
     assert Limits() == Limits(body_bytes=262_144, app_body_bytes=16_777_216, body_s=10.0)
+
+
+async def test_a_refusal_after_the_answer_has_begun_adds_nothing_to_it() -> None:
+    service = Service()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(START)
+        await reading(scope, receive, send)
+
+    service.app = app
+    exchange = await service.run("/else", parts=[part(b"x" * (2 * LIMIT + 1), more=False)])
+    assert exchange.sent[1:] == []  # the server sees an unfinished answer and breaks the connection off
+
+
+@pytest.mark.parametrize("fault", [asyncio.CancelledError(), KeyboardInterrupt()])
+async def test_the_end_of_the_server_passes_through_the_application_behind(fault: BaseException) -> None:
+    service = Service()
+    service.app = raising(fault)
+    with pytest.raises(type(fault)):
+        await service.run("/else")
+    assert not service.bugs
+
+
+async def test_a_disconnect_is_passed_on_to_the_application_behind() -> None:
+    service = Service()
+    seen: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(await receive())
+
+    service.app = app
+    await service.run("/else", parts=[GONE])
+    assert seen == [GONE]
+
+
+async def test_an_unexpected_error_is_logged_where_nobody_else_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_: HttpRequest) -> HttpAnswer:
+        raise RuntimeError("detail for the log")
+
+    await Exchange().run(Lane(reading, exact={"/own": broken}))
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert "detail for the log" in caplog.text

@@ -1,0 +1,249 @@
+"""The way through the house with parts that lie, fail and say nonsense: every one of them denies, and is recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, timedelta
+from typing import Any
+
+import pytest
+
+from pdp.bundle.bundle import Bundle, read_bundle
+from pdp.callers.caller import PERMISSIONS, Caller
+from pdp.decide import ActivePolicy, Checkpoint, House
+from pdp.errors import (
+    BadRequestError,
+    EngineDiedError,
+    EngineError,
+    EngineTimeoutError,
+    NotReadyError,
+    RecordFailedError,
+)
+from pdp.facts.reference import read_reference
+from pdp.identity.levels import LevelTable
+from pdp.identity.proof import NoIssuer
+from pdp.metrics import Metrics
+from pdp.model.directory import Snapshot
+from pdp.model.request import AccessRequest, AssertedClaims, Network, Refusal, UnverifiedToken
+from pdp.settings import load_settings
+from tests.stage import MemoryLog
+from tests.unit.facts.worlds import NOW, snapshot
+
+pytestmark = pytest.mark.anyio
+
+BUNDLE = read_bundle(load_settings(environ={}).bundle_path)
+REQUEST = AccessRequest(
+    subject_id="u-1",
+    resource_id="mail",
+    action="access",
+    identity=AssertedClaims(acr="urn:sekisho:auth-level:2", auth_time=NOW),
+    device_id="d-1",
+    network=Network(source_ip="10.1.2.3"),
+)
+CALLER = Caller("gateway", PERMISSIONS)
+ALLOW = {"outcome": "allow", "reasons": ["OK"], "obligations": {}}
+
+
+class ScriptedEngine:
+    """An engine that says what the test wants; `seen` holds the documents that it was shown."""
+
+    name = "scripted"
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.seen: list[bytes] = []
+
+    async def activate(self, bundle: Bundle) -> None:
+        return
+
+    async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
+        self.seen += documents
+        if isinstance(self.answer, EngineError):
+            return [self.answer]
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        if isinstance(self.answer, list):
+            return self.answer
+        return [self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()]
+
+    async def close(self) -> None:
+        return
+
+
+class Holder:
+    def __init__(self, policy: ActivePolicy | None, world: Snapshot | None) -> None:
+        self._policy, self._world = policy, world
+
+    def active(self) -> ActivePolicy:
+        if self._policy is None:
+            raise NotReadyError("no policy is active")
+        return self._policy
+
+    def current(self) -> Snapshot:
+        if self._world is None:
+            raise NotReadyError("no directory")
+        return self._world
+
+
+def counting(step: int = 1_000_000) -> Callable[[], int]:
+    ticks = iter(range(0, 10**12, step))
+    return lambda: next(ticks)
+
+
+def house(answer: Any, *, log: MemoryLog | None = None, **changes: Any) -> House:
+    holder = Holder(ActivePolicy(BUNDLE, read_reference(BUNDLE.data)), snapshot())
+    return replace(
+        House(
+            clock=lambda: NOW.astimezone(UTC),
+            stopwatch=counting(),
+            new_id=lambda: "0189ad5c-0000-7000-8000-000000000001",
+            policies=holder,
+            directory=holder,
+            levels=LevelTable(),
+            tokens=NoIssuer(),
+            engine=ScriptedEngine(answer),
+            log=log or MemoryLog(),
+            observer=Metrics(),
+        ),
+        **changes,
+    )
+
+
+async def test_a_well_formed_allow_is_an_allow() -> None:
+    decision = await Checkpoint(house(ALLOW)).decide(REQUEST, CALLER)
+    assert (decision.permits, decision.verdict.reasons, decision.fault) == (True, ("OK",), None)
+    assert decision.reason_user.ja == "条件を満たしています"
+    assert NOW < decision.expires_at <= NOW + timedelta(seconds=BUNDLE.ttl_s)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        EngineError("undefined"),
+        EngineTimeoutError("too slow"),
+        EngineDiedError("gone"),
+        RuntimeError("a bug of ours"),
+        [],
+        [b"1", b"2"],
+        b"",
+        b"null",
+        b"true",
+        b"{}",
+        b'{"outcome":"allow"}',
+        b'{"outcome":"allow","reasons":[],"obligations":{}}',
+        b'{"outcome":"ALLOW","reasons":["OK"],"obligations":{}}',
+        b'{"outcome":"allow","reasons":["OK"],"obligations":{},"extra":1}',
+        b'{"outcome":"allow","reasons":["OK"],"obligations":{"save":"off"}}',
+        b'{"outcome":"limit","reasons":["OK"],"obligations":{}}',
+        b'{"outcome":"limit","reasons":["OK"],"obligations":{"sing":"on"}}',
+        b'{"outcome":"limit","reasons":["OK"],"obligations":{"save":"on"}}',
+        b'{"outcome":"allow","reasons":["OK"],"obligations":{},"required_auth_level":2}',
+        b'{"outcome":"step_up","reasons":["STEPUP_AUTH_STRENGTH"],"obligations":{}}',
+        b'{"outcome":"allow","reasons":["OK","OK"],"obligations":{}}',
+        b'{"outcome":"allow","reasons":["NOBODY_WROTE_A_TEXT"],"obligations":{}}',
+        b'{"outcome":"allow","outcome":"deny","reasons":["OK"]}',
+        b"\xff",
+    ],
+)
+async def test_anything_but_a_well_formed_verdict_denies_and_is_recorded(answer: Any) -> None:
+    log = MemoryLog()
+    decision = await Checkpoint(house(answer, log=log)).decide(REQUEST, CALLER)
+    assert (decision.permits, decision.verdict.reasons) == (False, ("EVALUATION_ERROR",))
+    assert decision.expires_at == decision.at, "an error is never to be relied on"
+    (record,) = [json.loads(record) for record in log.records]
+    assert (record["outcome"], record["reasons"]) == ("deny", ["EVALUATION_ERROR"])
+    assert record["fault"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"action": "fly"}, "fly"),
+        ({"risk": ("bad_mood",)}, "bad_mood"),
+        ({"network": Network("nowhere")}, "nowhere"),
+        ({"network": Network("10.0.0.1", underlay="train")}, "train"),
+        ({"identity": UnverifiedToken("eyJ")}, "no issuer"),
+        ({"identity": AssertedClaims(acr="phr", auth_time=NOW + timedelta(hours=1))}, "future"),
+    ],
+)
+async def test_a_word_that_does_not_exist_is_bad_input_and_never_reaches_the_policy(
+    changes: dict[str, Any], word: str
+) -> None:
+    parts = house(ALLOW)
+    decision = await Checkpoint(parts).decide(replace(REQUEST, **changes), CALLER)
+    assert decision.verdict.reasons == ("BAD_INPUT",)
+    assert decision.fault is not None and word in decision.fault
+    assert parts.engine.seen == []  # type: ignore[attr-defined]
+
+
+async def test_no_answer_without_a_record() -> None:
+    log = MemoryLog()
+    log.full = True
+    with pytest.raises(RecordFailedError):
+        await Checkpoint(house(ALLOW, log=log)).decide(REQUEST, CALLER)
+
+
+async def test_no_policy_or_no_directory_is_no_answer() -> None:
+    for holder in (Holder(None, snapshot()), Holder(ActivePolicy(BUNDLE, None), None)):
+        with pytest.raises(NotReadyError):
+            await Checkpoint(house(ALLOW, policies=holder, directory=holder)).decide(REQUEST, CALLER)
+
+
+async def test_a_caller_without_the_permission_is_not_believed_whatever_the_wire_let_through() -> None:
+    parts = house(ALLOW)
+    weak = Caller("weak", frozenset({"decide"}))
+    await Checkpoint(parts).decide(REQUEST, weak)
+    seen = json.loads(parts.engine.seen[0])  # type: ignore[attr-defined]
+    assert (seen["subject"]["auth_level"], seen["context"]["zone"], seen["context"]["country"]) == (
+        0,
+        "public",
+        "unknown",
+    )
+    silent = Caller("silent", frozenset())
+    assert (await Checkpoint(house(ALLOW)).decide(REQUEST, silent)).permits is False
+
+
+async def test_now_is_taken_once() -> None:
+    times = iter([NOW, NOW + timedelta(days=400)])
+    decision = await Checkpoint(house(ALLOW, clock=lambda: next(times).astimezone(UTC))).decide(REQUEST, CALLER)
+    assert decision.at == NOW
+    assert next(times) == NOW + timedelta(days=400), "the clock was read a second time"
+
+
+async def test_the_record_says_what_was_seen_and_how_long_each_step_took() -> None:
+    log = MemoryLog()
+    decision = await Checkpoint(house(ALLOW, log=log)).decide(REQUEST, CALLER)
+    record = json.loads(log.records[0])
+    assert record["id"] == decision.id
+    assert record["input"] == json.loads(decision.input)
+    assert record["bundle_digest"] == BUNDLE.digest
+    assert record["steps_us"] == dict.fromkeys(("caller", "identity", "facts", "engine", "obligations"), 1000)
+
+
+async def test_a_refusal_is_recorded_as_bad_input_without_its_body() -> None:
+    log = MemoryLog()
+    refusal = Refusal(BadRequestError("`x` is no number"), "authzen", "r-1", "ab" * 32, 12)
+    decision_id = await Checkpoint(house(ALLOW, log=log)).refuse(refusal, CALLER)
+    record = json.loads(log.records[0])
+    assert (record["id"], record["kind"], record["reasons"]) == (decision_id, "refusal", ["BAD_INPUT"])
+    assert (record["error_code"], record["body_bytes"]) == ("bad_request", 12)
+
+
+async def test_a_token_is_in_the_record_only_as_its_digest() -> None:
+    log = MemoryLog()
+    await Checkpoint(house(ALLOW, log=log)).decide(replace(REQUEST, identity=UnverifiedToken("eyJsecret")), CALLER)
+    assert b"eyJsecret" not in log.records[0]
+    assert json.loads(log.records[0])["token_sha256"]
+
+
+async def test_metrics_count_the_outcome_the_reason_and_the_fault() -> None:
+    metrics = Metrics()
+    await Checkpoint(house(ALLOW, observer=metrics)).decide(REQUEST, CALLER)
+    await Checkpoint(house(EngineTimeoutError("slow"), observer=metrics)).decide(REQUEST, CALLER)
+    text = metrics.render().decode()
+    assert 'sekisho_decisions_total{group="communication",outcome="allow",wire="authzen"} 1.0' in text
+    assert 'sekisho_reasons_total{code="EVALUATION_ERROR"} 1.0' in text
+    assert 'sekisho_engine_errors_total{code="engine_timeout"} 1.0' in text
+    assert "u-1" not in text
