@@ -23,9 +23,7 @@ def _word(*words: str) -> Callable[[str | int], bool]:
     return lambda value: value in words
 
 
-def _instant_or_none(value: str | int) -> bool:
-    if value == "none":  # a work permit whose window has no end
-        return True
+def _instant(value: str | int) -> bool:
     try:
         return datetime.fromisoformat(str(value)).tzinfo is not None
     except ValueError:
@@ -41,7 +39,7 @@ OBLIGATIONS: Final[Mapping[str, Callable[[str | int], bool]]] = {
     "screen_transfer_only": _word("on"),
     "record_session": _word("on"),
     "session_max_minutes": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
-    "end_at": _instant_or_none,
+    "end_at": _instant,
     "terminate_sessions": _word("on"),
     "quarantine": _word("on"),
     "wipe": _word("request"),
@@ -70,7 +68,7 @@ def expiry(
     """
     ends = [now + ttl, *(change for change in fact_changes if change is not None)]
     end_at = obligations.get("end_at")
-    if end_at not in (None, "none"):
+    if end_at is not None:
         ends.append(datetime.fromisoformat(str(end_at)))
     session_max = obligations.get("session_max_minutes")
     if isinstance(session_max, int):

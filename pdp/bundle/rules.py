@@ -26,6 +26,7 @@ class Definition:
     conditional: bool = True
     value: Node | None = field(default=None, repr=False)
     arity: int | None = None
+    is_set: bool = False
 
 
 class RuleBook:
@@ -125,6 +126,7 @@ def _specified(module: str, package: Path, rule: Node, body: Node) -> Iterator[D
         conditional=bool(body["bodies"]),
         value=assign["value"] if assign else None,
         arity=len(head["args"]) if head_kind == "Func" else None,
+        is_set=head_kind == "Set",
     )
 
 

@@ -97,11 +97,13 @@ VENDORS: Final[Mapping[str, str]] = {
     "vendor-d": "架空保守サービス株式会社",
 }
 
-FAMILY_NAMES: Final = tuple(
+_FAMILY: Final = (
     "伊藤 山本 中村 田中 鈴木 加藤 小林 水谷 森 山口 前田 西村 山田 橋本 松本 奥田 中川 辻 川口 中西 "
-    "稲垣 岡田 清水 服部 長谷川 西川 坂本 谷口 藤田 大西 太田 浜口 石川 上野 北村 世古 倉田 東 堀 別所".split()
+    "稲垣 岡田 清水 服部 長谷川 西川 坂本 谷口 藤田 大西 太田 浜口 石川 上野 北村 世古 倉田 東 堀 別所"
 )
-GIVEN_NAMES: Final = tuple(
+_GIVEN: Final = (
     "翔太 健一 誠 直樹 大輔 拓也 浩二 隆 亮 和也 智子 美咲 陽子 恵 由美 真由 香織 彩 愛 裕子 "
-    "結衣 葵 さくら 陽菜 悠斗 蓮 湊 樹 大和 颯 幸子 清 進 茂 弘 文子 久美 舞 純 薫".split()
+    "結衣 葵 さくら 陽菜 悠斗 蓮 湊 樹 大和 颯 幸子 清 進 茂 弘 文子 久美 舞 純 薫"
 )
+FAMILY_NAMES: Final = tuple(_FAMILY.split())
+GIVEN_NAMES: Final = tuple(_GIVEN.split())

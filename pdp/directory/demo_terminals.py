@@ -21,7 +21,6 @@ from pdp.model.directory import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from random import Random
 
     from pdp.directory.demo_people import Cast, FiscalYear

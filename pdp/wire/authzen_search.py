@@ -3,6 +3,8 @@
 Every candidate is decided, and recorded, exactly as an evaluation would be, so a result that is fed back
 to the evaluation endpoint gives `true`. Results hold `type` and `id`, or `name`, and nothing else.
 
+A candidate that could not be judged (`EVALUATION_ERROR`) takes the answer away: 503, and no list with a gap.
+
 One call judges at most `MAX_CANDIDATES`; whatever remains is for the next page, also where no `page` was
 asked for: `page.next_token` is then not empty.
 """
@@ -12,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pdp.errors import BadRequestError
+from pdp.errors import BadRequestError, NotReadyError
+from pdp.model.decision import EVALUATION_ERROR
 from pdp.wire.authzen_answer import encode_json
 from pdp.wire.authzen_batch import AT_ONCE, in_order
 from pdp.wire.authzen_entities import REQUIRED, SEARCHED, Question, optional, optional_text, read_entity
@@ -69,7 +72,10 @@ class Search:
 
         async def judge(candidate: Candidate) -> Decision:
             asked = access_request(_with(pattern, self._kind, candidate), profile, call)
-            return await self._reception.decider.decide(asked, call.caller)
+            decision = await self._reception.decider.decide(asked, call.caller)
+            if EVALUATION_ERROR in decision.verdict.reasons:  # a list with a gap would pass for the whole truth
+                raise NotReadyError("a candidate could not be judged")
+            return decision
 
         found, end = await _found(judge, candidates, start, limit)
         results = [_result(pattern, self._kind, candidate) for candidate in found]

@@ -738,7 +738,10 @@ def limits_of_the_place(f: Facts, cell: Cell) -> dict[str, object]:
 
     # Section 9: recording is required of a cell that needs a work permit, whether or not the permit is valid.
     if cell.work_permit:
-        limits |= {"record_session": "on", "end_at": f.work_permit_until}
+        limits |= {"record_session": "on"}
+        # READING: a window whose end is "none" sets no end.
+        if f.work_permit_until != "none":
+            limits |= {"end_at": f.work_permit_until}
 
     if f.kind == "emergency_account":
         limits |= {"record_session": "on", "alert": "admins"}

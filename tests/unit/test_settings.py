@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pdp.errors import SettingsError
-from pdp.settings import load_settings
+from pdp.settings import load_settings, origins
 
 
 def test_the_environment_goes_before_the_file_and_the_command_line_before_both(tmp_path: Path) -> None:
@@ -53,3 +53,10 @@ def test_an_address_of_version_six_makes_a_url() -> None:
 
 def test_the_shipped_policies_are_the_default() -> None:
     assert (load_settings(environ={}).bundle_path / ".manifest").is_file()
+
+
+def test_every_setting_that_is_no_default_says_where_it_comes_from(tmp_path: Path) -> None:
+    file = tmp_path / "pdp.toml"
+    file.write_text('port = 1\nnode = "a"\n', encoding="utf-8")
+    assert origins(file, environ={"PDP_PORT": "2"}) == {"port": "PDP_PORT", "node": str(file)}
+    assert origins(environ={"PDP_CONFIG": str(file)}) == {"port": str(file), "node": str(file)}

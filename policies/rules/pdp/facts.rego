@@ -27,9 +27,15 @@ used_by_one if input.device.shared == false
 # The register says that this terminal has no EDR agent; an agent that is stopped or silent is another matter.
 edr_absent if input.device.posture.edr_running == "not_managed"
 
+edr_state_known if input.device.posture.edr_running in {true, false, "not_managed"}
+
 # The one place where a terminal without an EDR is tolerated, limited to the browser.
 edr_absence_tolerated if {
 	edr_absent
+	edr_absence_place
+}
+
+edr_absence_place if {
 	input.device.class == "section_pc"
 	in_office
 	input.resource.group in parameters.edr_absent_in_office

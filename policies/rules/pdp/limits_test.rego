@@ -26,6 +26,15 @@ test_a_section_terminal_without_edr_is_limited_to_the_browser if {
 	given.obligations(given.section_terminal, given.posture({"edr_running": "not_managed"})) == {"browser_only": "on"}
 }
 
+# What is not known is limited like what is not there: forgetting a fact never widens an answer.
+test_disaster_mode_limits_a_section_terminal_whose_edr_is_not_known if {
+	given.obligations(given.section_terminal, {
+		"subject": {"roles": ["disaster_response"]},
+		"device": {"posture": {"edr_running": "unknown"}},
+		"context": {"disaster_mode": true},
+	}) == {"browser_only": "on"}
+}
+
 test_limits_that_the_data_does_not_describe_open_nothing if {
 	answer := data.pdp.decision with input as given.phone
 		with data.zta.matrix.rows.communication.byod_phone.outside.limits as "no_such_set"

@@ -27,7 +27,7 @@ async def test_a_living_log_is_counted_and_nothing_of_it_is_abandoned(tmp_path: 
 
 
 def test_an_open_segment_whose_process_is_gone_is_abandoned(tmp_path: Path) -> None:
-    writer_at(tmp_path).open_segment()  # and no lock is held
+    writer_at(tmp_path).open()  # and no lock is held
     found = survey(tmp_path)
     assert found is not None
     assert list(found.abandoned) == [str(name) for name in Layout(tmp_path).names()]
@@ -35,7 +35,7 @@ def test_an_open_segment_whose_process_is_gone_is_abandoned(tmp_path: Path) -> N
 
 
 async def test_looking_leaves_every_lock_free(tmp_path: Path) -> None:
-    writer_at(tmp_path).open_segment()
+    writer_at(tmp_path).open()
     survey(tmp_path)
     log = SegmentLog(tmp_path, "w0", clock=Clock())
     assert log.writable()

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pdp.callers.caller import PERMISSIONS
+from pdp.model.decision import EVALUATION_ERROR, denied
 from pdp.wire.authzen_search import MAX_CANDIDATES
 from pdp.wire.page_token import LIFETIME
+from tests.scripted_decider import ScriptedDecider
 from tests.unit.wire.authzen_world import SEARCH, World, listed, question
+
+if TYPE_CHECKING:
+    from pdp.callers.caller import Caller
+    from pdp.model.decision import Decision
+    from pdp.model.request import AccessRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -219,6 +227,16 @@ async def test_a_list_that_changed_under_a_search_ends_it(now_there: list[str]) 
     assert "start the search again" in await world.refused({**WHO, "page": {"token": token}}, SUBJECTS)
 
 
+class Failing(ScriptedDecider):
+    """The engine gives no verdict on `u-deny`: a deny, as everywhere, but no answer to a search."""
+
+    async def decide(self, request: AccessRequest, caller: Caller) -> Decision:
+        decision = await super().decide(request, caller)
+        return decision if request.subject_id != "u-deny" else replace(decision, verdict=denied(EVALUATION_ERROR))
+
+
 async def test_one_who_cannot_be_judged_takes_the_whole_answer_away() -> None:
-    world = World(candidates=listed(["u-allow", "u-not-ready"]))
-    assert (await world.send(SUBJECTS, WHO)).status == 503
+    """A list with a gap would pass for the whole truth."""
+    assert (await World(candidates=listed(["u-allow", "u-not-ready"])).send(SUBJECTS, WHO)).status == 503
+    assert (await World(decider=Failing()).send(SUBJECTS, WHO)).status == 503
+    assert (await World(decider=Failing(), candidates=listed(["u-allow"])).send(SUBJECTS, WHO)).status == 200

@@ -3,6 +3,7 @@ package pdp.posture
 
 import data.pdp.disaster.disaster_mode
 import data.pdp.facts.edr_absent
+import data.pdp.facts.edr_state_known
 import data.pdp.facts.parameters
 import data.pdp.facts.private_device
 
@@ -76,10 +77,17 @@ young_enough if input.device.posture.age_hours <= parameters.posture_stale_hours
 source_answers if input.context.sources.posture == "ok"
 
 last_posture_serves if {
-	is_number(input.device.posture.age_hours)
-	input.device.posture.age_hours < parameters.posture_degraded_hours
+	young_enough_to_go_on
 	not administration
 }
+
+young_enough_to_go_on if {
+	is_number(input.device.posture.age_hours)
+	input.device.posture.age_hours < parameters.posture_degraded_hours
+}
+
+# A terminal that awaits its re-check is stale whatever its age; the age itself is not judged.
+young_enough_to_go_on if input.device.returned_from_outside == true
 
 administration if input.resource.group in parameters.posture_degraded_deny
 
@@ -89,7 +97,7 @@ enough_known if {
 	organisation_device
 	tampering_known
 	edr_risk_known
-	input.device.posture.edr_running in {true, false, "not_managed"}
+	edr_state_known
 	is_number(input.device.posture.patch_age_days)
 	age_known
 }

@@ -19,6 +19,8 @@ test_a_terminal_back_from_outside_awaits_its_re_check if {
 test_the_age_of_a_terminal_that_awaits_its_re_check_is_not_judged if {
 	changes := {"device": {"returned_from_outside": true, "posture": {"age_hours": "unknown"}}}
 	given.reasons(given.office, changes) == ["POSTURE_STALE"]
+	source_down := {"context": {"sources": {"posture": "unavailable"}}}
+	given.reasons(given.office, object.union(changes, source_down)) == ["POSTURE_STALE"]
 }
 
 test_facts_that_must_be_known_of_an_organisation_device if {

@@ -1,0 +1,117 @@
+"""Real servers for the tests, on loopback, on free ports, ended by their process id.
+
+`opa_server()` starts an OPA. Its port is chosen once, so that `restart` comes back at the same address.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+START_S = 15.0
+STOP_S = 10.0
+LOOK_AGAIN_S = 0.02
+
+_OWN_TOOLS = Path(__file__).resolve().parents[1] / ".tools" / "bin"
+
+
+def opa_binary() -> str:
+    """Skips the test, saying what to install, where there is no OPA (tests/conftest.py: CI fails on it)."""
+    found = shutil.which("opa", path=str(_OWN_TOOLS)) or shutil.which("opa")
+    if found is None:
+        pytest.skip("no `opa` in .tools/bin or PATH: install it with `make tools`")
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class OpaServer:
+    """A running OPA, until `kill`. `restart` starts an empty one at the same address."""
+
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self._arguments = list(arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.restart()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def restart(self) -> None:
+        self.kill()
+        self._process = subprocess.Popen(
+            [
+                opa_binary(),
+                "run",
+                "--server",
+                "--disable-telemetry",  # without it, OPA asks the internet for newer versions
+                f"--addr=127.0.0.1:{self.port}",
+                "--log-level=error",
+                *self._arguments,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "GOMAXPROCS": "2"},
+        )
+        deadline = time.monotonic() + START_S
+        while not self._is_healthy():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError("OPA did not start")
+            time.sleep(LOOK_AGAIN_S)
+
+    def _is_healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health?bundles", timeout=1) as answer:
+                return answer.status == 200
+        except (URLError, OSError):
+            return False
+
+    def pause(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(STOP_S)
+            self._process = None
+
+
+@contextmanager
+def opa_server(*arguments: str) -> Iterator[OpaServer]:
+    """An OPA until the block ends. `arguments` go to `opa run`."""
+    server = OpaServer(arguments)
+    try:
+        yield server
+    finally:
+        server.kill()
