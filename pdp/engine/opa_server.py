@@ -108,21 +108,18 @@ class OpaServerEngine:
             former = self._served
             namespace = await asyncio.to_thread(_namespace, bundle) if self._manage else None
             served = _Served(bundle, namespace)
-            if namespace is not None:
-                await self._load(namespace, replacing=None if former is None else former.namespace)
-            await self._prove(served)
+            in_use = former.namespace if former is not None else None
+            try:
+                if namespace is not None:
+                    await self._shelf.put(namespace)
+                await self._prove(served)
+            except BundleError:
+                if namespace is not None and (in_use is None or in_use.short != namespace.short):
+                    await self._shelf.take_away(namespace)
+                raise
             self._served = served
             if namespace is not None:
-                kept = {namespace.short, former.namespace.short if former and former.namespace else namespace.short}
-                await self._shelf.tidy(kept)
-
-    async def _load(self, namespace: Namespace, *, replacing: Namespace | None) -> None:
-        try:
-            await self._shelf.put(namespace)
-        except BundleError:
-            if replacing is None or replacing.short != namespace.short:
-                await self._shelf.take_away(namespace)
-            raise
+                await self._shelf.tidy({one.short for one in (namespace, in_use) if one is not None})
 
     async def _prove(self, served: _Served) -> None:
         try:

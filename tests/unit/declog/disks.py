@@ -1,4 +1,4 @@
-"""Disks that misbehave, at the log's own seam. They write real files."""
+"""Disks that misbehave, at the log's own seam. They write real files, and wait for no real disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class HastyDisk(PosixDisk):
-    """Never waits for the disk: for tests of many small files in which no power fails."""
+    """Never waits for the disk: for tests of many small files, and under simulated faults."""
 
     def sync(self, descriptor: int) -> None:
         """Nothing."""
@@ -27,7 +27,7 @@ class HastyDisk(PosixDisk):
         """Nothing."""
 
 
-class FaultyDisk(PosixDisk):
+class FaultyDisk(HastyDisk):
     """Fails on demand, and remembers what was done to which file: `(what, file name)`."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class FaultyDisk(PosixDisk):
         return self.free
 
 
-class StuckDisk(PosixDisk):
+class StuckDisk(HastyDisk):
     """Syncs only while `free` is set. `entered` says that a sync is waiting."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class StuckDisk(PosixDisk):
         super().sync(descriptor)
 
 
-class PowerCutDisk(PosixDisk):
+class PowerCutDisk(HastyDisk):
     """The power fails at the n-th operation, and then only what was synced is sure to be there.
 
     After `crash`, each file holds what was synced and a random part of the rest, perhaps with zeros for

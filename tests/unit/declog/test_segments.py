@@ -76,7 +76,7 @@ async def test_block_waits_for_room_in_the_queue(tmp_path: Path, limit: dict[str
 
 async def test_block_gives_up_on_a_full_queue_at_the_deadline(tmp_path: Path):
     disk = StuckDisk()
-    limits = replace(QUICK, queued_records=1, deadline_s=0.1)
+    limits = replace(QUICK, queued_records=1, deadline_s=0.2)
     async with opened(tmp_path, disk=disk, back_pressure="block", limits=limits) as log:
         disk.stick()
         first = asyncio.ensure_future(log.append(lines(1)[0]))
@@ -186,7 +186,7 @@ async def test_closing_writes_what_is_queued_and_takes_nothing_more(tmp_path: Pa
 
 async def test_closing_does_not_wait_for_ever_for_a_disk_that_hangs(tmp_path: Path):
     disk = StuckDisk()
-    log = SegmentLog(tmp_path, "w0", clock=Clock(), disk=disk, limits=replace(QUICK, close_s=0.05, deadline_s=0.05))
+    log = SegmentLog(tmp_path, "w0", clock=Clock(), disk=disk, limits=replace(QUICK, close_s=0.3, deadline_s=0.2))
     disk.stick()
     with pytest.raises(RecordFailedError):
         await log.append(lines(1)[0])

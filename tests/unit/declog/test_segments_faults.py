@@ -74,7 +74,7 @@ async def test_block_waits_while_the_log_is_down_and_goes_on_when_it_can(tmp_pat
 
 async def test_block_gives_up_at_the_deadline_and_the_record_is_never_written(tmp_path: Path):
     disk = FaultyDisk()
-    limits = replace(QUICK, deadline_s=0.05)
+    limits = replace(QUICK, deadline_s=0.2)
     async with opened(tmp_path, disk=disk, back_pressure="block", limits=limits) as log:
         disk.full = True
         with pytest.raises(RecordFailedError):
@@ -92,7 +92,7 @@ async def test_block_gives_up_at_the_deadline_and_the_record_is_never_written(tm
 
 async def test_a_disk_that_hangs_gives_no_answer_after_the_deadline(tmp_path: Path):
     disk = StuckDisk()
-    async with opened(tmp_path, disk=disk, limits=replace(QUICK, deadline_s=0.05)) as log:
+    async with opened(tmp_path, disk=disk, limits=replace(QUICK, deadline_s=0.2)) as log:
         disk.stick()
         with anyio.fail_after(5), pytest.raises(RecordFailedError, match="in time"):
             await log.append(lines(1)[0])
