@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -21,6 +22,8 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from tests.certificates import Credential
 
 START_S = 15.0
 STOP_S = 10.0
@@ -48,15 +51,20 @@ def free_port() -> int:
 class OpaServer:
     """A running OPA, until `kill`. `restart` starts an empty one at the same address."""
 
-    def __init__(self, arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self, arguments: Sequence[str] = (), trust: Path | None = None, certificate: Credential | None = None
+    ) -> None:
         self._arguments = list(arguments)
+        self._context = None if trust is None else ssl.create_default_context(cafile=str(trust))
+        if self._context is not None and certificate is not None:
+            self._context.load_cert_chain(certificate.certificate, certificate.key)
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.restart()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}" if self._context is None else f"https://localhost:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -89,7 +97,7 @@ class OpaServer:
 
     def _is_healthy(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health?bundles", timeout=1) as answer:
+            with urllib.request.urlopen(f"{self.url}/health?bundles", timeout=1, context=self._context) as answer:
                 return answer.status == 200
         except (URLError, OSError):
             return False
@@ -108,9 +116,14 @@ class OpaServer:
 
 
 @contextmanager
-def opa_server(*arguments: str) -> Iterator[OpaServer]:
-    """An OPA until the block ends. `arguments` go to `opa run`."""
-    server = OpaServer(arguments)
+def opa_server(
+    *arguments: str, trust: Path | None = None, certificate: Credential | None = None
+) -> Iterator[OpaServer]:
+    """An OPA until the block ends. `arguments` go to `opa run`.
+
+    With `trust`, a PEM file, it is asked over TLS; `certificate` is what is shown to it.
+    """
+    server = OpaServer(arguments, trust, certificate)
     try:
         yield server
     finally:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from pdp.engine.evaluator import GRACE_S, SILENT_TICKS, Evaluator, Load, Task
+from pdp.engine.port import MAX_DOCUMENT_BYTES
 from pdp.errors import BundleError, EngineDiedError, EngineError, EngineTimeoutError
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class Crew:
         if refusal is not None:
             return [refusal for _ in documents]
         tasks = [Task(document, self._loop.create_future(), self._ticks) for document in documents]
+        for task in tasks:
+            if len(task.document) > MAX_DOCUMENT_BYTES:
+                task.settle(EngineError(f"the document is larger than {MAX_DOCUMENT_BYTES} bytes"))
         self._waiting.extend(tasks)
         self._pump_soon()
         try:

@@ -24,7 +24,6 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote
 
 from pdp.errors import BundleError
 
@@ -104,7 +103,7 @@ class Namespace:
     def readable(self, message: str) -> str:
         """An error message of OPA without what the move has put in."""
         message = message.replace("data." + ".".join(_root(self.short)), "data")
-        return unquote(message.replace(f"{_policy_root(self.short)}/modules/", ""))
+        return message.replace(f"{_policy_root(self.short)}/modules/", "")
 
     def where(self, location: Any) -> str | None:
         """`file:line:column` of the bundle for a location in an answer of OPA."""
@@ -120,7 +119,7 @@ def namespace_of(bundle: Bundle, rules: RuleBook) -> Namespace:
     short = bundle.digest[:_DIGEST_CHARS]
     root = f"{_policy_root(short)}/modules"
     modules = [
-        _moved(name, f"{root}/{quote(name)}", text, short, number)
+        _moved(name, f"{root}/{name}", text, short, number)
         for number, (name, text) in enumerate(sorted(bundle.modules.items()))
     ]
     parts = [(*rules.packages[name][1:], f"{_PART_MARK}{number}") for number, name in enumerate(sorted(bundle.modules))]

@@ -26,6 +26,7 @@ from pdp.bundle.rules import RuleBook
 from pdp.engine.opa_client import AnswerTooLargeError, OpaClient, OpaRefusalError
 from pdp.engine.opa_namespace import Namespace, namespace_of
 from pdp.engine.opa_shelf import Shelf
+from pdp.engine.port import MAX_DOCUMENT_BYTES
 from pdp.engine.syntax import parse_modules
 from pdp.errors import BundleError, EngineDiedError, EngineError, EngineTimeoutError
 
@@ -131,7 +132,9 @@ class OpaServerEngine:
         except _UndefinedError:
             return
         except EngineError as fault:
-            raise BundleError(f"the evaluation of `{{}}` failed: {fault}") from None
+            where = fault.where if isinstance(fault, _FailedError) else None
+            message = fault.detail if isinstance(fault, _FailedError) else str(fault)
+            raise BundleError(f"the evaluation of `{{}}` failed: {message}", where=where) from None
 
     async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
         """As the port says. All documents of one call are judged by the bundle that was active when it began."""
@@ -182,7 +185,7 @@ class OpaServerEngine:
         except TimeoutError:
             raise EngineTimeoutError("the OPA server did not answer within the deadline") from None
         except OpaRefusalError as refusal:
-            raise EngineError(_told(refusal, served.namespace)) from None
+            raise _failure(refusal, served.namespace) from None
         except (aiohttp.ClientError, OSError) as fault:
             raise EngineDiedError(f"the OPA server cannot be reached: {type(fault).__name__}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AnswerTooLargeError):
@@ -192,14 +195,19 @@ class OpaServerEngine:
         return self._value(served, said)
 
     async def _request(self, served: _Served, document: bytes) -> Any:
-        path = served.bundle.entrypoint if served.namespace is None else served.namespace.question
-        options = _STRICT_WITH_PROVENANCE if served.namespace is None else _STRICT
         try:
-            return await self._client.query_rule(msgspec.Raw(document), path, query_params=options)
+            return await self._query(served, document)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             # A connection of the pool that the server has closed meanwhile: an evaluation changes nothing,
             # so it may be asked again.
-            return await self._client.query_rule(msgspec.Raw(document), path, query_params=options)
+            return await self._query(served, document)
+
+    async def _query(self, served: _Served, document: bytes) -> Any:
+        if self._closed:
+            raise EngineError("the engine is closed")
+        path = served.bundle.entrypoint if served.namespace is None else served.namespace.question
+        options = _STRICT_WITH_PROVENANCE if served.namespace is None else _STRICT
+        return await self._client.query_rule(msgspec.Raw(document), path, query_params=options)
 
     def _value(self, served: _Served, said: Any) -> bytes:
         if not isinstance(said, dict):
@@ -265,6 +273,15 @@ class _UndefinedError(EngineError):
     """The policy itself has no answer; every other EngineError comes from the way there."""
 
 
+class _FailedError(EngineError):
+    """OPA evaluated, and the evaluation failed: at `where` (file:line:column), where it says so."""
+
+    def __init__(self, detail: str, where: str | None) -> None:
+        super().__init__(f"{where}: {detail}" if where else detail)
+        self.detail = detail
+        self.where = where
+
+
 def _namespace(bundle: Bundle) -> Namespace:
     modules, broken = parse_modules(bundle.modules)
     for fault in broken:
@@ -276,6 +293,8 @@ def _namespace(bundle: Bundle) -> Namespace:
 
 
 def _check_json(document: bytes) -> None:
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise EngineError(f"the document is larger than {MAX_DOCUMENT_BYTES} bytes")
     # Attack: a "document" that closes the envelope it is put into, and brings its own `input`.
     try:
         document.decode()
@@ -284,11 +303,9 @@ def _check_json(document: bytes) -> None:
         raise EngineError(f"the document is not JSON: {fault}") from None
 
 
-def _told(refusal: OpaRefusalError, namespace: Namespace | None) -> str:
+def _failure(refusal: OpaRefusalError, namespace: Namespace | None) -> _FailedError:
     first = refusal.errors[0] if refusal.errors else {}
     message = " ".join(str(first.get("message") or refusal.message).split())
     if namespace is None:
-        return message
-    where = namespace.where(first.get("location"))
-    message = namespace.readable(message)
-    return f"{where}: {message}" if where else message
+        return _FailedError(message, None)
+    return _FailedError(namespace.readable(message), namespace.where(first.get("location")))

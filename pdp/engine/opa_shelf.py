@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -62,14 +63,14 @@ class Shelf:
         await self._client.update_or_create_data(entry, f"{_REGISTER}/{namespace.short}")
         await self._client.update_or_create_data(dict(namespace.data), namespace.data_path)
         for id_, text in namespace.stubs.items():
-            await self._client.update_policy_from_string(text, id_, rego_compat=False)
+            await self._client.update_policy_from_string(text, quote(id_), rego_compat=False)
         for id_, module in namespace.modules.items():
-            await self._client.update_policy_from_string(module.text, id_, rego_compat=False)
+            await self._client.update_policy_from_string(module.text, quote(id_), rego_compat=False)
         for id_ in namespace.modules:
-            policy = await self._client.get_policy(id_)
+            policy = await self._client.get_policy(quote(id_))
             if namespace.strays(policy.get("result", {}).get("ast")):
                 raise BundleError("a reference to `data` cannot be moved", where=namespace.readable(id_))
-        await self._client.update_policy_from_string(namespace.gate, namespace.gate_id, rego_compat=False)
+        await self._client.update_policy_from_string(namespace.gate, quote(namespace.gate_id), rego_compat=False)
 
     async def take_away(self, namespace: Namespace) -> None:
         """Remove what there is of a bundle. What cannot be removed stays: without its gate it answers nothing."""
@@ -96,7 +97,7 @@ class Shelf:
     async def _remove(self, short: str, policies: Collection[str], data_path: str) -> None:
         for id_ in policies:  # the gate comes first
             with contextlib.suppress(OpaRefusalError, TimeoutError, *_BROKEN):
-                await self._client.delete_policy(id_)
+                await self._client.delete_policy(quote(id_))
         for path in (data_path, f"{_REGISTER}/{short}"):
             with contextlib.suppress(OpaRefusalError, TimeoutError, *_BROKEN):
                 await self._client.delete_data(path)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pdp.bundle.bundle import Bundle
     from pdp.errors import EngineError
+
+
+MAX_DOCUMENT_BYTES: Final = 1_000_000  # of one document; a `pdp.input/v1` has some 1,500
 
 
 class Engine(Protocol):
@@ -35,7 +38,7 @@ class Engine(Protocol):
     async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
         """The entry point's value for each document (JSON), in the same order, as JSON; or the error.
 
-        Every document has its own deadline. The event loop is never blocked.
+        Every document has its own deadline, and at most MAX_DOCUMENT_BYTES. The event loop is never blocked.
         """
         ...
 

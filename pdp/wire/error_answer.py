@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 JSON: Final = ("content-type", "application/json")
 CHALLENGE: Final = ("www-authenticate", 'Bearer realm="sekisho"')  # RFC 6750 section 3
+_MAX_REQUEST_ID: Final = 256  # a UUID has 36; gateways that join several stay below 200
 _RETRY: Final = ("retry-after", "1")
 
 _NOT_TOLD: Final = "no decision was made; the detail is in the service's own log"
@@ -76,6 +77,3 @@ def method_not_allowed(allowed: str, request_id: str | None = None) -> HttpAnswe
 def is_request_id(text: str) -> bool:
     """1 to 256 visible ASCII characters: what can be echoed and logged without a second thought."""
     return 0 < len(text) <= _MAX_REQUEST_ID and text.isascii() and text.isprintable() and " " not in text
-
-
-_MAX_REQUEST_ID: Final = 256  # a UUID has 36; gateways that join several stay below 200

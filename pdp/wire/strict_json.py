@@ -55,8 +55,7 @@ def parse_json(body: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
         raise _explained(text) from None
     except json.JSONDecodeError as fault:
         raise _not_json(fault, text) from None
-    # Only an escape can bring a lone surrogate in: UTF-8 has none. `\u0041` is not worth a walk.
-    if b"\\u" in body and _has_surrogate(value):
+    if b"\\u" in body and _has_surrogate(value):  # only an escape brings half a pair in: UTF-8 has none
         raise _explained(text)
     return value
 

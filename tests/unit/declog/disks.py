@@ -70,7 +70,7 @@ class FaultyDisk(HastyDisk):
         self.done.append(("rename", old.name))
         super().rename(old, new)
 
-    def free_bytes(self, path: Path) -> int:  # noqa: ARG002  # a number that the test sets
+    def free_bytes(self, path: Path) -> int:  # a number that the test sets
         return self.free
 
 

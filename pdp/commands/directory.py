@@ -1,0 +1,178 @@
+"""`pdp directory`: people, terminals and permits: how they come in, and how fresh they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from typer import Typer
+
+from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, LangOption, StateDir
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pdp.commands.terminal import Terminal
+    from pdp.directory.freshness import Freshness
+    from pdp.directory.runs import ImportRun
+    from pdp.model.directory import Snapshot
+
+app = Typer(no_args_is_help=True, help="People, terminals and permits.")
+
+_LATEST_RUNS = 5
+
+
+@app.callback()
+def directory() -> None:
+    """People, terminals and permits: import them, see how fresh they are."""
+
+
+@app.command("status")
+def status(
+    bundle: BundleDir = None,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Epoch, rows per register, age of the posture reports, latest imports."""
+    from pdp.commands.composed import settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.directory.freshness import freshness, stale_after
+    from pdp.directory.runs import latest_runs
+    from pdp.directory.snapshot import load_snapshot
+    from pdp.main import configured_bundle, open_directory, utc_now
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
+    limit = stale_after(configured_bundle(settings).data)
+    store, now = open_directory(settings), utc_now()
+    try:
+        snapshot, runs = load_snapshot(store, now), latest_runs(store, _LATEST_RUNS)
+    finally:
+        store.close()
+    seen = freshness(snapshot, now, limit)
+    if as_json:
+        terminal.json(_status_json(snapshot, seen, runs))
+        return
+    terminal.say(terminal.pick(f"版 {snapshot.epoch}", f"epoch {snapshot.epoch}"), style="bold")
+    counted = [[name, str(count)] for name, count in _counts(snapshot).items()]
+    terminal.table([terminal.pick("台帳", "register"), terminal.pick("件数", "rows")], counted)
+    _show_posture(terminal, seen)
+    _show_runs(terminal, runs)
+
+
+def _counts(snapshot: Snapshot) -> dict[str, int]:
+    return {
+        "users": len(snapshot.users),
+        "devices": len(snapshot.devices),
+        "permits": sum(map(len, snapshot.permits.values())),
+        "loans": sum(map(len, snapshot.loans.values())),
+        "work_permits": len(snapshot.work_permits),
+        "resources": len(snapshot.resources),
+        "emergencies": len(snapshot.emergencies),
+    }
+
+
+def _status_json(snapshot: Snapshot, seen: Freshness, runs: tuple[ImportRun, ...]) -> dict[str, Any]:
+    return {
+        "epoch": snapshot.epoch,
+        "rows": _counts(snapshot),
+        "sources": {"posture": snapshot.posture_source, "identity": snapshot.identity_source},
+        "posture": {
+            "devices": seen.devices,
+            "fresh": seen.fresh,
+            "stale": seen.stale,
+            "unknown": seen.unknown,
+            "newest": _iso(seen.newest),
+            "oldest": _iso(seen.oldest),
+        },
+        "imports": [
+            {
+                "at": run.at.isoformat(),
+                "actor": run.actor,
+                "mode": run.mode,
+                "epoch": run.epoch,
+                "files": [{"name": file.name, "sha256": file.sha256, "bytes": file.bytes} for file in run.files],
+                "counts": {name: _counted(counts) for name, counts in run.counts.items()},
+            }
+            for run in runs
+        ],
+    }
+
+
+def _counted(counts: Any) -> dict[str, int]:
+    return {"added": counts.added, "changed": counts.changed, "removed": counts.removed}
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
+
+
+def _local(instant: datetime | None) -> str:
+    from pdp.model.directory import JST
+
+    return "-" if instant is None else instant.astimezone(JST).isoformat(timespec="minutes")
+
+
+def _show_posture(terminal: Terminal, seen: Freshness) -> None:
+    def share(count: int) -> str:
+        return f"{count} ({100 * count / seen.devices:.1f} %)" if seen.devices else "0"
+
+    rows = [
+        [terminal.pick("最新の報告", "newest report"), _local(seen.newest)],
+        [terminal.pick("最古の報告", "oldest report"), _local(seen.oldest)],
+        [terminal.pick("最新の状態", "fresh"), share(seen.fresh)],
+        [terminal.pick("期限超過", "stale"), share(seen.stale)],
+        [terminal.pick("未確認", "unknown"), share(seen.unknown)],
+    ]
+    terminal.table(["", ""], rows, title=terminal.pick("端末の状態", "Posture"))
+
+
+def _show_runs(terminal: Terminal, runs: tuple[ImportRun, ...]) -> None:
+    columns = (
+        ["取込み", "誰が", "方法", "版", "ファイル", "追加", "変更", "削除"]
+        if terminal.lang == "ja"
+        else ["import", "by", "mode", "epoch", "files", "added", "changed", "removed"]
+    )
+    rows = [
+        [
+            _local(run.at),
+            run.actor,
+            run.mode,
+            str(run.epoch),
+            ", ".join(file.name for file in run.files),
+            *(
+                str(sum(getattr(counts, what) for counts in run.counts.values()))
+                for what in ("added", "changed", "removed")
+            ),
+        ]
+        for run in runs
+    ]
+    if rows:
+        terminal.table(columns, rows)
+
+
+@app.command("demo")
+def demo(
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Fill an empty directory with the demonstration prefecture, or renew it there. Other data are never touched."""
+    from pdp.commands.composed import settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.directory.demo import write_demonstration
+    from pdp.main import open_directory, utc_now
+
+    terminal = Terminal(lang, as_json=as_json)
+    store = open_directory(settings_of(config, state_dir=state_dir, database_url=database_url))
+    try:
+        epoch = write_demonstration(store, utc_now())
+    finally:
+        store.close()
+    if as_json:
+        terminal.json({"epoch": epoch})
+    terminal.say(terminal.pick(f"デモ用の台帳を作った（版 {epoch}）", f"the demonstration is in place (epoch {epoch})"))
