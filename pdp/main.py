@@ -29,6 +29,7 @@ from pdp.identity.levels import ACR_OF_LEVEL, DEFAULT_ACR, LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.logs import get_log
 from pdp.metrics import Metrics
+from pdp.model.directory import snapshot_of
 from pdp.refresh import keep_fresh
 from pdp.store.store import Store, open_store
 from pdp.wire.authzen import authzen_routes
@@ -112,7 +113,7 @@ def configured_bundle(settings: Settings) -> Bundle:
 
 
 def level_table(settings: Settings) -> LevelTable:
-    return LevelTable({**DEFAULT_ACR, **settings.acr_levels})  # type: ignore[dict-item]  # bounded by the settings
+    return LevelTable({**DEFAULT_ACR, **settings.acr_levels})
 
 
 @asynccontextmanager
@@ -234,12 +235,8 @@ def _surface(  # noqa: PLR0913, PLR0917  # the parts of one worker
     def profile() -> Profile:
         return activation.active().bundle.profile
 
-    def candidates() -> Candidates:
-        policy = activation.active()
-        if policy.reference is None:
-            return bundle_candidates(policy.bundle)
-        return DirectoryCandidates(directory.current(), policy.reference.catalogue)
-
+    candidates = _Found(activation, directory)
+    candidates()  # a bundle whose candidates cannot be read is found at the start, not at somebody's search
     searching = Searching(candidates, PageTokens(_shared_key(settings.state_path / "page-token.key")), utc_now)
     envoy = ExtAuthzSettings(
         prefix=ENVOY_PREFIX,
@@ -257,6 +254,26 @@ def _surface(  # noqa: PLR0913, PLR0917  # the parts of one worker
         readiness=probes,
         metrics=metrics.render,
     )
+
+
+class _Found:
+    """What a search looks through; listed once for each bundle and epoch."""
+
+    def __init__(self, activation: Activation, directory: DirectorySource) -> None:
+        self._activation = activation
+        self._directory = directory
+        self._for: tuple[str, int] | None = None
+        self._candidates: Candidates = DirectoryCandidates(snapshot_of(epoch=0), ())
+
+    def __call__(self) -> Candidates:
+        policy, snapshot = self._activation.active(), self._directory.current()
+        if self._for != (policy.bundle.digest, snapshot.epoch):
+            if policy.reference is None:
+                self._candidates = bundle_candidates(policy.bundle)
+            else:
+                self._candidates = DirectoryCandidates(snapshot, policy.reference.catalogue)
+            self._for = (policy.bundle.digest, snapshot.epoch)
+        return self._candidates
 
 
 def _acr_values(settings: Settings) -> dict[int, tuple[str, ...]]:

@@ -50,7 +50,7 @@ class Metrics:
         self._steps = self._histogram("step_seconds", "Time per step of a decision.", "step")
         self._total = self._histogram("decision_seconds", "Time of a whole decision, its record included.")
         self.unrecorded = self._gauge(
-            "log_unrecorded_decisions", "Answered decisions not in the log. 0, or we are blind."
+            "log_unrecorded_decisions", "Records that the log could not keep. 0, or we are blind."
         )
         self.log_writable = self._gauge("log_writable", "1 while the decision log takes records.")
         self.directory_epoch = self._gauge("directory_epoch", "Epoch of the directory snapshot in use.")

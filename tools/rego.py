@@ -1,9 +1,10 @@
-"""Formats (checks only), compiles strictly and tests every bundle's Rego with the real OPA.
+"""Checks the format of every bundle's Rego, compiles it strictly and tests it with the real OPA; then asks the service.
 
     python tools/rego.py
 
 A bundle is a directory with a `.manifest` below `policies/` or `tests/`. Its data files are given one by one,
-so that each merges into the root of `data`, as the service merges them. Without opa the checks are skipped and
+so that each merges into the root of `data`, as the service merges them. `pdp bundle check` adds what only the
+service knows: builtins that both engines run alike, reasons with their texts. Without opa the checks are skipped and
 that is said; where CI is set, or where no bundle is found, it is a failure.
 """
 
@@ -26,18 +27,17 @@ def bundles(root: Path = ROOT) -> list[Path]:
     return sorted(path.parent for place in _PLACES for path in (root / place).rglob(".manifest"))
 
 
-def commands(bundle: Path, opa: str) -> dict[str, list[str]]:
+def commands(bundle: Path, opa: str, pdp: str) -> dict[str, list[str]]:
     """The checks of one bundle by name, as command lines."""
     modules = sorted(str(path) for path in bundle.rglob("*.rego"))
     data = sorted(str(path) for path in bundle.glob("data/*") if path.suffix in _DATA)
-    capabilities = bundle / "capabilities.json"
-    limits = ["--capabilities", str(capabilities)] if capabilities.is_file() else []
     checks = {
-        "fmt": [opa, "fmt", "--fail", "--list", *modules],
-        "check": [opa, "check", "--strict", *limits, *modules],
+        "opa fmt": [opa, "fmt", "--fail", "--list", *modules],
+        "opa check": [opa, "check", "--strict", *modules],
     }
     if any(name.endswith("_test.rego") for name in modules):
-        checks["test"] = [opa, "test", *modules, *data]
+        checks["opa test"] = [opa, "test", *modules, *data]
+    checks["pdp bundle check"] = [pdp, "bundle", "check", str(bundle)]
     return checks
 
 
@@ -53,9 +53,9 @@ def main() -> int:
         return 1 if os.environ.get("CI") else 0
     failed = 0
     for bundle in found:
-        for name, command in commands(bundle, opa).items():
+        for name, command in commands(bundle, opa, str(Path(sys.prefix) / "bin" / "pdp")).items():
             done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_DEADLINE_S, cwd=ROOT)
-            where = f"opa {name:<5} {bundle.relative_to(ROOT)}"
+            where = f"{name} {bundle.relative_to(ROOT)}"
             if done.returncode:
                 failed += 1
                 print(f"{where}: FAILED\n{done.stdout}{done.stderr}", file=sys.stderr)

@@ -40,7 +40,7 @@ _OPERATORS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _DIFFERING_CLASSES: Final = re.compile(r"\\[dDwWsSbB]")
 _PATTERN_BUILTINS: Final = frozenset(
-    {"regex.match", "regex.split", "regex.find_n", "regex.replace", "regex.find_all_string_submatch_n"}
+    {"regex.match", "regex.find_n", "regex.replace", "regex.find_all_string_submatch_n"}
 )
 _PATTERN_ARGUMENT: Final = {"regex.replace": 1}  # it names the text first
 _VERBS: Final = re.compile(r"%(?:[sdv%]|(?P<other>.[^ ]{0,8}|$))", re.DOTALL)

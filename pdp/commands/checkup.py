@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pdp.callers.keys import list_callers
 from pdp.commands.bundle_checks import check_bundle
 from pdp.commands.finding import Finding, fail, ok, warn
 from pdp.declog.limits import Limits
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pdp.bundle.bundle import Bundle
+    from pdp.callers.keys import ListedKey
     from pdp.model.directory import Snapshot
     from pdp.store.store import Store
 
@@ -32,6 +34,7 @@ EXPIRES_SOON: Final = timedelta(days=30)  # time enough to order, deliver and ch
 STALE_SHARE: Final = 0.1  # of the devices; a tenth that will be denied is an incident, not noise
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 _EARLIEST: Final = datetime.fromisoformat("2025-01-01T00:00:00+00:00")  # before this program was written
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _SLOW_MS: Final = 50  # one evaluation of the shipped policy takes one or two
 _LIBRARIES: Final = ("fastapi", "uvicorn", "msgspec", "gordon-to-regorus", "opa-python-client", "sqlalchemy", "typer")
 
@@ -183,8 +186,6 @@ class Checkup:
         return [ok(topic, detail)]
 
     def _callers(self, store: Store) -> list[Finding]:
-        from pdp.callers.keys import list_callers
-
         topic = self._pick("呼出し元の鍵", "caller keys")
         callers = list_callers(store)
         if not callers:
@@ -198,12 +199,12 @@ class Checkup:
         rotate = self._pick("`pdp caller rotate` で替える", "change it with `pdp caller rotate`")
         findings: list[Finding] = []
         for caller in callers:
-            for key in caller.keys:
-                if key.revoked_at is not None or key.expires_at is None:
-                    continue
-                if key.expires_at <= self._now + EXPIRES_SOON:
-                    until = _instant(key.expires_at)
-                    findings.append(warn(topic, f"{caller.id}: {key.key_id} ≤ {until}", rotate))
+            active = [key for key in caller.keys if _is_active(key, self._now)]
+            last = max((key.expires_at or _NEVER for key in active), default=None)
+            if last is None:
+                findings.append(warn(topic, f"{caller.id}: {self._pick('有効な鍵がない', 'no valid key')}", rotate))
+            elif last <= self._now + EXPIRES_SOON:  # of several keys the one that ends last counts
+                findings.append(warn(topic, f"{caller.id}: ≤ {_instant(last)}", rotate))
         return findings or [ok(topic, self._pick(f"呼出し元 {len(callers)}", f"{len(callers)} callers"))]
 
     def _decision_log(self) -> list[Finding]:
@@ -246,6 +247,10 @@ class Checkup:
             self._pick(f"{_instant(later)} の記録より前の時刻", f"earlier than a record of {_instant(later)}"),
             self._pick("時刻を合わせる（NTP）", "set the clock (NTP)"),
         )
+
+
+def _is_active(key: ListedKey, now: datetime) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
 def _version(name: str) -> str:

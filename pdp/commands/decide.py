@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _Zone = Literal["office", "sase", "ip_vpn", "carrier", "security_cloud", "public"]
 _Underlay = Literal["office", "home", "public_wifi", "carrier", "unknown"]
 _Action = Literal["access", "read", "write", "download", "administer", "screen_transfer"]
+_HERE = "JP"  # where a story is set unless it says otherwise, as in scenario files
 _MAX_CHILDREN = 4  # an explanation asks a few hundred questions; more processes start longer than they help
 
 
@@ -51,7 +52,9 @@ def decide(
     path_encrypted: Annotated[
         bool | None, Option("--path-encrypted/--no-path-encrypted", help="Default: as the tunnel says.")
     ] = None,
-    country: Annotated[str | None, Option(help="Country code; default: as the network says.")] = None,
+    country: Annotated[
+        str | None, Option(help="Country code; default: JP with --zone, as the network says with --source-ip.")
+    ] = None,
     risk: Annotated[list[str] | None, Option(help="A risk signal; may be given several times.")] = None,
     pep: Annotated[str, Option(help="Limits that the enforcement point can apply, with commas.")] = "",
     tenant: Annotated[str | None, Option(help="Tenant of the resource.")] = None,
@@ -127,7 +130,9 @@ class Question:
 
         if self.zone is not None and self.source_ip is not None:
             raise BadRequestError("`--zone` and `--source-ip` say the same thing", next_step="give one of them")
-        address, tunnel = (self.source_ip, self.tunnel) if self.zone is None else address_in(self.zone, reference)
+        address, tunnel, country = self.source_ip, self.tunnel, self.country
+        if self.zone is not None:
+            (address, tunnel), country = address_in(self.zone, reference), country or _HERE
         return AccessRequest(
             subject_id=self.user,
             resource_id=self.resource,
@@ -136,7 +141,7 @@ class Question:
                 acr=ACR_OF_LEVEL.get(self.auth_level), auth_time=now - timedelta(minutes=self.auth_age_min)
             ),
             device_id=self.device,
-            network=Network(address, tunnel, self.underlay, self.path_encrypted, self.country),
+            network=Network(address, tunnel, self.underlay, self.path_encrypted, country),
             risk=self.risk,
             pep=self.pep,
             tenant=self.tenant,
@@ -191,6 +196,6 @@ async def _ask(
         decision = await way.decide(snapshot, question.request(way.reference, now), now, level_table(settings))
         if not explain or decision.fault is not None:
             return Answered(decision, bundle, None)
-        with terminal.progress(terminal.pick("説明", "explaining")):
+        with terminal.busy(terminal.pick("説明", "explaining")):
             case = Policy(engine, bundle).case(decode_input(decision.input), decision.verdict)
             return Answered(decision, bundle, await explain_case(case))

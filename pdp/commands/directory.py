@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Typer
 
+from pdp.commands.importing import import_files
 from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, LangOption, StateDir
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ _LATEST_RUNS = 5
 @app.callback()
 def directory() -> None:
     """People, terminals and permits: import them, see how fresh they are."""
+
+
+app.command("import")(import_files)
 
 
 @app.command("status")
@@ -170,7 +174,8 @@ def demo(
     terminal = Terminal(lang, as_json=as_json)
     store = open_directory(settings_of(config, state_dir=state_dir, database_url=database_url))
     try:
-        epoch = write_demonstration(store, utc_now())
+        with terminal.busy(terminal.pick("作成", "writing")):
+            epoch = write_demonstration(store, utc_now())
     finally:
         store.close()
     if as_json:

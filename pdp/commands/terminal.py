@@ -75,7 +75,15 @@ class Terminal:
         from rich import box
         from rich.table import Table
 
-        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_header=any(columns))
+        headed = any(columns)
+        table = Table(
+            box=box.SIMPLE_HEAD if headed else None,
+            title=title,
+            title_justify="left",
+            title_style="bold",
+            pad_edge=False,
+            show_header=headed,
+        )
         for column in columns:
             table.add_column(column, overflow="fold")
         return table
@@ -87,6 +95,15 @@ class Terminal:
             yield lambda _: None
             return
         yield from self._bar(label, total)
+
+    @contextmanager
+    def busy(self, label: str) -> Iterator[None]:
+        """Something that moves on stderr while the block runs, where somebody looks; for work without a measure."""
+        if self.as_json or not sys.stderr.isatty():
+            yield
+            return
+        with self.err.status(label):
+            yield
 
     def _bar(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         from time import monotonic

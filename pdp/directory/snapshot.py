@@ -52,7 +52,12 @@ _QUERY_EPOCH: Final = select(_META.epoch)
 def current_epoch(store: Store) -> int:
     """The epoch that the store is at now; 0 for a directory that never held anything. Raises DirectoryError."""
     with store.read() as connection:
-        epoch: int = connection.execute(_QUERY_EPOCH).scalar_one()
+        return read_epoch(connection)
+
+
+def read_epoch(connection: Connection) -> int:
+    """The epoch in this transaction."""
+    epoch: int = connection.execute(_QUERY_EPOCH).scalar_one()
     return epoch
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 WINDOW: Final = 8  # documents that one process holds: enough to keep it busy, few to send again when it dies
 SLICE: Final = 64  # documents of one call that queue at a time, so that a large batch does not starve the rest
 MAX_WAITING: Final = 10_000  # ten seconds of work; who comes later is told at once
-PATIENCE_S: Final = 2.0  # how long a document may wait for its turn: no enforcement point waits longer
+PATIENCE: Final = timedelta(seconds=2)  # how long a document may wait for its turn: no enforcement point waits longer
 _FIRST_PAUSE_S: Final = 0.2
 _LAST_PAUSE_S: Final = 10.0
 
@@ -31,8 +32,10 @@ _LAST_PAUSE_S: Final = 10.0
 class Crew:
     """Some processes with the same bundle. `start` before use, `retire` or `close` after."""
 
-    def __init__(self, load: Load, children: int) -> None:
+    def __init__(self, load: Load, children: int, patience: timedelta, max_waiting: int) -> None:
         self._load = load
+        self._patience_s = patience.total_seconds()
+        self._max_waiting = max_waiting
         self._size = children
         self._evaluators: list[Evaluator] = []
         self._waiting: deque[Task] = deque()
@@ -98,8 +101,8 @@ class Crew:
             return EngineError("the engine is closed")
         if self._failing:
             return EngineDiedError("the evaluator process ended and cannot be started again")
-        if len(self._waiting) >= MAX_WAITING:
-            return EngineError(f"more than {MAX_WAITING} documents wait for the evaluator")
+        if len(self._waiting) >= self._max_waiting:
+            return EngineError(f"more than {self._max_waiting} documents wait for the evaluator")
         return None
 
     # Who gets what.
@@ -137,11 +140,11 @@ class Crew:
         self._timer = self._loop.call_later(self._tick_s, self._tick) if busy and not self._closed else None
 
     def _give_up(self, tasks: Sequence[Task] | deque[Task] | islice[Task]) -> None:
-        oldest = self._ticks - max(1, round(PATIENCE_S / self._tick_s))
+        oldest = self._ticks - max(1, round(self._patience_s / self._tick_s))
         for task in tasks:  # in the order of age
             if task.born > oldest:
                 return
-            task.settle(EngineTimeoutError(f"no turn came within {PATIENCE_S:g} s"))
+            task.settle(EngineTimeoutError(f"no turn came within {self._patience_s:g} s"))
 
     # Who comes and goes.
 

@@ -69,9 +69,10 @@ class Load:
     frame: bytes = field(repr=False)
     deadline_s: float
     memory_limit_bytes: int
+    python: str | None = None
 
 
-def load_of(bundle: Bundle, deadline: timedelta, memory_limit_bytes: int) -> Load:
+def load_of(bundle: Bundle, deadline: timedelta, memory_limit_bytes: int, python: str | None) -> Load:
     """Raises BundleError where the bundle does not fit into a frame."""
     body = {
         "entrypoint": bundle.query,
@@ -84,7 +85,7 @@ def load_of(bundle: Bundle, deadline: timedelta, memory_limit_bytes: int) -> Loa
         encoded = frame(LOAD, 0, json.dumps(body).encode())
     except FrameError as fault:
         raise BundleError(f"the bundle is too large: {fault}") from None
-    return Load(encoded, deadline.total_seconds(), memory_limit_bytes)
+    return Load(encoded, deadline.total_seconds(), memory_limit_bytes, python)
 
 
 class Evaluator(asyncio.SubprocessProtocol):
@@ -117,7 +118,7 @@ class Evaluator(asyncio.SubprocessProtocol):
         try:
             _, evaluator = await loop.subprocess_exec(
                 lambda: cls(on_room, on_end),
-                *child_command(load.memory_limit_bytes),
+                *child_command(load.memory_limit_bytes, load.python),
                 env=child_environment(),
                 bufsize=0,
             )

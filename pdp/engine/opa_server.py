@@ -23,6 +23,7 @@ import aiohttp
 import msgspec
 
 from pdp.bundle.rules import RuleBook
+from pdp.engine.crew import MAX_WAITING, PATIENCE, SLICE
 from pdp.engine.opa_client import AnswerTooLargeError, OpaClient, OpaRefusalError
 from pdp.engine.opa_namespace import Namespace, namespace_of
 from pdp.engine.opa_shelf import Shelf
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = timedelta(milliseconds=250)
 CONNECTIONS: Final = 32  # two for each core of a large host: more only queue up inside OPA
-# As in `pdp.engine.crew`; the patience is for a free connection, and for a bundle that is loaded anew.
-PATIENCE_S: Final = 2.0
-SLICE: Final = 64
-MAX_WAITING: Final = 10_000
 LOAD_DEADLINE_S: Final = 10.0  # one policy: OPA compiles all that it has with each
 _PAUSE_S: Final = 1.0  # after a bundle could not be loaded anew
 
@@ -175,10 +172,10 @@ class OpaServerEngine:
     async def _ask(self, served: _Served, document: bytes) -> bytes:
         _check_json(document)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(PATIENCE.total_seconds()):
                 await self._room.acquire()
         except TimeoutError:
-            raise EngineTimeoutError(f"no connection was free within {PATIENCE_S:g} s") from None
+            raise EngineTimeoutError(f"no connection was free within {PATIENCE.total_seconds():g} s") from None
         try:
             async with asyncio.timeout(self._deadline_s):
                 said = await self._request(served, document)
@@ -246,7 +243,7 @@ class OpaServerEngine:
             task = self._loading[key] = asyncio.create_task(self._put_back(served.namespace))
             task.add_done_callback(lambda _: self._loading.pop(key, None))
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(PATIENCE.total_seconds()):
                 await asyncio.shield(task)
         except TimeoutError:
             raise EngineTimeoutError("the bundle is being loaded into the OPA server again") from None

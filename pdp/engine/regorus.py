@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.engine.child_command import MEMORY_LIMIT_BYTES
-from pdp.engine.crew import Crew
+from pdp.engine.crew import MAX_WAITING, PATIENCE, Crew
 from pdp.engine.evaluator import load_of
 from pdp.errors import BundleError, EngineError
 
@@ -29,17 +29,29 @@ class RegorusEngine:
     """The port `Engine` over regorus. `deadline` bounds each evaluation; `children` is how many run at once.
 
     The deadline holds even where an evaluation can be neither interrupted nor reached: the kernel ends the
-    process. Memory is bounded by `memory_limit_bytes` for each process (RLIMIT_DATA).
+    process. Memory is bounded by `memory_limit_bytes` for each process (RLIMIT_DATA). A document waits for its
+    turn for `patience` at most, and no more than `max_waiting` of them do. `python` runs the processes, where
+    `sys.executable` is no interpreter. Raises ValueError for limits that are none.
     """
 
-    def __init__(
-        self, deadline: timedelta = DEADLINE, children: int = 1, *, memory_limit_bytes: int = MEMORY_LIMIT_BYTES
+    def __init__(  # noqa: PLR0913  # each is one limit, named at the call
+        self,
+        deadline: timedelta = DEADLINE,
+        children: int = 1,
+        *,
+        patience: timedelta = PATIENCE,
+        max_waiting: int = MAX_WAITING,
+        memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+        python: str | None = None,
     ) -> None:
         if deadline <= timedelta(0) or not 1 <= children <= _MAX_CHILDREN:
             raise ValueError(f"a deadline above zero and 1 to {_MAX_CHILDREN} children are needed")
         self._deadline = deadline
         self._children = children
+        self._patience = patience
+        self._max_waiting = max_waiting
         self._memory_limit_bytes = memory_limit_bytes
+        self._python = python
         self._crew: Crew | None = None
         self._former: list[Crew] = []  # each until its last call has ended and its processes are gone
         self._activating = asyncio.Lock()
@@ -52,11 +64,11 @@ class RegorusEngine:
     async def activate(self, bundle: Bundle) -> None:
         """As the port says. A bundle whose evaluation of `{}` fails or does not end is refused too."""
         _refuse_data_in_place_of_the_entry_point(bundle)
-        load = load_of(bundle, self._deadline, self._memory_limit_bytes)
+        load = load_of(bundle, self._deadline, self._memory_limit_bytes, self._python)
         async with self._activating:
             if self._closed:
                 raise EngineError("the engine is closed")
-            crew = Crew(load, self._children)
+            crew = Crew(load, self._children, self._patience, self._max_waiting)
             await crew.start()
             former, self._crew = self._crew, crew
             self._former = [one for one in self._former if not one.gone]
@@ -65,7 +77,7 @@ class RegorusEngine:
                 self._former.append(former)
 
     async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
-        """As the port says. Beyond its deadline, a document waits for its turn for `crew.PATIENCE_S` at most."""
+        """As the port says."""
         crew = self._crew
         if crew is None:
             return [EngineError("no bundle is active") for _ in documents]

@@ -176,6 +176,26 @@ class SegmentFrom:
     start: datetime | None = None
 
 
+# The segment of a system whose row names none. A business system follows the prefecture's cut-over.
+DEFAULT_SEGMENT: Final[Mapping[str, Segment]] = MappingProxyType(
+    {
+        "communication": "cloud",
+        "no_code": "cloud",
+        "internet": "internet",
+        "business": "internet",
+        "data": "cloud",
+        "lgwan": "lgwan",
+        "mynumber": "mynumber",
+        "server_admin": "internet",
+        "account_admin": "internet",
+        "home_working": "internet",
+        "legacy": "lgwan",
+        "disaster": "internet",
+        "remediation": "internet",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
     """One system. `segments` in ascending order of `start`; status follows from the dates."""

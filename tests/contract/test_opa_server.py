@@ -222,7 +222,7 @@ async def test_a_server_with_its_own_bundle_answers_for_that_revision_only(tmp_p
             server.restart()
             with pytest.raises(EngineError, match="r8"):
                 await ask(engine, 4)
-            assert policies(server) == [id_ for id_ in policies(server) if "sekisho" not in id_]
+            assert not [id_ for id_ in policies(server) if id_.startswith("sekisho/")]
         async with engine_at(server.url, manage=False, bundle_name="another") as engine:
             with pytest.raises(BundleError):
                 await engine.activate(bundle("r8", CIRCLE))

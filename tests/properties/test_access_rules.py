@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from pdp.engine.opa_server import OpaServerEngine
 
 from pdp.bundle.bundle import Bundle, read_bundle
+from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
 from pdp.settings import load_settings
@@ -29,7 +30,7 @@ from tests.oracle.documents import (
     with_value,
     without,
 )
-from tests.servers import running_opa
+from tests.servers import opa_server
 
 pytestmark = pytest.mark.anyio
 
@@ -131,8 +132,8 @@ async def test_the_answer_depends_on_the_document_alone(regorus: Engine, bundle:
 
 
 async def test_both_engines_give_the_same_answer(regorus: Engine, bundle: Bundle, rng: random.Random) -> None:
-    with running_opa() as url:
-        opa = OpaServerEngine(url)
+    with opa_server() as server:
+        opa = OpaServerEngine(server.url, deadline=timedelta(seconds=2))
         try:
             await opa.activate(bundle)
             for batch in batches(max(COUNT // 4, 300), 250):

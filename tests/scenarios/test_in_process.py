@@ -17,7 +17,7 @@ from pdp.scenario.format import Scenario, read_scenarios
 from pdp.scenario.in_process import InProcess
 from pdp.scenario.runner import run_scenario
 from pdp.settings import load_settings
-from tests.servers import running_opa
+from tests.servers import opa_server
 
 pytestmark = pytest.mark.anyio
 
@@ -35,8 +35,8 @@ async def engine(request: pytest.FixtureRequest, bundle: Bundle) -> AsyncIterato
         yield engine
         await engine.close()
         return
-    with running_opa() as url:
-        engine = OpaServerEngine(url, deadline=timedelta(seconds=5))
+    with opa_server() as opa:
+        engine = OpaServerEngine(opa.url, deadline=timedelta(seconds=5))
         await engine.activate(bundle)
         yield engine
         await engine.close()

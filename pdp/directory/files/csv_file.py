@@ -8,7 +8,7 @@ import unicodedata
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from pdp.directory.files.entry import KEYS, Cell, read_entry
+from pdp.directory.files.entry import KEYS, Cell, Rows, read_entry
 from pdp.directory.files.faults import Fault, shown
 from pdp.directory.files.fields import FIELDS
 
@@ -22,22 +22,27 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 200_000  # ten times the prefecture's largest register
 
 
-def read_csv(sheet: Sheet, file: str, text: str, faults: Faults) -> list[Entry]:
+def read_csv(sheet: Sheet, file: str, text: str, faults: Faults) -> Rows:
     """The rows of one register. Cells are kept as they are; rows of empty cells only are passed over."""
     rows = _rows(file, text, faults)
-    line, heading = next(rows, (1, []))
-    if not any(heading):
+    line, heading = next(rows, (1, None))
+    nothing = Rows([], frozenset((sheet,)), whole=False)
+    if not heading or not any(heading):
         faults.add(Fault(file, line, None, "the file has no heading", "write the column headings into the first line"))
-        return []
+        return nothing
     columns = _columns(sheet, file, line, heading, faults)
     if columns is None:
-        return []
+        return nothing
     entries: list[Entry] = []
+    seen = 0
     for number, (line, cells) in enumerate(rows, start=1):
         if number > MAX_ROWS:
             faults.add(Fault(file, line, None, f"more than {MAX_ROWS} rows", "split the file"))
             break
-        if not any(cells):
+        if cells is not None and not any(cells):
+            continue
+        seen += 1
+        if cells is None:
             continue
         if len(cells) != len(heading):
             message = f"the row has {len(cells)} cells, and the heading {len(heading)}"
@@ -47,11 +52,11 @@ def read_csv(sheet: Sheet, file: str, text: str, faults: Faults) -> list[Entry]:
         entry = read_entry(sheet, file, line, named, faults)
         if entry is not None:
             entries.append(entry)
-    return entries
+    return Rows(entries, frozenset((sheet,)), whole=len(entries) == seen)
 
 
-def _rows(file: str, text: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    """(the line on which it begins, the cells) of every row that is CSV."""
+def _rows(file: str, text: str, faults: Faults) -> Iterator[tuple[int, list[str] | None]]:
+    """(the line on which it begins, the cells) of every row; None, and a fault, for one that is not CSV."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         line = reader.line_num + 1
@@ -59,15 +64,14 @@ def _rows(file: str, text: str, faults: Faults) -> Iterator[tuple[int, list[str]
             cells = next(reader, None)
         except csv.Error as fault:
             faults.add(Fault(file, line, None, f"the row is not CSV: {fault}", "check the quotation marks"))
+            yield line, None
             continue
         if cells is None:
             return
         yield line, cells
 
 
-def _columns(
-    sheet: Sheet, file: str, line: int, heading: list[str], faults: Faults
-) -> list[tuple[int, Field]] | None:
+def _columns(sheet: Sheet, file: str, line: int, heading: list[str], faults: Faults) -> list[tuple[int, Field]] | None:
     """(position, field) of every column; None where a column is not known, stands twice, or a key is missing.
 
     An unknown column is refused: a misspelt heading would drop the register's most important dates in silence.

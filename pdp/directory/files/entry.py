@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pdp.directory.files.faults import Fault, Wrong
-from pdp.directory.files.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,6 +56,14 @@ class Entry:
     @property
     def place(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+class Rows(NamedTuple):
+    """What a file gave: its rows, the sheets that it brings, and whether every row of them could be read."""
+
+    entries: list[Entry]
+    sheets: frozenset[Sheet]
+    whole: bool
 
 
 def read_entry(sheet: Sheet, file: str, line: int, cells: Iterable[Cell], faults: Faults) -> Entry | None:

@@ -38,8 +38,12 @@ def _span(start: tuple[str, ...], end: tuple[str, ...], *, needed: bool) -> tupl
     return (
         Field("from", start, words.start, needed=needed),
         Field("until", end, words.end, needed=needed),
-        Field("from_jst", tuple(f"{ja}（日本時間）" for ja in start), words.start_in_japan, needed=needed, same_as="from"),
-        Field("until_jst", tuple(f"{ja}（日本時間）" for ja in end), words.end_in_japan, needed=needed, same_as="until"),
+        Field(
+            "from_jst", tuple(f"{ja}（日本時間）" for ja in start), words.start_in_japan, needed=needed, same_as="from"
+        ),
+        Field(
+            "until_jst", tuple(f"{ja}（日本時間）" for ja in end), words.end_in_japan, needed=needed, same_as="until"
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -15,7 +16,7 @@ from pdp.model.directory import SegmentFrom, period_of_dates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import date, datetime
+    from datetime import date
 
 Value = Any  # a CSV cell (text), or what a YAML node holds: text, whole number, truth value, list
 MAX_TEXT: Final = 500  # of a name, a title or a reason

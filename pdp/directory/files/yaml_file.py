@@ -1,7 +1,7 @@
 """A directory in YAML: the form that scenario files use, with the line of every key.
 
-    users:   [{id: u-1, kind: staff, posts: [{department: soumu, from: 2023-04-01}]}]
-    devices: [{id: d-1, class: managed_pc, owner: u-1, posture: healthy}]
+users:   [{id: u-1, kind: staff, posts: [{department: soumu, from: 2023-04-01}]}]
+devices: [{id: d-1, class: managed_pc, owner: u-1, posture: healthy}]
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import yaml
 
-from pdp.directory.files.entry import Cell, Entry, read_entry
+from pdp.directory.files.entry import Cell, Entry, Rows, read_entry
 from pdp.directory.files.faults import Fault, shown
 from pdp.directory.files.fields import FIELDS
 from pdp.errors import BadRequestError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pdp.directory.files.faults import Faults
-    from pdp.directory.files.fields import Field, Sheet
+    from pdp.directory.files.fields import Sheet
 
 _SECTIONS: Final[Mapping[str, Sheet]] = {
     "users": "users",
@@ -34,7 +34,12 @@ _SECTIONS: Final[Mapping[str, Sheet]] = {
     "disaster": "emergencies",
 }
 _EMPLOYMENT: Final[Mapping[str, str]] = {"from": "employed_from", "until": "employed_until", "status": "status"}
-_NOT_IN_YAML: Final = ("department", "post_from", "post_until", "order")  # `posts` says it
+# What `posts` says in YAML, or its place in the list.
+_ONLY_CSV: Final[Mapping[str, tuple[str, ...]]] = {
+    "users": ("department", "post_from", "post_until"),
+    "posts": ("user", "order"),
+    "posture": ("device",),
+}
 _HEALTHY: Final[Mapping[str, Any]] = {
     "certificate": True,
     "disk_encrypted": True,
@@ -56,13 +61,17 @@ class _Pair(NamedTuple):
     node: yaml.Node
 
 
-def read_yaml(file: str, text: str, faults: Faults) -> list[Entry]:
-    """Every row of every section; a user's posts and a device's posture are rows of their own."""
+def read_yaml(file: str, text: str, faults: Faults) -> Rows:
+    """Every row of every section; a device's posture is a row of its own.
+
+    Posture comes with its devices, so the file never counts as bringing the whole posture register.
+    """
+    before = faults.count
     try:
         root = compose_one(text)
     except BadRequestError as fault:
         faults.add(Fault(file, None, None, fault.message, "correct the YAML"))
-        return []
+        return Rows([], frozenset(), whole=False)
     reader = _Reader(file, faults)
     sections = reader.pairs(root) if root is not None else []
     if len(sections) == 1 and sections[0].key == "directory":
@@ -71,7 +80,8 @@ def read_yaml(file: str, text: str, faults: Faults) -> list[Entry]:
         faults.add(Fault(file, 1, None, "the file is empty", f"name at least one of {', '.join(_SECTIONS)}"))
     for section in sections:
         reader.section(section)
-    return reader.entries
+    sheets = frozenset(_SECTIONS[section.key] for section in sections if section.key in _SECTIONS)
+    return Rows(reader.entries, sheets, whole=faults.count == before)
 
 
 class _Reader:
@@ -169,7 +179,9 @@ class _Reader:
         if _plain(pair.node) == "healthy":
             return [_cell("posture", name, value) for name, value in _HEALTHY.items()]
         if not isinstance(pair.node, yaml.MappingNode):
-            self._add(pair.node, "posture", f"{shown(_plain(pair.node))} is no posture", "write healthy or {fact: value}")
+            self._add(
+                pair.node, "posture", f"{shown(_plain(pair.node))} is no posture", "write healthy or {fact: value}"
+            )
             return []
         return self._cells("posture", self.pairs(pair.node))
 
@@ -180,7 +192,7 @@ class _Reader:
         return entry
 
     def _cells(self, sheet: Sheet, pairs: Iterable[_Pair]) -> list[Cell]:
-        fields = {field.name: field for field in FIELDS[sheet] if sheet == "devices" or field.name not in _ONLY_CSV[sheet]}
+        fields = {field.name: field for field in FIELDS[sheet] if field.name not in _ONLY_CSV.get(sheet, ())}
         cells = []
         for pair in pairs:
             if pair.key in fields:
@@ -196,3 +208,25 @@ class _Reader:
 
     def _add(self, node: yaml.Node, column: str | None, message: str, next_step: str) -> None:
         self._faults.add(Fault(self._file, node.start_mark.line + 1, column, message, next_step))
+
+
+def _cell(sheet: Sheet, name: str, value: Any) -> Cell:
+    field = next(field for field in FIELDS[sheet] if field.name == name)
+    return Cell(field, name, value)
+
+
+def _plain(node: yaml.Node) -> Any:
+    """What a node holds, by the YAML 1.2 core schema; a number of endless digits stays a text."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(part) for part in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {str(key.value): _plain(value) for key, value in node.value}
+    text = str(node.value)
+    kind = node.tag.rpartition(":")[2]
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() == "true"
+    if kind == "int" and len(text) <= _MAX_DIGITS:
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    return float(text) if kind == "float" and len(text) <= _MAX_DIGITS else text

@@ -24,20 +24,18 @@ def test_every_directory_with_a_manifest_is_a_bundle(tmp_path, bundle):
 
 
 def test_data_files_are_given_one_by_one_so_that_each_merges_into_the_root(bundle):
-    test = rego.commands(bundle, "opa")["test"]
+    test = rego.commands(bundle, "opa", "pdp")["opa test"]
     assert str(bundle / "data" / "x.yaml") in test
     assert str(bundle / "data") not in test
     assert str(bundle / "data" / "notes.txt") not in test
 
 
 def test_a_bundle_with_tests_is_tested_and_one_without_is_not(bundle):
-    assert set(rego.commands(bundle, "opa")) == {"fmt", "check", "test"}
+    assert list(rego.commands(bundle, "opa", "pdp")) == ["opa fmt", "opa check", "opa test", "pdp bundle check"]
     (bundle / "rules" / "a_test.rego").unlink()
-    assert set(rego.commands(bundle, "opa")) == {"fmt", "check"}
+    assert list(rego.commands(bundle, "opa", "pdp")) == ["opa fmt", "opa check", "pdp bundle check"]
 
 
-def test_a_capabilities_file_bounds_what_is_compiled(bundle):
-    assert "--capabilities" not in rego.commands(bundle, "opa")["check"]
-    (bundle / "capabilities.json").touch()
-    check = rego.commands(bundle, "opa")["check"]
-    assert check[check.index("--capabilities") + 1] == str(bundle / "capabilities.json")
+def test_the_service_itself_checks_the_bundle(bundle):
+    check = rego.commands(bundle, "opa", ".venv/bin/pdp")["pdp bundle check"]
+    assert check == [".venv/bin/pdp", "bundle", "check", str(bundle)]

@@ -169,7 +169,6 @@ def test_no_fact_is_empty_or_joined_or_unreadable(name: str, value: str) -> None
         ("x-pdp-auth-time", "\u0661"),
         ("x-pdp-tunnel", "True"),
         ("x-pdp-tunnel", "1"),
-        ("x-pdp-path-encrypted", "unknown"),
         ("x-pdp-country", "jp"),
         ("x-pdp-country", "JPN"),
         ("x-pdp-source-ip", "10.0.0.1:80"),

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.commands.conftest import only_json, told
+
+MANIFEST = '{"revision": "7", "metadata": {"profile": "plain", "entrypoint": "x/allow"}}'
+
+
+@pytest.fixture
+def bundle(place):
+    """A small plain bundle with a test that holds."""
+    root = place / "bundle"
+    root.mkdir()
+    (root / ".manifest").write_text(MANIFEST)
+    (root / "x.rego").write_text('package x\n\ndefault allow := false\n\nallow if input.user == "a"\n')
+    (root / "x_test.rego").write_text('package x_test\n\ntest_a if data.x.allow with input as {"user": "a"}\n')
+    return root
+
+
+def test_the_shipped_bundle_can_be_activated(pdp):
+    result = pdp("bundle", "check", "--json")
+    assert result.exit_code == 0
+    assert only_json(result)["ok"] is True
+
+
+def test_every_fault_is_told_with_its_place_and_in_both_languages(pdp, bundle):
+    (bundle / "y.rego").write_text('package y\n\nasks if http.send({"url": input.url})\n\nodd if nobody_knows(1)\n')
+    result = pdp("bundle", "check", bundle, "--json")
+    assert result.exit_code == 1
+    faults = only_json(result)["faults"]
+    assert [fault["where"].rpartition(":")[0] for fault in faults] == ["y.rego:3", "y.rego:5"]
+    assert [fault["code"] for fault in faults] == ["forbidden_builtin", "unknown_function"]
+    assert all(fault["message"]["ja"] and fault["message"]["en"] for fault in faults)
+    people = pdp("bundle", "check", bundle, lang="ja")
+    assert people.exit_code == 1
+    assert people.stdout.startswith("y.rego:3:")
+    assert "使えない" in people.stdout
+
+
+def test_a_module_that_does_not_parse_is_a_fault_with_line_and_column(pdp, bundle):
+    (bundle / "x.rego").write_text("package x\n\nallow if {\n")
+    result = pdp("bundle", "check", bundle)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("x.rego:")
+
+
+def test_a_bundle_that_cannot_even_be_read_is_a_fault_too(pdp, bundle):
+    (bundle / ".manifest").write_text("{}")
+    result = pdp("bundle", "check", bundle, "--json")
+    assert result.exit_code == 1
+    (fault,) = only_json(result)["faults"]
+    assert (fault["where"], fault["code"]) == (".manifest", "bundle_refused")
+    assert only_json(result)["revision"] is None
+
+
+def test_a_policy_that_only_fails_when_it_runs_is_found_by_its_one_evaluation(pdp, bundle):
+    (bundle / "x.rego").write_text('package x\n\nallow := to_number(object.get(input, ["n"], "no number")) > 0\n')
+    result = pdp("bundle", "check", bundle)
+    assert result.exit_code == 1
+    assert "error" not in result.stderr
+
+
+def test_reference_data_that_are_missing_are_a_fault(pdp, bundle):
+    (bundle / ".manifest").write_text(MANIFEST.replace("plain", "zta"))
+    result = pdp("bundle", "check", bundle, "--json")
+    faults = only_json(result)["faults"]
+    assert {"reason_without_text", "bundle_refused"} == {fault["code"] for fault in faults}
+
+
+def test_inspect_shows_what_names_a_bundle(pdp, bundle):
+    found = only_json(pdp("bundle", "inspect", bundle, "--json"))
+    assert found["revision"] == "7"
+    assert len(found["digest"]) == 64
+    assert found["modules"] == {"x.rego": 5}
+    assert found["tests"] == ["x_test.rego"]
+    table = pdp("bundle", "inspect").stdout
+    assert "OK_BYOD_COMMUNICATION" in table
+    assert "rules/pdp/decision.rego" in table
+
+
+def test_a_bundle_that_is_none_is_bad_input_for_inspect(pdp, place):
+    result = pdp("bundle", "inspect", place)
+    assert result.exit_code == 2
+    assert told(result)[0].startswith(".manifest")
+
+
+def test_the_tests_of_a_bundle_run_and_failures_are_named(pdp, bundle):
+    fine = pdp("bundle", "test", bundle)
+    assert (fine.exit_code, fine.stdout) == (0, "1 passed, 0 failed\n")
+    (bundle / "y_test.rego").write_text('package y_test\n\ntest_b if data.x.allow with input as {"user": "b"}\n')
+    failed = pdp("bundle", "test", bundle)
+    assert failed.exit_code == 1
+    assert failed.stdout.splitlines() == ["FAILED data.y_test.test_b", "  y_test.rego:3", "1 passed, 1 failed"]
+    assert only_json(pdp("bundle", "test", bundle, "--json"))["failed"] == [
+        {"test": "data.y_test.test_b", "where": "y_test.rego:3", "fault": None}
+    ]
+
+
+def test_a_bundle_without_a_test_does_not_pass(pdp, bundle):
+    (bundle / "x_test.rego").unlink()
+    result = pdp("bundle", "test", bundle)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "0 passed, 0 failed"

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.commands.conftest import only_json, told
+
+STORY = """
+id: {id}
+title: {{ja: 庁内からメール, en: mail in the office}}
+now: 2023-08-01T10:00:00+09:00
+directory:
+  users: [{{id: u-1, kind: staff, posts: [{{department: soumu, from: 2023-04-01}}]}}]
+  devices: [{{id: d-1, class: managed_pc, owner: u-1, posture: healthy}}]
+request: {{user: u-1, auth_level: 2, device: d-1, resource: mail, action: access, zone: office}}
+expect: {{outcome: allow, reasons: [{reason}]}}
+"""
+
+
+@pytest.fixture
+def stories(place):
+    (place / "stories").mkdir()
+    (place / "stories" / "good.yaml").write_text(STORY.format(id="good", reason="OK"), encoding="utf-8")
+    (place / "stories" / "wrong.yaml").write_text(STORY.format(id="wrong", reason="OK_REMOTE"), encoding="utf-8")
+    return place / "stories"
+
+
+def test_the_last_line_counts_and_a_failure_is_told_with_its_difference(pdp, stories):
+    result = pdp("scenario", "run", stories)
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == "FAILED wrong  mail in the office"
+    assert lines[2] == "  step 1: reasons: expected ['OK_REMOTE'], got ['OK']"
+    assert lines[-1] == "1 passed, 1 failed"
+
+
+def test_a_run_without_a_failure_is_fine(pdp, stories):
+    result = pdp("scenario", "run", stories / "good.yaml")
+    assert (result.exit_code, result.stdout) == (0, "1 passed, 0 failed\n")
+
+
+def test_titles_are_in_the_language_of_the_reader(pdp, stories):
+    assert "庁内からメール" in pdp("scenario", "run", stories, lang="ja").stdout
+    assert "庁内からメール" in pdp("scenario", "run", stories, "--lang", "ja").stdout
+
+
+def test_as_json_every_step_is_there(pdp, stories):
+    result = pdp("scenario", "run", stories, "--json")
+    assert result.exit_code == 1
+    told_ = only_json(result)
+    assert (told_["passed"], told_["failed"]) == (1, 1)
+    assert {one["id"]: one["passed"] for one in told_["scenarios"]} == {"good": True, "wrong": False}
+    assert told_["scenarios"][0]["steps"] == [{"step": 1, "outcome": "allow", "reasons": ["OK"], "faults": []}]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("id: x\nnow: 2023-08-01T10:00:00\n", "offset"),
+        (STORY.format(id="x", reason="OK") + "more: 1\n", "more"),
+        (STORY.format(id="x", reason="OK").replace("2023-04-01", "2023-02-30"), "x"),
+        ("", "no scenario"),
+    ],
+)
+def test_a_file_that_breaks_the_format_is_bad_input(pdp, place, text, fault):
+    (place / "x.yaml").write_text(text, encoding="utf-8")
+    result = pdp("scenario", "run", "x.yaml")
+    assert result.exit_code == 2
+    assert fault in told(result)[0] or "needed" in told(result)[0]
+    assert result.stdout == ""
