@@ -18,9 +18,20 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from pdp import __version__
+
+        print(f"sekisho {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def pdp(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     """Sekisho: a zero-trust policy decision point.
 

@@ -1,4 +1,4 @@
-"""The composition root: the only place that constructs adapters. `pdp.server` runs what is composed here."""
+"""The composition root: only here and in `pdp.parts` are adapters constructed. `pdp.server` runs what is composed."""
 
 from __future__ import annotations
 
@@ -8,30 +8,25 @@ import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-
-import uuid_utils
 
 from pdp.activation import Activation
 from pdp.api.app import serve_app
 from pdp.api.surface import Probe, Surface
-from pdp.bundle.bundle import read_bundle
 from pdp.callers.caller import UnsafeAnyone
 from pdp.callers.keys import StoredCallers
 from pdp.decide import Checkpoint, House
 from pdp.declog.segments import SegmentLog, first_free
 from pdp.directory.source import DirectorySource
-from pdp.engine.opa_server import OpaServerEngine
-from pdp.engine.regorus import RegorusEngine
-from pdp.errors import BundleError, SettingsError
-from pdp.identity.levels import ACR_OF_LEVEL, DEFAULT_ACR, LevelTable
+from pdp.errors import SettingsError
+from pdp.identity.levels import ACR_OF_LEVEL
 from pdp.identity.proof import NoIssuer
 from pdp.logs import get_log
 from pdp.metrics import Metrics
 from pdp.model.directory import snapshot_of
+from pdp.parts import configured_bundle, level_table, new_id, open_directory, open_engine, utc_now
 from pdp.refresh import keep_fresh
-from pdp.store.store import Store, open_store
 from pdp.wire.authzen import authzen_routes
 from pdp.wire.authzen_search import Searching
 from pdp.wire.candidates import Candidates, DirectoryCandidates, bundle_candidates
@@ -44,11 +39,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pdp.api.lane import Lane
-    from pdp.bundle.bundle import Bundle, Profile
+    from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Callers
     from pdp.declog.port import DecisionLog
     from pdp.engine.port import Engine
     from pdp.settings import Settings
+    from pdp.store.store import Store
 
 _log = get_log("pdp.main")
 _KEY_BYTES: Final = 32
@@ -69,51 +65,6 @@ class Service:
     metrics: Metrics
     checkpoint: Checkpoint
     app: Lane
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def new_id() -> str:
-    """A uuid7 (RFC 9562): its first 48 bits are the time, by which the decision log finds it again."""
-    return str(uuid_utils.uuid7())
-
-
-def open_engine(settings: Settings, *, children: int = 1) -> Engine:
-    """The chosen engine, with nothing loaded. Raises SettingsError where its token cannot be read."""
-    deadline = timedelta(milliseconds=settings.engine_deadline_ms)
-    if settings.engine == "regorus":
-        return RegorusEngine(deadline=deadline, children=children)
-    token = None
-    if settings.opa_token_file:
-        try:
-            with open(settings.opa_token_file, encoding="utf-8") as file:  # noqa: PTH123  # a name from the settings
-                token = file.read().strip()
-        except OSError as fault:
-            raise SettingsError(f"`opa_token_file` cannot be read: {fault.strerror}") from None
-    return OpaServerEngine(settings.opa_url, deadline=deadline, token=token)
-
-
-def open_directory(settings: Settings) -> Store:
-    """The control plane's database, migrated. Raises DirectoryError."""
-    if not settings.database_url:
-        settings.state_path.mkdir(parents=True, exist_ok=True)
-    store = open_store(settings.store_url)
-    store.migrate()
-    return store
-
-
-def configured_bundle(settings: Settings) -> Bundle:
-    """The bundle that the settings name. Raises BundleError, also where it is of another profile."""
-    bundle = read_bundle(settings.bundle_path)
-    if settings.profile and bundle.profile != settings.profile:
-        raise BundleError(f"the bundle is of profile {bundle.profile}, and {settings.profile} is asked for")
-    return bundle
-
-
-def level_table(settings: Settings) -> LevelTable:
-    return LevelTable({**DEFAULT_ACR, **settings.acr_levels})
 
 
 @asynccontextmanager

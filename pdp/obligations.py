@@ -47,6 +47,9 @@ OBLIGATIONS: Final[Mapping[str, Callable[[str | int], bool]]] = {
     "alert": _word("admins"),
 }
 
+# These an enforcement point must declare in `context.pep` (access-rules, section 5), because only it can apply them.
+PEP_WORDS: Final = ("clipboard", "print", "save", "download", "browser_only", "record_session")
+
 
 def check_obligations(obligations: Mapping[str, str | int]) -> None:
     """Raises EngineError for a name that no enforcement point knows, or a value that it cannot read."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from tests.servers import LOOK_AGAIN_S, START_S, STOP_S, free_port
+from tests.servers import LOOK_AGAIN_S, OWN_TOOLS, START_S, STOP_S, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +31,10 @@ def postgres_binaries() -> Path:
     """The folder of `initdb` and `postgres`. Skips where there is none (tests/conftest.py: CI fails on it)."""
     packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name), reverse=True)
     found = shutil.which("initdb")
-    for folder in (*packaged, *([Path(found).resolve().parent] if found else [])):
+    for folder in (OWN_TOOLS, *packaged, *([Path(found).resolve().parent] if found else [])):
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
-    pytest.skip("no PostgreSQL in /usr/lib/postgresql or PATH: install it with `apt-get install postgresql`")
+    pytest.skip("no PostgreSQL in .tools/bin, /usr/lib/postgresql or PATH: install it with `make tools`")
 
 
 class PostgresServer:
@@ -81,7 +81,9 @@ def postgres_server() -> Iterator[PostgresServer]:
             "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "50",
         }  # fmt: skip
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        process = subprocess.Popen([str(binaries / "postgres"), "-D", str(data), *settings], stderr=subprocess.DEVNULL, **quiet)
+        process = subprocess.Popen(
+            [str(binaries / "postgres"), "-D", str(data), *settings], stderr=subprocess.DEVNULL, **quiet
+        )
         _wait(server, process)
         yield server
     finally:

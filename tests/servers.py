@@ -29,12 +29,12 @@ START_S = 15.0
 STOP_S = 10.0
 LOOK_AGAIN_S = 0.02
 
-_OWN_TOOLS = Path(__file__).resolve().parents[1] / ".tools" / "bin"
+OWN_TOOLS = Path(__file__).resolve().parents[1] / ".tools" / "bin"
 
 
 def opa_binary() -> str:
     """Skips the test, saying what to install, where there is no OPA (tests/conftest.py: CI fails on it)."""
-    found = shutil.which("opa", path=str(_OWN_TOOLS)) or shutil.which("opa")
+    found = shutil.which("opa", path=str(OWN_TOOLS)) or shutil.which("opa")
     if found is None:
         pytest.skip("no `opa` in .tools/bin or PATH: install it with `make tools`")
     return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
     from pdp.bundle.syntax import Module, Node, ParseFault
 
+
+Complaint = tuple[str, tuple[object, ...]]  # a code, and what its sentence is filled with
+Finding = tuple["Node", str, tuple[object, ...]]
+
+MAX_FAULTS: Final = 500  # of one module: nobody reads more, and each is looked up in its text
 
 # regorus' names for the operators, and OPA's.
 _OPERATORS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -64,12 +70,15 @@ def find_faults(bundle: Bundle, modules: Sequence[Module], broken: Sequence[Pars
     rules = RuleBook(modules)
     capabilities = Capabilities(bundle.capabilities or default_capabilities())
     for module in modules:
-        faults += _call_faults(module, rules, capabilities)
-        faults += (
-            fault_at(module.name, place_of(node), "undefinable_negation", text)
-            for node, text in undefinable_negations(module, rules, bundle.data)
+        calls = _call_findings(module, rules, capabilities)
+        negations = (
+            (node, "undefinable_negation", (text,)) for node, text in undefinable_negations(module, rules, bundle.data)
         )
-    faults += _data_faults(bundle.data, rules)
+        faults += (
+            fault_at(module.name, place_of(module, node), code, *values)
+            for node, code, values in islice(chain(calls, negations), MAX_FAULTS)
+        )
+    faults += islice(_data_faults(bundle.data, rules), MAX_FAULTS)
     if not broken:  # the entry point may stand in the module that does not parse
         faults += _entrypoint_faults(bundle.entrypoint, rules)
     return sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.column, fault.code))
@@ -101,7 +110,8 @@ class Capabilities:
             own = document["builtins"]
             self._arities |= {str(one["name"]): _declared_arity(one) for one in own if not isinstance(one, str)}
             self._permitted = {one if isinstance(one, str) else str(one["name"]) for one in own}
-            self._reasons = {**default["forbidden"], **document.get("forbidden", {})}
+            reasons = {**default["forbidden"], **document.get("forbidden", {})}
+            self._reasons = {name: _both_languages(reason) for name, reason in reasons.items()}
         except (LookupError, TypeError, AttributeError):
             raise BundleError(
                 "`builtins` must be a list of names, or of objects as in OPA's capabilities", where="capabilities.json"
@@ -114,20 +124,17 @@ class Capabilities:
         """None where it is not known, or any number will do."""
         return self._arities.get(name)
 
-    def refusal(self, file: str, place: tuple[int, int], name: str) -> Fault:
-        """Why a builtin that is not permitted is not."""
-        reason = self._reasons.get(name) or next(
-            (
-                self._reasons[family]
-                for family in self._reasons
-                if family.endswith(".*") and name.startswith(family[:-1])
-            ),
-            None,
-        )
+    def refusal(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """Why a builtin that is not permitted is not: a code, and what its sentence is filled with."""
+        families = (one for one in self._reasons if one.endswith(".*") and name.startswith(one[:-1]))
+        reason = self._reasons.get(name) or self._reasons.get(next(families, ""))
         if reason is not None:
-            english, japanese = (reason, reason) if isinstance(reason, str) else (reason.get("en"), reason.get("ja"))
-            return fault_at(file, place, "forbidden_builtin", name, english, japanese)
-        return fault_at(file, place, "unlisted_builtin" if name in self._arities else "unknown_function", name)
+            return "forbidden_builtin", (name, *reason)
+        return ("unlisted_builtin" if name in self._arities else "unknown_function"), (name,)
+
+
+def _both_languages(reason: str | Mapping[str, str]) -> tuple[str, str]:
+    return (reason, reason) if isinstance(reason, str) else (str(reason["en"]), str(reason["ja"]))
 
 
 def _declared_arity(builtin: Mapping[str, Any]) -> int | None:
@@ -135,14 +142,15 @@ def _declared_arity(builtin: Mapping[str, Any]) -> int | None:
     return None if "variadic" in declared else len(declared.get("args") or [])
 
 
-def _call_faults(module: Module, rules: RuleBook, capabilities: Capabilities) -> Iterator[Fault]:
+def _call_findings(module: Module, rules: RuleBook, capabilities: Capabilities) -> Iterator[Finding]:
     for kind, node in nodes_below(module.tree["rules"]):
         if kind == "Call":
-            yield from _one_call(module.name, rules, capabilities, node)
+            for code, values in _one_call(module.name, rules, capabilities, node["Call"]):
+                yield node, code, values
         elif kind in _OPERATORS:
             name = _operator_name(kind, node[kind])
             if not capabilities.permits(name):
-                yield capabilities.refusal(module.name, place_of(node), name)
+                yield node, *capabilities.refusal(name)
 
 
 def _operator_name(kind: str, body: Node) -> str:
@@ -151,50 +159,46 @@ def _operator_name(kind: str, body: Node) -> str:
     return _OPERATORS[kind].get(body["op"], str(body["op"]))
 
 
-def _one_call(file: str, rules: RuleBook, capabilities: Capabilities, node: Node) -> Iterator[Fault]:
-    place, arguments = place_of(node), node["Call"]["params"]
-    reference = reference_of(node["Call"]["fcn"])
+def _one_call(module: str, rules: RuleBook, capabilities: Capabilities, call: Node) -> Iterator[Complaint]:
+    reference, arguments = reference_of(call["fcn"]), call["params"]
     if reference is None:
-        yield fault_at(file, place, "unknown_function", "…")
+        yield "unknown_function", ("…",)
         return
-    found = rules.absolute(file, reference)
+    found = rules.absolute(module, reference)
     if found is None:
-        yield from _builtin_faults(file, place, str(reference), arguments, capabilities)
+        yield from _builtin_call(str(reference), arguments, capabilities)
         return
     arities = rules.functions.get(found[0]) if found[1] else None
     if arities is None:
-        yield fault_at(file, place, "unknown_function", reference)
+        yield "unknown_function", (reference,)
     elif len(arguments) not in arities:
-        takes = " / ".join(str(arity) for arity in sorted(arities))
-        yield fault_at(file, place, "wrong_arity", reference, len(arguments), takes)
+        yield "wrong_arity", (reference, len(arguments), " / ".join(str(arity) for arity in sorted(arities)))
 
 
-def _builtin_faults(
-    file: str, place: tuple[int, int], name: str, arguments: Sequence[Node], capabilities: Capabilities
-) -> Iterator[Fault]:
+def _builtin_call(name: str, arguments: Sequence[Node], capabilities: Capabilities) -> Iterator[Complaint]:
     takes = capabilities.arity(name)
     if not capabilities.permits(name):
-        yield capabilities.refusal(file, place, name)
+        yield capabilities.refusal(name)
     elif name == "walk":
         if len(arguments) != 2:  # noqa: PLR2004  # the value, and where path and part go to
-            yield fault_at(file, place, "walk_without_output")
+            yield "walk_without_output", ()
     elif takes is not None and len(arguments) != takes:
-        yield fault_at(file, place, "wrong_arity", name, len(arguments), takes)
+        yield "wrong_arity", (name, len(arguments), takes)
     else:
-        yield from _literal_faults(file, place, name, arguments)
+        yield from _literals(name, arguments)
 
 
-def _literal_faults(file: str, place: tuple[int, int], name: str, arguments: Sequence[Node]) -> Iterator[Fault]:
+def _literals(name: str, arguments: Sequence[Node]) -> Iterator[Complaint]:
     if name == "sprintf" and arguments:
         text = constant_text(arguments[0])
         other = None if text is None else next((m[0] for m in _VERBS.finditer(text) if m["other"] is not None), None)
         if text is None or other is not None:
-            yield fault_at(file, place, "format_verbs", "…" if text is None else other)
+            yield "format_verbs", ("…" if text is None else other,)
     elif name in _PATTERN_BUILTINS and len(arguments) > _PATTERN_ARGUMENT.get(name, 0):
         pattern = constant_text(arguments[_PATTERN_ARGUMENT.get(name, 0)])
         found = None if pattern is None else _DIFFERING_CLASSES.search(pattern)
         if found is not None:
-            yield fault_at(file, place, "pattern_classes", found[0])
+            yield "pattern_classes", (found[0],)
 
 
 def _data_faults(data: Mapping[str, Any], rules: RuleBook) -> Iterable[Fault]:

@@ -60,6 +60,7 @@ class _Judge:
     def __init__(self, rules: RuleBook, data: Mapping[str, Any]) -> None:
         self._rules = rules
         self._data = data
+        self._total: dict[Path, bool] = {}
 
     def undefinable(self, module: str, node: Any, depth: int = 0) -> Iterator[tuple[Node, str]]:
         pending = [node]
@@ -102,10 +103,13 @@ class _Judge:
 
     def _is_total(self, path: Path, depth: int) -> bool:
         """A rule with a default, a partial rule, or one without a condition whose value is always there."""
-        return depth < _MAX_DEPTH and any(
-            one.default or one.partial or (not one.conditional and self._has_value(one, depth))
-            for one in self._rules.definitions(path)
-        )
+        if path not in self._total:
+            self._total[path] = False  # while it is being looked at: a rule that needs itself has no value
+            self._total[path] = depth < _MAX_DEPTH and any(
+                one.default or one.partial or (not one.conditional and self._has_value(one, depth))
+                for one in self._rules.definitions(path)
+            )
+        return self._total[path]
 
     def _has_value(self, definition: Definition, depth: int) -> bool:
         value = definition.value

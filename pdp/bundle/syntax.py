@@ -123,8 +123,11 @@ def nodes_below(tree: Any) -> Iterator[tuple[str, Node]]:
         pending += parts_of(part)
 
 
-def place_of(node: Node) -> tuple[int, int]:
-    """Line and column of the first character of a node, from 1."""
-    # An operator's own span says where the operator stands; a reader looks where its left side begins.
-    spans = [part[kind]["span"] for kind, part in nodes_below(node)]
-    return min(((int(span["line"]), int(span["col"])) for span in spans), default=(0, 0))
+def place_of(module: Module, node: Node) -> tuple[int, int]:
+    """Line and column of the first character of a node, in characters from 1.
+
+    A span's own line and column are those of an operator, with a tab as four columns; its `start` counts the
+    bytes before the first character.
+    """
+    before = module.text.encode()[: node[str(kind_of(node))]["span"]["start"]].decode(errors="replace")
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

@@ -196,7 +196,7 @@ async def _test(
 
     from pdp.bundle.rego_tests import runner_of
     from pdp.errors import EngineError
-    from pdp.main import open_engine
+    from pdp.parts import open_engine
 
     engine = open_engine(settings, children=os.cpu_count() or 1)
     failed: dict[RegoTest, str | None] = {}

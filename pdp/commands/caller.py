@@ -187,7 +187,7 @@ def _hand_over(terminal: Terminal, caller_id: str, key: str) -> None:
 def _store(config: Path | None, state_dir: str | None, database_url: str | None) -> Iterator[tuple[Store, datetime]]:
     """(the configured store, now)."""
     from pdp.commands.composed import settings_of
-    from pdp.main import open_directory, utc_now
+    from pdp.parts import open_directory, utc_now
 
     store = open_directory(settings_of(config, state_dir=state_dir, database_url=database_url))
     try:

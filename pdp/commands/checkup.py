@@ -94,7 +94,7 @@ class Checkup:
         return findings
 
     def _policy(self) -> list[Finding]:
-        from pdp.main import configured_bundle
+        from pdp.parts import configured_bundle
 
         topic = self._pick("ポリシー", "policy")
         fix = self._pick("`pdp bundle check` で確認する", "see `pdp bundle check`")
@@ -211,6 +211,9 @@ class Checkup:
         topic = self._pick("判定ログ", "decision log")
         place = self._settings.state_path / "decisions"
         free_space = self._pick("空き容量を増やす", "make room on the disk")
+        if place.exists() and not place.is_dir():
+            detail = self._pick(f"{place} はフォルダーでない", f"{place} is not a directory")
+            return [fail(topic, detail, self._pick("別の場所へ移す", "move it away"))]
         try:
             free = free_bytes(place)
             found = survey(place)

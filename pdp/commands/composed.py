@@ -35,7 +35,7 @@ def run(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
 def bundle_of(settings: Settings) -> Bundle:
     """The configured bundle. Raises BundleError."""
-    from pdp.main import configured_bundle
+    from pdp.parts import configured_bundle
 
     return configured_bundle(settings)
 
@@ -47,7 +47,7 @@ async def engine_for(settings: Settings, bundle: Bundle, *, children: int = 1) -
     `children`: evaluator processes, where the engine has some. Raises BundleError and EngineError.
     """
     from pdp.activation import Activation
-    from pdp.main import open_engine
+    from pdp.parts import open_engine
 
     engine = open_engine(settings, children=children)
     try:

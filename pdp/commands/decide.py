@@ -75,7 +75,7 @@ def decide(
     from pdp.commands.composed import run, settings_of
     from pdp.commands.explained import answered_json, show_answered
     from pdp.commands.terminal import Terminal
-    from pdp.main import utc_now
+    from pdp.parts import utc_now
     from pdp.scenario.format import moment
 
     terminal = Terminal(lang, as_json=as_json)
@@ -165,7 +165,7 @@ def _snapshot(settings: Settings, now: datetime, *, demo: bool) -> Snapshot:
 
         return demonstration(now).snapshot(epoch=1, loaded_at=now)
     from pdp.directory.snapshot import load_snapshot
-    from pdp.main import open_directory
+    from pdp.parts import open_directory
 
     store = open_directory(settings)
     try:
@@ -183,8 +183,8 @@ async def _ask(
     from pdp.errors import BadRequestError
     from pdp.explain.explanation import explain as explain_case
     from pdp.explain.policy import Policy
-    from pdp.main import level_table
     from pdp.model.input import decode_input
+    from pdp.parts import level_table
     from pdp.scenario.in_process import InProcess
 
     bundle = bundle_of(settings)

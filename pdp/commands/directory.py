@@ -45,7 +45,7 @@ def status(
     from pdp.directory.freshness import freshness, stale_after
     from pdp.directory.runs import latest_runs
     from pdp.directory.snapshot import load_snapshot
-    from pdp.main import configured_bundle, open_directory, utc_now
+    from pdp.parts import configured_bundle, open_directory, utc_now
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
@@ -169,7 +169,7 @@ def demo(
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
     from pdp.directory.demo import write_demonstration
-    from pdp.main import open_directory, utc_now
+    from pdp.parts import open_directory, utc_now
 
     terminal = Terminal(lang, as_json=as_json)
     store = open_directory(settings_of(config, state_dir=state_dir, database_url=database_url))

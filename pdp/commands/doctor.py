@@ -34,7 +34,7 @@ def doctor(
     from pdp.commands.composed import run, settings_of
     from pdp.commands.finding import MARK, STYLE
     from pdp.commands.terminal import Terminal
-    from pdp.main import utc_now
+    from pdp.parts import utc_now
     from pdp.settings import origins
 
     terminal = Terminal(lang, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,8 @@ from typer import Argument, Option
 from pdp.commands.options import AsJson, BundleDir, ConfigFile, EngineChoice, LangOption, OpaUrl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pdp.commands.terminal import Terminal
     from pdp.settings import Settings
 
@@ -50,7 +53,6 @@ async def _evaluate(
 
     from pdp.commands.composed import bundle_of, engine_for
     from pdp.commands.lines import Fault, LineEvaluator, chunks_of
-    from pdp.errors import BadRequestError
 
     bundle = bundle_of(settings)
 
@@ -62,16 +64,12 @@ async def _evaluate(
         sys.stdout.buffer.write(lines)
         sys.stdout.buffer.flush()
 
-    try:
-        descriptor = sys.stdin.fileno() if file is None else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as fault:
-        raise BadRequestError(f"`{file}` cannot be read: {fault.strerror}", next_step="name a file") from None
-    size = os.fstat(descriptor).st_size if file is not None else None
     cores = children or os.cpu_count() or 1
-    async with engine_for(settings, bundle, children=cores) as engine:
-        with terminal.progress(terminal.pick("評価", "evaluating"), size) as advance:
-            lines = LineEvaluator(engine, bundle, on_fault=tell, on_done=advance)
-            await lines.run(chunks_of(descriptor), write)
+    with _opened(file) as (descriptor, size):
+        async with engine_for(settings, bundle, children=cores) as engine:
+            with terminal.progress(terminal.pick("評価", "evaluating"), size) as advance:
+                lines = LineEvaluator(engine, bundle, on_fault=tell, on_done=advance)
+                await lines.run(chunks_of(descriptor), write)
     if lines.unanswered:
         terminal.remark(
             terminal.pick(
@@ -79,3 +77,24 @@ async def _evaluate(
                 f"{lines.unanswered} lines could not be evaluated and were answered with EVALUATION_ERROR",
             )
         )
+
+
+@contextmanager
+def _opened(file: Path | None) -> Iterator[tuple[int, int | None]]:
+    """(descriptor, size where it is known) of the input. Raises BadRequestError where it cannot be read."""
+    import os
+    import sys
+
+    from pdp.errors import BadRequestError
+
+    if file is None:
+        yield sys.stdin.fileno(), None
+        return
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as fault:
+        raise BadRequestError(f"`{file}` cannot be read: {fault.strerror}", next_step="name a file") from None
+    try:
+        yield descriptor, os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)

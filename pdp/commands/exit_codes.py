@@ -11,6 +11,7 @@ NO: Final = 1  # the answer is no: a deny, a failed scenario, a bundle that must
 USAGE: Final = 2  # the command line, a setting or an input file cannot be used
 NOT_READY: Final = 3  # something that is needed is not there, not reachable or not writable
 INTERNAL: Final = 70  # a fault of ours (EX_SOFTWARE of sysexits)
+INTERRUPTED: Final = 130  # Ctrl-C, as shells report it
 READER_GONE: Final = 141  # what a shell reports for a writer whose reader went away
 
 # The first line that fits decides; what stands nowhere here is a fault of ours.

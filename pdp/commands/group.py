@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from typer.core import TyperGroup
 
-from pdp.commands.exit_codes import INTERNAL, READER_GONE, exit_code
+from pdp.commands.exit_codes import INTERNAL, INTERRUPTED, READER_GONE, exit_code
 from pdp.errors import ImportRefusedError, SekishoError
 
 MAX_FAULTS: Final = 50  # of a file to import; the rest is counted
@@ -29,6 +29,8 @@ class ErrorsAsExitCodes(TyperGroup):
             # The reader of our output went away (`pdp eval | head`): nothing more can be said to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(READER_GONE)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
         except Exception as fault:
             if ctx.params.get("debug") or type(fault).__module__.startswith("typer"):
                 raise  # Typer's own: usage errors and exits

@@ -41,7 +41,7 @@ def import_files(
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
     from pdp.directory.importer import ALLOWED_REMOVALS_PERCENT, import_directory
-    from pdp.main import open_directory, utc_now
+    from pdp.parts import open_directory, utc_now
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
@@ -72,7 +72,7 @@ def import_files(
 def _catalogue(settings: Settings) -> frozenset[str] | None:
     """The systems that the bundle knows; None for a `plain` one, which has no catalogue."""
     from pdp.facts.reference import read_reference
-    from pdp.main import configured_bundle
+    from pdp.parts import configured_bundle
 
     found = configured_bundle(settings)
     return frozenset(read_reference(found.data).catalogue) if found.profile == "zta" else None

@@ -147,7 +147,7 @@ class _Importing:
         differs = difference(current, merged.target)
         if faults:
             differs = {}  # a difference of half-read files says nothing
-        else:
+        elif plan.mode == "replace":
             self._check_removals(differs, _without_posts(current, merged.target))
         return _Judged(
             ImportReport(

@@ -29,7 +29,7 @@ def check_references(
     seems missing there is not reported: its row may only be misread.
     """
     checking = _Checking(merged, unsure, faults, known_resources)
-    for reference in _references(merged.target):
+    for reference in (*_references(merged.target), *_of_unbuilt(merged)):
         checking.exists(reference)
     checking.private_and_lent()
     checking.certificates()
@@ -58,6 +58,16 @@ def _references(target: Registers) -> Iterator[_Reference]:
         yield from (_Reference("work_permits", key, "users", "users", id_) for id_ in sorted(permit.users))
         yield from (_Reference("work_permits", key, "devices", "devices", id_) for id_ in sorted(permit.devices))
         yield from (_Reference("work_permits", key, "resources", "resources", id_) for id_ in sorted(permit.resources))
+
+
+def _of_unbuilt(merged: Merged) -> Iterator[_Reference]:
+    """The references of rows that other faults kept out, so that one correction need not wait for the other."""
+    registers: tuple[Literal["permits", "loans"], ...] = ("permits", "loans")
+    for register in registers:
+        for key, entry in merged.rows.get(register, {}).items():
+            if key not in merged.target.of(register):
+                yield _Reference(register, key, "device", "devices", entry.fields["device"])
+                yield _Reference(register, key, "user", "users", entry.fields["user"])
 
 
 class _Checking:

@@ -33,7 +33,7 @@ from pdp.engine.regorus_fault import read_fault
 from pdp.errors import BundleError, EngineDiedError, EngineError, EngineTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from pdp.bundle.bundle import Bundle
@@ -70,6 +70,7 @@ class Load:
     deadline_s: float
     memory_limit_bytes: int
     python: str | None = None
+    modules: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def load_of(bundle: Bundle, deadline: timedelta, memory_limit_bytes: int, python: str | None) -> Load:
@@ -85,15 +86,18 @@ def load_of(bundle: Bundle, deadline: timedelta, memory_limit_bytes: int, python
         encoded = frame(LOAD, 0, json.dumps(body).encode())
     except FrameError as fault:
         raise BundleError(f"the bundle is too large: {fault}") from None
-    return Load(encoded, deadline.total_seconds(), memory_limit_bytes, python)
+    return Load(encoded, deadline.total_seconds(), memory_limit_bytes, python, bundle.modules)
 
 
 class Evaluator(asyncio.SubprocessProtocol):
     """A child that has loaded its bundle. `start` makes one."""
 
-    def __init__(self, on_room: Callable[[], None], on_end: Callable[[Evaluator], None]) -> None:
+    def __init__(
+        self, modules: Mapping[str, str], on_room: Callable[[], None], on_end: Callable[[Evaluator], None]
+    ) -> None:
         self.in_flight: deque[Task] = deque()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._modules = modules
         self._on_room = on_room
         self._on_end = on_end
         self._reader = FrameReader()
@@ -117,7 +121,7 @@ class Evaluator(asyncio.SubprocessProtocol):
         loop = asyncio.get_running_loop()
         try:
             _, evaluator = await loop.subprocess_exec(
-                lambda: cls(on_room, on_end),
+                lambda: cls(load.modules, on_room, on_end),
                 *child_command(load.memory_limit_bytes, load.python),
                 env=child_environment(),
                 bufsize=0,
@@ -141,11 +145,11 @@ class Evaluator(asyncio.SubprocessProtocol):
         deadline = LOAD_DEADLINE_S + load.deadline_s + GRACE_S
         try:
             kind, body = await self._step(deadline, "the bundle was not loaded and proved")
-        except EngineError as fault:  # a runaway evaluation, a stack or memory that was eaten up
-            raise BundleError(str(fault)) from None
+        except EngineError as end:  # a runaway evaluation, a stack or memory that was eaten up
+            raise BundleError(str(end)) from None
         if kind != VALUE:
-            fault_text = read_fault(body.decode(errors="replace"))
-            raise BundleError(fault_text.message, where=fault_text.where)
+            fault = read_fault(body.decode(errors="replace"), load.modules)
+            raise BundleError(fault.message, where=fault.where)
         self._serving = True
 
     async def _step(self, deadline_s: float, failure: str) -> tuple[int, bytes]:
@@ -239,7 +243,7 @@ class Evaluator(asyncio.SubprocessProtocol):
             return
         self._next_answer = (number + 1) % _NUMBERS
         self._silent_ticks = 0
-        self.in_flight.popleft().settle(_read_answer(kind, body))
+        self.in_flight.popleft().settle(_read_answer(kind, body, self._modules))
         self._spent = kind == PANIC
 
     def _break_off(self) -> None:
@@ -273,12 +277,12 @@ class Evaluator(asyncio.SubprocessProtocol):
         return f": {lines[-1]}" if lines else ""
 
 
-def _read_answer(kind: int, body: bytes) -> Answer:
+def _read_answer(kind: int, body: bytes, modules: Mapping[str, str]) -> Answer:
     if kind == VALUE:
         return body
     if kind == UNDEFINED:
         return EngineError("the policy has no answer: its entry point is undefined for this input")
-    fault = read_fault(body.decode(errors="replace"))
+    fault = read_fault(body.decode(errors="replace"), modules)
     if kind == FAULT:
         return EngineError(str(fault))
     return EngineDiedError(f"the evaluator panicked: {fault}")

@@ -8,7 +8,7 @@ subclass makes and the request method, these are added, because the library of v
 - rewrites a policy that OPA refuses from Rego v0 to v1 and uploads the result: `rego_compat=False`;
 - keeps OPA's reason to itself where it raises for a status: `_raise_refusal` reads it first;
 - follows redirects, which could lead a token to another host: refused;
-- takes a body of any size: `_BoundedAnswer`;
+- takes a body of any size: `max_answer_bytes`;
 - knows a client certificate but no authority of one's own: `ssl_context`;
 - builds each input from Python objects: `msgspec.Raw` passes the document's own bytes through.
 """
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
 
-MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024  # a policy with its tree, of a module of 16 MiB, does not fit; ours do
 _FIRST_REFUSAL: Final = 300  # redirects are refused too: nothing of ours redirects
 _KEEPALIVE_S: Final = 60.0
 _HTTP_PORT: Final = 80
@@ -48,10 +47,12 @@ class OpaRefusalError(Exception):
 
 
 class AnswerTooLargeError(ValueError):
-    """More than MAX_ANSWER_BYTES came."""
+    """More than `max_answer_bytes` came."""
 
 
 class _BoundedAnswer(aiohttp.ClientResponse):
+    limit = 0  # bytes; `_answers_up_to` makes a class with another
+
     async def json(self, **_: Any) -> Any:
         return msgspec.json.decode(await self.bounded())
 
@@ -59,32 +60,39 @@ class _BoundedAnswer(aiohttp.ClientResponse):
         body = bytearray()
         async for chunk in self.content.iter_any():
             body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
+            if len(body) > self.limit:
                 self.close()
-                raise AnswerTooLargeError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+                raise AnswerTooLargeError(f"an answer of more than {self.limit} bytes")
         return bytes(body)
+
+
+def _answers_up_to(limit: int) -> type[_BoundedAnswer]:
+    return type("_AnswerUpToTheLimit", (_BoundedAnswer,), {"limit": limit})
 
 
 class OpaClient(AsyncOpaClient):  # type: ignore[misc]  # the library carries no types
     """One pool of connections to one server. `deadline_s` bounds each request, connecting included.
 
-    Raises SettingsError where the URL is not `http(s)://host[:port]`.
+    An answer may have `max_answer_bytes`; a longer one is AnswerTooLargeError. Raises SettingsError where the
+    URL is not `http(s)://host[:port]`.
     """
 
     _session: aiohttp.ClientSession | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is one setting, named at the call
         self,
         url: str,
         *,
         deadline_s: float,
         connections: int,
+        max_answer_bytes: int,
         token: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         host, port, tls = _address(url)
         super().__init__(host=host, port=port, ssl=tls, token=token, retries=0, timeout=deadline_s)
         self._connections = connections
+        self._max_answer_bytes = max_answer_bytes
         self._ssl_context = ssl_context
 
     async def open(self) -> None:
@@ -102,7 +110,7 @@ class OpaClient(AsyncOpaClient):  # type: ignore[misc]  # the library carries no
             timeout=aiohttp.ClientTimeout(total=self.timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             json_serialize_bytes=msgspec.json.encode,
-            response_class=_BoundedAnswer,
+            response_class=_answers_up_to(self._max_answer_bytes),
             raise_for_status=_raise_refusal,
         )
 

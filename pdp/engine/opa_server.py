@@ -24,6 +24,7 @@ import msgspec
 
 from pdp.bundle.rules import RuleBook
 from pdp.engine.crew import MAX_WAITING, PATIENCE, SLICE
+from pdp.engine.frames import MAX_VALUE_BYTES
 from pdp.engine.opa_client import AnswerTooLargeError, OpaClient, OpaRefusalError
 from pdp.engine.opa_namespace import Namespace, namespace_of
 from pdp.engine.opa_shelf import Shelf
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = timedelta(milliseconds=250)
 CONNECTIONS: Final = 32  # two for each core of a large host: more only queue up inside OPA
+MAX_TREE_BYTES: Final = 256 * 1024 * 1024  # a policy comes back with its tree, some twenty times its text
 LOAD_DEADLINE_S: Final = 10.0  # one policy: OPA compiles all that it has with each
 _PAUSE_S: Final = 1.0  # after a bundle could not be loaded anew
 
@@ -81,10 +83,22 @@ class OpaServerEngine:
         self._manage = manage
         self._bundle_name = bundle_name
         self._client = OpaClient(
-            url, deadline_s=self._deadline_s, connections=connections, token=token, ssl_context=ssl_context
+            url,
+            deadline_s=self._deadline_s,
+            connections=connections,
+            max_answer_bytes=MAX_VALUE_BYTES,
+            token=token,
+            ssl_context=ssl_context,
         )
         self._shelf = Shelf(
-            OpaClient(url, deadline_s=LOAD_DEADLINE_S, connections=2, token=token, ssl_context=ssl_context)
+            OpaClient(
+                url,
+                deadline_s=LOAD_DEADLINE_S,
+                connections=2,
+                max_answer_bytes=MAX_TREE_BYTES,
+                token=token,
+                ssl_context=ssl_context,
+            )
         )
         self._served: _Served | None = None
         self._room = asyncio.Semaphore(connections)

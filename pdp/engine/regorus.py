@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.engine.child_command import MEMORY_LIMIT_BYTES
-from pdp.engine.crew import MAX_WAITING, PATIENCE, Crew
+from pdp.engine.crew import MAX_WAITING, PATIENCE, WINDOW, Crew
 from pdp.engine.evaluator import load_of
 from pdp.errors import BundleError, EngineError
 
@@ -30,7 +30,8 @@ class RegorusEngine:
 
     The deadline holds even where an evaluation can be neither interrupted nor reached: the kernel ends the
     process. Memory is bounded by `memory_limit_bytes` for each process (RLIMIT_DATA). A document waits for its
-    turn for `patience` at most, and no more than `max_waiting` of them do. `python` runs the processes, where
+    turn for `patience` at most (None: two seconds, or eight deadlines where that is more), and no more than
+    `max_waiting` of them do. `python` runs the processes, where
     `sys.executable` is no interpreter. Raises ValueError for limits that are none.
     """
 
@@ -39,7 +40,7 @@ class RegorusEngine:
         deadline: timedelta = DEADLINE,
         children: int = 1,
         *,
-        patience: timedelta = PATIENCE,
+        patience: timedelta | None = None,
         max_waiting: int = MAX_WAITING,
         memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
         python: str | None = None,
@@ -48,7 +49,7 @@ class RegorusEngine:
             raise ValueError(f"a deadline above zero and 1 to {_MAX_CHILDREN} children are needed")
         self._deadline = deadline
         self._children = children
-        self._patience = patience
+        self._patience = max(PATIENCE, WINDOW * deadline) if patience is None else patience
         self._max_waiting = max_waiting
         self._memory_limit_bytes = memory_limit_bytes
         self._python = python

@@ -79,7 +79,7 @@ def _ask(modules: Mapping[str, str]) -> list[tuple[int, bytes]]:
 
 def _read(name: str, text: str, kind: int, body: bytes) -> Module | ParseFault:
     if kind != VALUE:
-        fault = read_fault(body.decode(errors="replace"))
+        fault = read_fault(body.decode(errors="replace"), {name: text})
         return ParseFault(name, fault.line, fault.column, fault.message)
     try:
         trees = msgspec.json.decode(body)

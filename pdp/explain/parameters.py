@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pdp.obligations import PEP_WORDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -21,7 +23,7 @@ class Parameters:
     posture_hours: tuple[int, ...] = ()
     roles: tuple[str, ...] = ()  # that a cell of the matrix asks for
     countries: tuple[str, ...] = ()
-    pep_words: tuple[str, ...] = ()
+    pep_words: tuple[str, ...] = ()  # what an enforcement point can declare; the same for every bundle
 
 
 def read_parameters(data: Mapping[str, Any]) -> Parameters:
@@ -33,7 +35,7 @@ def read_parameters(data: Mapping[str, Any]) -> Parameters:
         posture_hours=_numbers(parameters, "posture_", "_hours"),
         roles=tuple(dict.fromkeys(_roles(_object(zta.get("matrix"))))),
         countries=_words(parameters.get("allowed_countries")),
-        pep_words=_words(parameters.get("pep_words")),
+        pep_words=PEP_WORDS,
     )
 
 

@@ -121,7 +121,7 @@ def opa() -> Iterator[OpaServer]:
 
 
 @asynccontextmanager
-async def regorus_part(children: int) -> AsyncIterator[Part]:
+async def regorus_part() -> AsyncIterator[Part]:
     others = evaluator_pids()
 
     def send(number: int) -> Callable[[], None]:
@@ -131,7 +131,7 @@ async def regorus_part(children: int) -> AsyncIterator[Part]:
 
         return to_all
 
-    engine = RegorusEngine(deadline=DEADLINE, children=children)
+    engine = RegorusEngine(deadline=DEADLINE)
     try:
         yield Part(engine, send(signal.SIGKILL), lambda: None, send(signal.SIGSTOP), lambda: None)
     finally:
@@ -148,14 +148,11 @@ async def opa_part(server: OpaServer) -> AsyncIterator[Part]:
         await engine.close()
 
 
-@pytest.fixture(params=["regorus", "regorus, two children", "opa"])
+@pytest.fixture(params=["regorus", "opa"])
 async def part(request) -> AsyncIterator[Part]:
-    if request.param == "opa":
-        async with opa_part(request.getfixturevalue("opa")) as made:
-            yield made
-    else:
-        async with regorus_part(2 if "two" in request.param else 1) as made:
-            yield made
+    opened = regorus_part() if request.param == "regorus" else opa_part(request.getfixturevalue("opa"))
+    async with opened as made:
+        yield made
 
 
 @pytest.fixture

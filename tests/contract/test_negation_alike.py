@@ -124,8 +124,10 @@ def bundle_of(bodies):
         modules={"n.rego": f"{HELPERS}\ndefault answer := false\n\n{rules}\n"},
         data={"known": {"m": 1}},
         capabilities={
-            "builtins": "lower or minus plus equal eq neq gt internal.member_2 internal.member_3".split()
-            + "count startswith object.get assign".split()
+            "builtins": [
+                *("lower", "or", "minus", "plus", "equal", "eq", "neq", "gt", "assign", "count", "startswith"),
+                *("object.get", "internal.member_2", "internal.member_3"),
+            ]
         },
     )
 

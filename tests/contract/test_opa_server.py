@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pdp.bundle.bundle import make_bundle
-from pdp.engine.opa_client import MAX_ANSWER_BYTES
+from pdp.engine.frames import MAX_VALUE_BYTES
 from pdp.engine.opa_server import OpaServerEngine
 from pdp.errors import BundleError, EngineDiedError, EngineError, EngineTimeoutError, SettingsError
 from tests.certificates import Authority
@@ -304,11 +304,17 @@ def test_an_address_that_is_more_or_less_than_one_is_refused(url):
 # --- servers that are not what they should be
 
 
+GOOD = json.dumps({"result": True, "provenance": {"bundles": {"b": {"revision": "r1"}}}}).encode()
+
+
 class Scripted:
     """An ASGI application that gives one answer to everything, and counts."""
 
-    def __init__(self, status: int, body: bytes, *, headers: dict[str, str] | None = None) -> None:
-        self.status, self.body, self.headers = status, body, headers or {"content-type": "application/json"}
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.status, self.body, self.headers = 200, GOOD, {"content-type": "application/json"}
         self.asked: list[str] = []
         self.repeat = 1
         self.silent = False
@@ -326,16 +332,22 @@ class Scripted:
         await send({"type": "http.response.body", "body": b""})
 
 
-GOOD = json.dumps({"result": True, "provenance": {"bundles": {"b": {"revision": "r1"}}}}).encode()
-
-
-@asynccontextmanager
-async def scripted() -> AsyncIterator[tuple[Scripted, OpaServerEngine]]:
-    app = Scripted(200, GOOD)
+@pytest.fixture(scope="module")
+def lying() -> Iterator[tuple[Scripted, int]]:
+    app = Scripted()
     with serving(app) as port:
-        async with engine_at(f"http://127.0.0.1:{port}", manage=False, token=TOKEN) as engine:
-            await engine.activate(bundle("r1", CIRCLE))
-            yield app, engine
+        yield app, port
+
+
+@pytest.fixture
+async def scripted(lying) -> AsyncIterator[tuple[Scripted, OpaServerEngine]]:
+    """A server that says what a test wants, and an engine that believes it to have revision r1."""
+    app, port = lying
+    app.reset()
+    async with engine_at(f"http://127.0.0.1:{port}", manage=False, token=TOKEN) as engine:
+        await engine.activate(bundle("r1", CIRCLE))
+        yield app, engine
+        app.silent = False
 
 
 @pytest.mark.parametrize(
@@ -360,42 +372,42 @@ async def scripted() -> AsyncIterator[tuple[Scripted, OpaServerEngine]]:
         b"[" * 100_000,
     ],
 )
-async def test_an_answer_that_is_not_one_is_an_error(body):
-    async with scripted() as (app, engine):
-        assert await engine.evaluate([b"{}"]) == [b"true"]
-        app.body = body
-        (answer,) = await engine.evaluate([b"{}"])
-        assert isinstance(answer, EngineError)
-        app.body = GOOD
-        assert await engine.evaluate([b"{}"]) == [b"true"]
+async def test_an_answer_that_is_not_one_is_an_error(scripted, body):
+    app, engine = scripted
+    assert await engine.evaluate([b"{}"]) == [b"true"]
+    app.body = body
+    (answer,) = await engine.evaluate([b"{}"])
+    assert isinstance(answer, EngineError)
+    app.body = GOOD
+    assert await engine.evaluate([b"{}"]) == [b"true"]
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 429, 500, 502, 503])
-async def test_a_status_other_than_success_is_an_error_and_is_asked_once(status):
-    async with scripted() as (app, engine):
-        app.status, app.headers = status, {"location": "/v1/data/elsewhere", "content-type": "application/json"}
-        app.asked.clear()
-        (answer,) = await engine.evaluate([b"{}"])
-        assert isinstance(answer, EngineError)
-        assert TOKEN not in str(answer)
-        assert app.asked == ["/v1/data/x/answer"]
+async def test_a_status_other_than_success_is_an_error_and_is_asked_once(scripted, status):
+    app, engine = scripted
+    app.status, app.headers = status, {"location": "/v1/data/elsewhere", "content-type": "application/json"}
+    app.asked.clear()
+    (answer,) = await engine.evaluate([b"{}"])
+    assert isinstance(answer, EngineError)
+    assert TOKEN not in str(answer)
+    assert app.asked == ["/v1/data/x/answer"]
 
 
-async def test_a_server_that_says_nothing_costs_the_deadline():
-    async with scripted() as (app, engine):
-        app.silent = True
-        began = time.monotonic()
-        (answer,) = await engine.evaluate([b"{}"])
-        assert isinstance(answer, EngineTimeoutError)
-        assert time.monotonic() - began < DEADLINE.total_seconds() + 1
-        app.silent = False
+async def test_a_server_that_says_nothing_costs_the_deadline(scripted):
+    app, engine = scripted
+    app.silent = True
+    began = time.monotonic()
+    (answer,) = await engine.evaluate([b"{}"])
+    assert isinstance(answer, EngineTimeoutError)
+    assert time.monotonic() - began < DEADLINE.total_seconds() + 1
 
 
-async def test_an_answer_without_end_is_cut_off():
-    async with scripted() as (app, engine):
-        app.body, app.repeat = b" " * (1 << 20), (MAX_ANSWER_BYTES >> 20) + 2
-        (answer,) = await engine.evaluate([b"{}"])
-        assert isinstance(answer, EngineError)
+async def test_an_answer_without_end_is_cut_off(scripted):
+    app, engine = scripted
+    app.body, app.repeat = b" " * (1 << 20), (MAX_VALUE_BYTES >> 20) + 2
+    (answer,) = await engine.evaluate([b"{}"])
+    assert isinstance(answer, EngineError)
+    assert "not the JSON" in str(answer)
 
 
 async def test_a_server_that_is_not_there_is_no_fault_of_the_bundle():

@@ -71,7 +71,7 @@ def test_a_setting_that_does_not_exist_is_named_and_not_ignored(pdp, monkeypatch
     assert told(result)[0] == "`PDP_BUNDEL` is not a setting"
 
 
-def failing(fault: Exception) -> typer.Typer:
+def failing(fault: BaseException) -> typer.Typer:
     app = typer.Typer(cls=ErrorsAsExitCodes, rich_markup_mode=None, pretty_exceptions_enable=False)
 
     @app.callback()
@@ -95,6 +95,18 @@ def test_a_fault_of_ours_is_told_without_its_traceback():
     result = CliRunner().invoke(failing(ValueError("oops")), ["fail"])
     assert result.exit_code == 70
     assert told(result)[0] == "internal error: ValueError: oops"
+
+
+def test_an_interrupt_is_no_answer():
+    result = CliRunner().invoke(failing(KeyboardInterrupt()), ["fail"])
+    assert result.exit_code == 130
+    assert result.stderr == ""
+
+
+def test_the_version_is_told(pdp):
+    from pdp import __version__
+
+    assert pdp("--version").stdout == f"sekisho {__version__}\n"
 
 
 @pytest.mark.parametrize("fault", [ValueError("oops"), ScenarioError("no")])

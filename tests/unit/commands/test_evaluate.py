@@ -29,25 +29,26 @@ def test_the_answers_are_the_contracts_line_by_line():
 
 
 @pytest.mark.system
-def test_an_opa_server_gives_the_same_answers(place):
+def test_an_opa_server_gives_the_same_answers(pdp, place):
     rng = random.Random(7)
     (place / "inputs.jsonl").write_text("".join(json.dumps(random_document(rng)) + "\n" for _ in range(100)))
     with opa_server() as opa:
-        by_opa = process("eval", "--engine", "opa", "--opa-url", opa.url, "inputs.jsonl")
-    by_regorus = process("eval", "inputs.jsonl", "--children", "1")
-    assert by_opa.returncode == by_regorus.returncode == 0
+        by_opa = pdp("eval", "--engine", "opa", "--opa-url", opa.url, "inputs.jsonl")
+    by_regorus = pdp("eval", "inputs.jsonl", "--children", "1")
+    assert by_opa.exit_code == by_regorus.exit_code == 0
     assert by_opa.stdout == by_regorus.stdout
-    assert by_opa.stdout.count(b"\n") == 100
+    assert by_opa.stdout.count("\n") == 100
 
 
-def test_what_is_wrong_with_a_line_is_said_only_when_asked():
-    given = json.dumps(healthy()).encode() + b'\n\n{"schema": "pdp.input/v1", "schema": "pdp.input/v1"}\nnull\n'
-    quiet = process("eval", stdin=given)
-    loud = process("eval", "--explain-bad-input", stdin=given)
+def test_what_is_wrong_with_a_line_is_said_only_when_asked(pdp, place):
+    line = json.dumps(healthy()).encode()
+    (place / "in").write_bytes(line + b'\n\n{"schema": "pdp.input/v1", "schema": "pdp.input/v1"}\nnull\n')
+    quiet = pdp("eval", "in")
+    loud = pdp("eval", "--explain-bad-input", "in")
     assert quiet.stdout == loud.stdout
-    assert [json.loads(line) for line in quiet.stdout.splitlines()][1:] == [BAD] * 3
-    assert quiet.stderr == b""
-    assert [line[:7] for line in loud.stderr.decode().splitlines()] == ["line 2:", "line 3:", "line 4:"]
+    assert [json.loads(said) for said in quiet.stdout.splitlines()][1:] == [BAD] * 3
+    assert quiet.stderr == ""
+    assert [said[:7] for said in loud.stderr.splitlines()] == ["line 2:", "line 3:", "line 4:"]
 
 
 def test_a_program_may_write_a_line_and_wait_for_its_answer():
@@ -76,12 +77,13 @@ def test_a_reader_that_goes_away_ends_it_quietly(place):
         assert child.wait(DEADLINE_S) == 141
 
 
-def test_a_plain_bundle_gets_its_documents_as_they_are(place):
+def test_a_plain_bundle_gets_its_documents_as_they_are(pdp, place):
     bundle = place / "plain"
     bundle.mkdir()
     (bundle / ".manifest").write_text('{"revision": "1", "metadata": {"profile": "plain", "entrypoint": "x/allow"}}')
     (bundle / "x.rego").write_text('package x\n\ndefault allow := false\n\nallow if input.subject.id == "alice"\n')
-    result = process("eval", "--bundle", bundle, stdin=b'{"subject": {"id": "alice"}}\n{}\n{"a":1,"a":1}\n')
+    (place / "in").write_text('{"subject": {"id": "alice"}}\n{}\n{"a":1,"a":1}\n')
+    result = pdp("eval", "--bundle", bundle, "in")
     outcomes = [json.loads(line) for line in result.stdout.splitlines()]
     assert outcomes == [
         {"outcome": "allow", "reasons": [], "obligations": {}},

@@ -8,6 +8,7 @@ from pdp.explain.fact_table import BY_PATH, FACTS, GROUPS, group_of, other_value
 from pdp.explain.parameters import Parameters, read_parameters
 from pdp.explain.words import words_for
 from pdp.model.input import check_input
+from pdp.obligations import OBLIGATIONS, PEP_WORDS
 from tests.oracle.documents import healthy
 
 PARAMETERS = Parameters((14, 30), (24,), ("data_user",), ("JP",), ("clipboard", "save"))
@@ -82,11 +83,14 @@ def test_parameters_are_taken_from_the_data_and_what_is_malformed_is_not_there()
                 "posture_stale_hours": 24,
                 "posture_degraded_hours": True,
                 "allowed_countries": "JP",
-                "pep_words": ["clipboard", 3],
             },
             "matrix": {"rows": {"data": {"section_pc": {"office": {"level": 2, "role": "data_user"}}}}},
         }
     }
-    assert read_parameters(data) == Parameters((14, 30), (24,), ("data_user",), (), ("clipboard",))
-    assert read_parameters({}) == Parameters()
-    assert read_parameters({"zta": []}) == Parameters()
+    assert read_parameters(data) == Parameters((14, 30), (24,), ("data_user",), (), PEP_WORDS)
+    assert read_parameters({}) == Parameters(pep_words=PEP_WORDS)
+    assert read_parameters({"zta": []}) == Parameters(pep_words=PEP_WORDS)
+
+
+def test_every_word_of_an_enforcement_point_is_an_obligation():
+    assert set(PEP_WORDS) < set(OBLIGATIONS)

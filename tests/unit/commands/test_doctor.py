@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdp.commands.checkup import Checkup
+from pdp.commands.finding import Finding
+from pdp.settings import load_settings
+from tests.servers import free_port
+from tests.unit.commands.conftest import only_json
+from tests.unit.commands.registers import NOW, fill
+from tests.unit.declog.logs import writer_at
+
+pytestmark = pytest.mark.anyio
+
+
+def by_topic(said: Any) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for finding in said["findings"]:
+        found.setdefault(finding["topic"], []).append((finding["status"], finding["detail"]))
+    return found
+
+
+def test_a_fresh_place_has_warnings_and_no_failure_and_nothing_is_made(pdp, place):
+    result = pdp("doctor", "--json")
+    assert result.exit_code == 0
+    found = by_topic(only_json(result))
+    assert found["policy"][0][0] == found["engine"][0][0] == "ok"
+    assert found["directory"] == [("warn", "there is none yet")]
+    assert list(place.iterdir()) == []
+
+
+def test_every_warning_and_failure_has_a_next_step(pdp, place):
+    fill(place / "var", seen=NOW - timedelta(hours=30))
+    for finding in only_json(pdp("doctor", "--bundle", place / "none", "--json"))["findings"]:
+        assert (finding["status"] == "ok") == (finding["next_step"] == "")
+
+
+def test_a_filled_directory_is_counted_and_its_stale_posture_is_a_warning(pdp, place):
+    fill(place / "var", seen=NOW - timedelta(hours=30))
+    found = by_topic(only_json(pdp("doctor", "--json")))
+    assert found["directory"] == [("ok", "sqlite, epoch 1, 1 users, 1 devices")]
+    assert found["posture"][0][0] == "warn"
+    assert "1 stale" in found["posture"][0][1]
+    assert found["caller keys"] == [("warn", "there is no caller")]
+
+
+def test_a_policy_that_cannot_be_used_fails(pdp, place):
+    result = pdp("doctor", "--bundle", place / "none")
+    assert result.exit_code == 1
+    assert "FAIL  policy: " in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("1 failed")
+
+
+def test_an_opa_server_that_is_not_there_fails(pdp):
+    result = pdp("doctor", "--engine", "opa", "--opa-url", f"http://127.0.0.1:{free_port()}", "--json")
+    assert result.exit_code == 1
+    assert by_topic(only_json(result))["engine"][0][0] == "fail"
+
+
+def test_each_setting_says_where_it_comes_from_and_no_password_is_shown(pdp, place, monkeypatch):
+    (place / "pdp.toml").write_text('node = "a"\n')
+    monkeypatch.setenv("PDP_WORKERS", "3")
+    url = f"postgresql://sekisho:secret@127.0.0.1:{free_port()}/x?password=secret"
+    result = pdp("doctor", "--database-url", url, "--json")
+    settings = [detail for _, detail in by_topic(only_json(result))["settings"]]
+    assert "node = a (pdp.toml)" in settings
+    assert "workers = 3 (PDP_WORKERS)" in settings
+    assert any(detail.startswith("database_url = postgresql://127.0.0.1") for detail in settings)
+    assert "secret" not in result.stdout
+    assert by_topic(only_json(result))["directory"][0][0] == "fail"
+
+
+def test_a_caller_key_that_ends_soon_is_a_warning_unless_another_follows_it(pdp, place):
+    fill(place / "var")
+    pdp("caller", "add", "gw", "--expires-in-days", "10")
+    assert by_topic(only_json(pdp("doctor", "--json")))["caller keys"][0][0] == "warn"
+    pdp("caller", "rotate", "gw")
+    assert by_topic(only_json(pdp("doctor", "--json")))["caller keys"] == [("ok", "1 callers")]
+    pdp("caller", "revoke", "gw")
+    assert by_topic(only_json(pdp("doctor", "--json")))["caller keys"] == [("warn", "gw: no valid key")]
+
+
+def test_what_a_dead_process_left_in_the_log_is_a_warning(pdp, place):
+    writer_at(place / "var" / "decisions").open()
+    found = by_topic(only_json(pdp("doctor", "--json")))["decision log"]
+    assert [status for status, _ in found] == ["ok", "warn"]
+    assert ".w0." in found[1][1]
+
+
+def test_a_log_that_is_no_directory_fails(pdp, place):
+    (place / "var").mkdir()
+    (place / "var" / "decisions").write_text("not a log")
+    result = pdp("doctor", "--json")
+    assert result.exit_code == 1
+    assert by_topic(only_json(result))["decision log"][0][0] == "fail"
+
+
+async def findings(now: datetime, **settings: Any) -> list[Finding]:
+    return await Checkup(load_settings(environ={}, **settings), {}, now, lambda _ja, en: en).all()
+
+
+async def test_a_clock_that_was_set_back_fails(place: Path):
+    fill(place / "var")
+    writer_at(place / "var" / "decisions").open()
+    long_ago = datetime(2024, 1, 1, tzinfo=UTC)
+    clocks = [finding for finding in await findings(long_ago) if finding.topic == "clock"]
+    assert len(clocks) == 2  # before this program was written, and before the log's own records
+    assert {finding.status for finding in clocks} == {"fail"}
+
+
+async def test_callers_that_are_not_authenticated_are_a_warning(place: Path):
+    found = await findings(NOW, unsafe_no_caller_auth=True)
+    assert any(finding.status == "warn" and "not authenticated" in finding.detail for finding in found)
+
+
+async def test_without_a_policy_the_engine_is_not_tried(place: Path):
+    found = await findings(NOW, bundle=str(place / "none"))
+    assert [(f.status, f.topic) for f in found if f.topic in ("policy", "engine")] == [
+        ("fail", "policy"),
+        ("warn", "engine"),
+    ]
