@@ -28,7 +28,7 @@ from pdp.engine.verdict import read_verdict
 from pdp.errors import BadRequestError, EngineError, NotPermittedError, SekishoError
 from pdp.facts.document import build_facts
 from pdp.identity.proof import prove
-from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, Decision, Outcome, Verdict, denied
+from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Outcome, Verdict, denied
 from pdp.model.input import encode_input
 from pdp.model.request import Network, UnverifiedToken
 from pdp.obligations import check_obligations, expiry
@@ -66,6 +66,10 @@ class Policies(Protocol):
 class Directory(Protocol):
     def current(self) -> Snapshot:
         """Raises NotReadyError where no directory has been read yet."""
+        ...
+
+    def is_stale(self) -> bool:
+        """Whether the registers have not been seen to be current for longer than is safe to decide on."""
         ...
 
 
@@ -170,6 +174,9 @@ class Checkpoint:
     ) -> Judgement:
         """Steps 1 to 6. Raises for anything that is not a well-formed verdict."""
         house, bundle = self._house, policy.bundle
+        if house.directory.is_stale():
+            # Somebody may have left, or a terminal may have been lost, and nobody here would know.
+            return Judgement(denied(POLICY_STALE), now, fault="the directory has not been seen to be current")
         # 1. Caller.
         believed = believable(request, caller)
         steps.end("caller")
@@ -225,15 +232,16 @@ _NO_WORD_ON_THE_NETWORK: Final = Network()
 
 
 def believable(request: AccessRequest, caller: Caller) -> AccessRequest:
-    """The request without what this caller may not say.
+    """The request without what this caller may not say (profile `zta`; a `plain` policy judges the document).
 
     Wire formats refuse such a request with 403; here it is taken out once more, because a wire format
-    that forgets must not open the door. Raises NotPermittedError for a caller that may not ask at all.
+    that forgets must not open the door. A certificate that the gateway saw is part of the network.
+    Raises NotPermittedError for a caller that may not ask at all.
     """
     if not caller.may("decide"):
         raise NotPermittedError("this caller may not ask for decisions")
     if not caller.may("assert_network"):
-        return replace(request, network=_NO_WORD_ON_THE_NETWORK)
+        return replace(request, network=_NO_WORD_ON_THE_NETWORK, certificate_sha256=None)
     return request
 
 
@@ -258,6 +266,8 @@ def check_reasons(verdict: Verdict, bundle: Bundle) -> None:
     for code in verdict.reasons:
         if code not in bundle.reasons:
             raise EngineError(f"the policy gives a reason that has no text: `{code}`")
+        if verdict.permits and bundle.reasons[code].group != "ok":
+            raise EngineError(f"the policy permits for a reason that denies: `{code}`")
 
 
 def _describe(fault: Exception) -> str:

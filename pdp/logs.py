@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 # A net under the rule "never log a secret": these values are cut wherever they appear.
 _SECRET_KEYS: Final = re.compile(r"(?i)(authorization|token|secret|password|api_?key|cookie)")
 _SECRET_VALUES: Final = re.compile(
-    r"sekisho_[A-Za-z0-9]+_[A-Za-z0-9_-]+"  # our API keys
-    r"|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # JSON Web Tokens
-    r"|(?i:bearer\s+\S+)"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # credentials in a URL
+    r"sekisho_[A-Za-z0-9]{1,64}_[A-Za-z0-9_-]{1,256}"  # our API keys
+    r"|eyJ[A-Za-z0-9_-]{1,8192}\.[A-Za-z0-9_.-]{1,16384}"  # JSON Web Tokens
+    r"|(?i:(?:bearer|basic)\s+[^\s\"']{1,16384})"
+    r"|(?<=://)[^\s/]{0,512}@"  # credentials in a URL, whatever is in them
 )
+_LONGEST: Final = 16_384  # characters of one value; beyond, a log line is no place for it
 _CUT: Final = "[removed]"
 
 
@@ -60,13 +61,20 @@ def configure_logs(level: str, *, stream: Any = None) -> None:
 
 
 def without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Cut secrets out of an event: by the name of its key, and by the look of its value."""
+    """Cut secrets out of an event: by the name of its key, and by the look of its value, however deep."""
     for key, value in event.items():
-        if _SECRET_KEYS.search(key):
-            event[key] = _CUT
-        elif isinstance(value, str):
-            event[key] = _SECRET_VALUES.sub(_CUT, value)
+        event[key] = _CUT if _SECRET_KEYS.search(key) else _clean(value)
     return event
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SECRET_VALUES.sub(_CUT, value[:_LONGEST])
+    if isinstance(value, dict):
+        return {key: _CUT if _SECRET_KEYS.search(str(key)) else _clean(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(inner) for inner in value]
+    return value if isinstance(value, int | float | bool | None) else _SECRET_VALUES.sub(_CUT, str(value)[:_LONGEST])
 
 
 def get_log(name: str) -> structlog.stdlib.BoundLogger:

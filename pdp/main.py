@@ -77,7 +77,8 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         metrics = Metrics()
         store = open_directory(settings)
         stack.callback(store.close)
-        directory = DirectorySource(store, utc_now)
+        max_age = timedelta(seconds=settings.directory_max_age_s)
+        directory = DirectorySource(store, utc_now, max_age=max_age)
         await directory.refresh()
         engine = open_engine(settings)
         stack.push_async_callback(engine.close)
@@ -234,12 +235,17 @@ def _acr_values(settings: Settings) -> dict[int, tuple[str, ...]]:
 
 
 def _shared_key(path: Path) -> bytes:
-    """A secret that the workers of this host share; made at the first start, readable by us alone."""
+    """A secret that the workers of this host share; made at the first start, readable by us alone.
+
+    Written aside and then linked: whoever finds the name finds the whole key.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(_KEY_BYTES))
     with contextlib.suppress(FileExistsError):
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(made, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
+        os.link(aside, path)
+    aside.unlink()
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise SettingsError(f"`{path.name}` is damaged", next_step="remove the file; running searches start again")

@@ -1,17 +1,19 @@
 """Prometheus metrics. Names follow Prometheus' own rules: base units, `_total` for counters.
 
 One registry per worker process; with several workers, prometheus-client's multiprocess directory joins
-them (`pdp.main` sets it up). No label holds a user, a device or an address.
+them (`pdp.server` sets it up). No label holds a user, a device or an address.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from pdp.model.input import ResourceGroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +36,7 @@ class _Seen(msgspec.Struct):
     resource: _Grouped | None = None
 
 
+_GROUPS: Final = frozenset(get_args(ResourceGroup))
 _SEEN: Final = msgspec.json.Decoder(_Seen | None)
 
 
@@ -103,4 +106,5 @@ def _group(document: bytes) -> str:
         seen = _SEEN.decode(document)
     except msgspec.DecodeError:
         return "none"
-    return seen.resource.group if seen is not None and seen.resource is not None else "none"
+    group = seen.resource.group if seen is not None and seen.resource is not None else "none"
+    return group if group in _GROUPS else "none"  # profile `plain`: whatever a caller wrote there

@@ -16,6 +16,7 @@ from pdp.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+_LONGEST_SESSION_MIN: Final = 7 * 24 * 60  # beyond a week it limits nothing
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 
 
@@ -38,7 +39,9 @@ OBLIGATIONS: Final[Mapping[str, Callable[[str | int], bool]]] = {
     "browser_only": _word("on"),
     "screen_transfer_only": _word("on"),
     "record_session": _word("on"),
-    "session_max_minutes": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+    "session_max_minutes": lambda value: (
+        isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LONGEST_SESSION_MIN
+    ),
     "end_at": _instant,
     "terminate_sessions": _word("on"),
     "quarantine": _word("on"),

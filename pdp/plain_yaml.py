@@ -1,8 +1,8 @@
 """YAML whose scalars mean what they look like: the YAML 1.2 core schema, and no key twice.
 
 PyYAML follows YAML 1.1, where `off` is false, `8:30` is 510 and `2023-04-01` is a date object. People
-who write policies and scenarios mean the words, the text and the text. Anchors and aliases are refused:
-nobody needs them here, and they make small files expand without bound.
+who write policies and scenarios mean the words, the text and the text. Anchors and aliases are refused
+but in scenarios, where long stories repeat themselves: they make small files expand without bound.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import yaml
 from pdp.errors import BadRequestError
 
 _MAX_DEPTH: Final = 64
+_MAX_NODES: Final = 2_000_000  # a prefecture's whole directory has a quarter of it
 _MAX_DIGITS: Final = 100  # int() itself raises beyond 4,300; nobody counts that far
 
 
@@ -62,10 +63,34 @@ def _construct_map(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_map)
 
 
-def load_documents(text: str) -> list[Any]:
+class _SharingLoader(_Loader):
+    """With anchors and aliases, and `<<: *base` to merge a mapping into another."""
+
+
+def _construct_merged(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    merges = [value for key, value in node.value if key.value == "<<"]
+    own = yaml.MappingNode(node.tag, [pair for pair in node.value if pair[0].value != "<<"], node.start_mark)
+    values = _construct_map(loader, own)
+    for base in [part for merge in merges for part in (merge.value if _is_list(merge) else [merge])]:
+        if not isinstance(base, yaml.MappingNode):
+            mark = base.start_mark
+            raise BadRequestError(f"line {mark.line + 1}, column {mark.column + 1}: only a mapping can be merged")
+        values = {**_construct_merged(loader, base), **values}  # what stands nearer goes before
+    return values
+
+
+def _is_list(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.SequenceNode)
+
+
+_SharingLoader.add_constructor("tag:yaml.org,2002:map", _construct_merged)
+
+
+def load_documents(text: str, *, aliases: bool = False) -> list[Any]:
     """Every document of a YAML stream. Raises BadRequestError with line and column."""
+    loader = _SharingLoader if aliases else _Loader
     try:
-        return [_construct(root) for root in _compose(text)]
+        return [_construct(root, loader) for root in _compose(text, aliases=aliases)]
     except yaml.YAMLError as fault:
         raise BadRequestError(_one_line(fault)) from None
 
@@ -103,11 +128,12 @@ _OPENS: Final = (
 _CLOSES: Final = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 
-def _compose(text: str) -> list[yaml.Node]:
+def _compose(text: str, *, aliases: bool = False) -> list[yaml.Node]:
     depth = 0
+    refused: tuple[type[yaml.Token], ...] = (yaml.TagToken, *(() if aliases else (yaml.AliasToken, yaml.AnchorToken)))
     for token in yaml.scan(text, Loader=_Loader):
         mark = token.start_mark
-        if isinstance(token, yaml.AliasToken | yaml.AnchorToken | yaml.TagToken):
+        if isinstance(token, refused):
             raise BadRequestError(
                 f"line {mark.line + 1}, column {mark.column + 1}: anchors, aliases and tags are not used here"
             )
@@ -116,13 +142,17 @@ def _compose(text: str) -> list[yaml.Node]:
             raise BadRequestError(f"line {mark.line + 1}: nested deeper than {_MAX_DEPTH}")
     roots = list(yaml.compose_all(text, Loader=_Loader))
     for root in roots:
-        _check_depth(root)
+        _check_size(root)
     return roots
 
 
-def _check_depth(root: yaml.Node) -> None:
-    level = [root]
+def _check_size(root: yaml.Node) -> None:
+    """Depth, and how many nodes there are when every alias is written out: nine lines can mean a billion."""
+    level, nodes = [root], 1
     for _ in range(_MAX_DEPTH):
+        nodes += sum(len(_children(node)) for node in level)
+        if nodes > _MAX_NODES:
+            raise BadRequestError(f"more than {_MAX_NODES} values")
         level = [child for node in level for child in _children(node)]
         if not level:
             return
@@ -136,8 +166,8 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
-def _construct(root: yaml.Node) -> Any:
-    loader = _Loader("")
+def _construct(root: yaml.Node, make: type[_Loader] = _Loader) -> Any:
+    loader = make("")
     try:
         return loader.construct_document(root)
     except yaml.YAMLError as fault:

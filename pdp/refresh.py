@@ -32,21 +32,29 @@ async def keep_fresh(
 
 
 async def _forever(looks: Sequence[Callable[[], Awaitable[object]]], every_s: float, after: Callable[[], None]) -> None:
-    failing = False
+    failing: set[int] = set()
     while True:
-        after()
-        await asyncio.sleep(every_s)
+        for number, look in enumerate(looks):  # each on its own: a directory that fails must not hide a revoked key
+            await _look(number, look, failing)
         try:
-            for look in looks:
-                await look()
-        except SekishoError as fault:
-            if not failing:  # once per outage, not once a second
-                _log.warning("refresh failed; the last good state stays", code=fault.code, reason=fault.message)
-            failing = True
-        except Exception:  # noqa: BLE001  # a worker that stops looking would decide on old registers for ever
+            after()
+        except Exception:  # noqa: BLE001  # measuring must never end the looking
+            _log.exception("the gauges could not be set")
+        await asyncio.sleep(every_s)
+
+
+async def _look(number: int, look: Callable[[], Awaitable[object]], failing: set[int]) -> None:
+    try:
+        await look()
+    except SekishoError as fault:
+        if number not in failing:  # once per outage, not once a second
+            _log.warning("refresh failed; the last good state stays", code=fault.code, reason=fault.message)
+        failing.add(number)
+    except Exception:  # noqa: BLE001  # a worker that stops looking would decide on old registers for ever
+        if number not in failing:
             _log.exception("refresh failed unexpectedly; the last good state stays")
-            failing = True
-        else:
-            if failing:
-                _log.info("refresh works again")
-            failing = False
+        failing.add(number)
+    else:
+        if number in failing:
+            _log.info("refresh works again")
+        failing.discard(number)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from pdp.errors import SekishoError
@@ -28,7 +29,7 @@ _log = get_log("pdp.server")
 
 
 def serve(settings: Settings) -> None:
-    """Run until a signal ends it. Raises SekishoError where the service cannot start."""
+    """Run until a signal ends it. A worker that cannot start says why in its log; then the exit code is 3."""
     configure_logs(settings.log_level)
     if settings.demo:
         from pdp.demo import prepare_demo
@@ -59,11 +60,14 @@ def serve(settings: Settings) -> None:
         server = _Server(config, introduction.replace("{base_url}", settings.base_url))
         server.run(sockets=[listening])
         if not server.started:
-            sys.exit(3)
+            sys.exit(STARTUP_FAILURE)
         return
     _share_metrics(settings)
     _say(introduction.replace("{base_url}", settings.base_url))
-    Multiprocess(config, sockets=[listening]).run()
+    workers = Multiprocess(config, sockets=[listening])
+    workers.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in workers.processes):
+        sys.exit(STARTUP_FAILURE)
 
 
 def worker() -> Worker:

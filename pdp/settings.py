@@ -8,6 +8,7 @@ silently ignored is a hole.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -37,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     database_url: str = ""  # empty: SQLite in state_dir
     directory_poll_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
-    directory_max_age_s: Annotated[int, msgspec.Meta(ge=1)] = 300  # not ready when no look succeeded for so long
+    directory_max_age_s: Annotated[int, msgspec.Meta(ge=1)] = 900  # without a look that succeeded: deny, POLICY_STALE
 
     engine: Literal["regorus", "opa"] = "regorus"
     engine_deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250  # a decision takes one or two
@@ -82,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 DEFAULT_FILE: Final = Path("pdp.toml")
 _PREFIX: Final = "PDP_"
+# What Kubernetes puts into the environment of every pod beside a Service named `pdp`.
+_SERVICE_LINK: Final = re.compile(r"PDP_(SERVICE_(HOST|PORT)\w*|PORT_\d+_\w+)")
 _JSON: Final = frozenset({"acr_levels", "envoy_return_origins"})  # given as JSON in the environment
 _NOT_SETTINGS: Final = frozenset({"PDP_CONFIG", "PDP_SETTINGS_JSON"})
 
@@ -126,7 +129,9 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     found: dict[str, Any] = {}
     for variable, text in environ.items():
-        if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
+        if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS or _SERVICE_LINK.fullmatch(variable):
+            continue
+        if variable == "PDP_PORT" and text.startswith("tcp://"):
             continue
         name = variable.removeprefix(_PREFIX).lower()
         if name not in known:

@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -59,6 +60,8 @@ class OpaServer:
         if self._context is not None and certificate is not None:
             self._context.load_cert_chain(certificate.certificate, certificate.key)
         self._process: subprocess.Popen[bytes] | None = None
+        # A file and not a pipe, which could fill up and block it.
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
         self.port = free_port()
         self.restart()
 
@@ -85,14 +88,15 @@ class OpaServer:
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=self._words,
             env={**os.environ, "GOMAXPROCS": "2"},
         )
         deadline = time.monotonic() + START_S
         while not self._is_healthy():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError("OPA did not start")
+                self._words.seek(0)
+                raise RuntimeError("OPA did not start: " + self._words.read().decode(errors="replace")[-2000:])
             time.sleep(LOOK_AGAIN_S)
 
     def _is_healthy(self) -> bool:
@@ -114,6 +118,10 @@ class OpaServer:
             self._process.wait(STOP_S)
             self._process = None
 
+    def close(self) -> None:
+        self.kill()
+        self._words.close()
+
 
 @contextmanager
 def opa_server(
@@ -127,4 +135,4 @@ def opa_server(
     try:
         yield server
     finally:
-        server.kill()
+        server.close()

@@ -70,6 +70,7 @@ class Stage:
     ) -> None:
         self.now = now
         self.snapshot = snapshot
+        self.stale = False
         self.log = MemoryLog()
         self.metrics = Metrics()
         self._bundle = bundle
@@ -79,6 +80,9 @@ class Stage:
 
     def current(self) -> Snapshot:
         return self.snapshot
+
+    def is_stale(self) -> bool:
+        return self.stale
 
     async def open(self) -> Engine:
         engine = self._make_engine()

@@ -29,7 +29,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 BIN: Final = ROOT / ".tools" / "bin"
 POSTGRES_TREE: Final = ROOT / ".tools" / "postgresql"
 
-OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds; beside it in .ci and docs nothing
+OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds
 _BUILD_DEADLINE_S: Final = 900  # a cold build of OPA took 80 s on two cores
 _FETCH_DEADLINE_S: Final = 300
 _POSTGRES_PROGRAMS: Final = ("postgres", "initdb", "pg_ctl", "psql")

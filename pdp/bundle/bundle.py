@@ -139,7 +139,7 @@ def _manifest(directory: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BundleError("the file is missing", where=".manifest")
     try:
-        manifest = json.loads(_text(path, ".manifest"))
+        manifest = _json(_text(path, ".manifest"))
     except ValueError as fault:
         raise BundleError(f"not JSON: {fault}", where=".manifest") from None
     if not isinstance(manifest, dict):
@@ -169,8 +169,9 @@ def _text(path: Path, name: str) -> str:
 def _document(path: Path, name: str) -> Any:
     text = _text(path, name)
     try:
-        document = json.loads(text) if path.suffix == ".json" else load_one(text)
-    except (ValueError, BadRequestError) as fault:
+        document = _json(text) if path.suffix == ".json" else load_one(text)
+        json.dumps(document, allow_nan=False).encode()  # what JSON cannot say, no engine can be told
+    except (ValueError, BadRequestError, RecursionError) as fault:
         raise BundleError(str(fault), where=name) from None
     return document
 
@@ -188,3 +189,23 @@ def _merge(into: dict[str, Any], document: Any, name: str, at: str = "") -> None
             _merge(into[key], value, name, f"{at}{key}.")
         else:
             raise BundleError(f"`{at}{key}` is set by another file too", where=name)
+
+
+def _json(text: str) -> Any:
+    """JSON in which no key stands twice, no number is NaN, and the depth is bounded. Raises ValueError."""
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for at, (key, _) in enumerate(pairs) if any(key == other for other, _ in pairs[:at]))
+        raise ValueError(f"the key `{twice}` stands twice")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"`{text}` is no number of JSON")

@@ -12,7 +12,7 @@ from pdp.commands.options import AsJson, BundleDir, ConfigFile, EngineChoice, La
 
 if TYPE_CHECKING:
     from pdp.commands.terminal import Terminal
-    from pdp.scenario.format import Scenario
+    from pdp.scenario.format import Misread, Scenario
     from pdp.scenario.runner import StepResult
     from pdp.settings import Settings
 
@@ -40,38 +40,41 @@ def run_scenarios(
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, bundle=bundle, engine=engine, opa_url=opa_url)
-    told = run(_run(settings, paths, terminal))
+    told, misread = run(_run(settings, paths, terminal))
     failed = [results for results in told if any(result.faults for result in results)]
     if as_json:
-        terminal.json(_as_json(told, len(failed)))
+        terminal.json(_as_json(told, misread, len(failed)))
     else:
         for results in failed:
             _show(terminal, results)
-        terminal.say(f"{len(told) - len(failed)} passed, {len(failed)} failed")
-    if failed:
+        for one in misread:
+            terminal.say(f"FAILED {one.id}", style="bold red")
+            terminal.say(f"  {one.where}", style="dim")
+            terminal.say(f"  {one.fault}")
+        terminal.say(f"{len(told) - len(failed)} passed, {len(failed) + len(misread)} failed")
+    if failed or misread:
         raise Exit(NO)
 
 
-async def _run(settings: Settings, paths: list[Path], terminal: Terminal) -> list[list[StepResult]]:
+async def _run(
+    settings: Settings, paths: list[Path], terminal: Terminal
+) -> tuple[list[list[StepResult]], list[Misread]]:
     from pdp.commands.composed import bundle_of, engine_for
-    from pdp.errors import ScenarioError
-    from pdp.scenario.format import read_scenarios
+    from pdp.scenario.format import Misread, Scenario, read_all
     from pdp.scenario.in_process import InProcess
     from pdp.scenario.runner import run_scenario
 
-    scenarios = read_scenarios(paths)
+    read = read_all(paths)
+    scenarios = [one for one in read if isinstance(one, Scenario)]
     bundle = bundle_of(settings)
     told: list[list[StepResult]] = []
     async with engine_for(settings, bundle) as engine:
         way = InProcess(engine, bundle)
         with terminal.progress(terminal.pick("シナリオ", "scenarios"), len(scenarios)) as advance:
             for story in scenarios:
-                try:
-                    told.append(await run_scenario(story, way, way.reference))
-                except ScenarioError as fault:
-                    raise ScenarioError(f"{story.where} (`{story.id}`): {fault.message}") from None
+                told.append(await run_scenario(story, way, way.reference))
                 advance(1)
-    return told
+    return told, [one for one in read if isinstance(one, Misread)]
 
 
 def _title(terminal: Terminal, story: Scenario) -> str:
@@ -87,10 +90,11 @@ def _show(terminal: Terminal, results: list[StepResult]) -> None:
             terminal.say(f"  step {result.step}: {fault}")
 
 
-def _as_json(told: list[list[StepResult]], failed: int) -> dict[str, Any]:
+def _as_json(told: list[list[StepResult]], misread: list[Misread], failed: int) -> dict[str, Any]:
     return {
         "passed": len(told) - failed,
-        "failed": failed,
+        "failed": failed + len(misread),
+        "misread": [{"id": one.id, "where": one.where, "fault": one.fault} for one in misread],
         "scenarios": [
             {
                 "id": results[0].scenario.id,

@@ -148,6 +148,11 @@ class Builder:
 
     def resource(self, entry: Entry, held: CatalogueRow | None) -> CatalogueRow | None:
         fields = entry.fields
+        if held is None and fields["group"] == "business" and not fields.get("segments"):
+            # its default is a parameter of the policy, which a stored row would not follow
+            step = "write for example lgwan; internet@2023-02-01"
+            self._faults.add(entry.fault("segments", "a business system needs its segments", step))
+            return None
         usual = (SegmentFrom(DEFAULT_SEGMENT[fields["group"]]),) if held is None else held.segments
         base = held or CatalogueRow(id=fields["id"], group=fields["group"], segments=usual)
         service = self._period(entry, base.service)

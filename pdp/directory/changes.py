@@ -86,7 +86,12 @@ class Change:
         self._put("resources", row.id, row)
 
     def put_emergency(self, emergency: Emergency) -> None:
-        """Declare, or replace the declaration with the same start (to end it, put it with an earlier end)."""
+        """Declare, or replace the declaration with the same start (to end it, put it with an earlier end).
+
+        Raises DirectoryError for a declaration without start or end: it relaxes rules, so it cannot be for ever.
+        """
+        if emergency.period.start is None or emergency.period.end is None:
+            raise DirectoryError("a declaration needs its start and its end", next_step="name both times")
         self._put("emergencies", key_of(emergency), emergency)
 
     def report_posture(self, device_id: str, report: PostureReport) -> bool:

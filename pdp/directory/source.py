@@ -25,7 +25,9 @@ class DirectorySource:
     its end in one transaction. What a failure leaves behind is a growing `age`.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime], *, max_age: timedelta | None = None) -> None:
+        """`max_age`: how long decisions may rest on registers that nobody could confirm; None: for ever."""
+        self._max_age = max_age
         self._store = store
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -42,6 +44,11 @@ class DirectorySource:
         """How long ago the store last confirmed that `current` is its newest state; None: never."""
         return None if self._confirmed_at is None else self._clock() - self._confirmed_at
 
+    def is_stale(self) -> bool:
+        """Whether `age` has passed the limit. Before the first look there is nothing that could be stale."""
+        age = self.age()
+        return self._max_age is not None and age is not None and age > self._max_age
+
     async def refresh(self) -> bool:
         """Look at the store's epoch, and read what changed, in a thread. True where there is a new snapshot.
 
@@ -55,7 +62,7 @@ class DirectorySource:
             except TimeoutError:
                 raise DirectoryError(f"the directory was not read within {LOAD_S:.0f} s") from None
             self._snapshot = read
-            self._confirmed_at = asked_at
+            self._confirmed_at = self._clock()
             return read is not held
 
     def _read(self, held: Snapshot | None, now: datetime) -> Snapshot:

@@ -25,10 +25,19 @@ import msgspec
 from pdp.bundle.rules import RuleBook
 from pdp.engine.crew import MAX_WAITING, PATIENCE, SLICE
 from pdp.engine.frames import MAX_VALUE_BYTES
+from pdp.engine.opa_answer import (
+    FailedError,
+    NotWholeError,
+    RevisionError,
+    UndefinedError,
+    check_document,
+    failure,
+    value_behind_gate,
+    value_of_revision,
+)
 from pdp.engine.opa_client import AnswerTooLargeError, OpaClient, OpaRefusalError
 from pdp.engine.opa_namespace import Namespace, namespace_of
 from pdp.engine.opa_shelf import Shelf
-from pdp.engine.port import MAX_DOCUMENT_BYTES
 from pdp.engine.syntax import parse_modules
 from pdp.errors import BundleError, EngineDiedError, EngineError, EngineTimeoutError
 
@@ -40,7 +49,7 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = timedelta(milliseconds=250)
 CONNECTIONS: Final = 32  # two for each core of a large host: more only queue up inside OPA
-MAX_TREE_BYTES: Final = 256 * 1024 * 1024  # a policy comes back with its tree, some twenty times its text
+MAX_TREE_BYTES: Final = 256 * 1024 * 1024  # a policy comes back with its tree, some eight times its text
 LOAD_DEADLINE_S: Final = 10.0  # one policy: OPA compiles all that it has with each
 _PAUSE_S: Final = 1.0  # after a bundle could not be loaded anew
 
@@ -54,10 +63,6 @@ class _Served:
 
     bundle: Bundle
     namespace: Namespace | None
-
-
-class _NotWholeError(Exception):
-    """The gate did not answer with the digest: the bundle is not there, or not all of it."""
 
 
 class OpaServerEngine:
@@ -136,16 +141,14 @@ class OpaServerEngine:
     async def _prove(self, served: _Served) -> None:
         try:
             await self._ask(served, b"{}")
-        except _NotWholeError:
+        except NotWholeError:
             raise EngineError("the bundle did not stay on the OPA server") from None
-        except EngineDiedError:
-            raise
-        except _UndefinedError:
+        except UndefinedError:  # of an input without a single fact: a policy may well have no answer to that
             return
-        except EngineError as fault:
-            where = fault.where if isinstance(fault, _FailedError) else None
-            message = fault.detail if isinstance(fault, _FailedError) else str(fault)
-            raise BundleError(f"the evaluation of `{{}}` failed: {message}", where=where) from None
+        except FailedError as fault:
+            raise BundleError(f"the evaluation of `{{}}` failed: {fault.detail}", where=fault.where) from None
+        except (EngineTimeoutError, RevisionError) as fault:
+            raise BundleError(str(fault)) from None
 
     async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
         """As the port says. All documents of one call are judged by the bundle that was active when it began."""
@@ -171,20 +174,20 @@ class OpaServerEngine:
     async def _evaluate(self, served: _Served, document: bytes) -> bytes | EngineError:
         try:
             return await self._ask(served, document)
-        except _NotWholeError:
+        except NotWholeError:
             pass
         except EngineError as fault:
             return fault
         try:
             await self._load_anew(served)
             return await self._ask(served, document)
-        except _NotWholeError:
+        except NotWholeError:
             return EngineError("the OPA server does not have the whole bundle")
         except EngineError as fault:
             return fault
 
     async def _ask(self, served: _Served, document: bytes) -> bytes:
-        _check_json(document)
+        check_document(document)
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
                 await self._room.acquire()
@@ -196,14 +199,16 @@ class OpaServerEngine:
         except TimeoutError:
             raise EngineTimeoutError("the OPA server did not answer within the deadline") from None
         except OpaRefusalError as refusal:
-            raise _failure(refusal, served.namespace) from None
+            raise failure(refusal, served.namespace) from None
         except (aiohttp.ClientError, OSError) as fault:
             raise EngineDiedError(f"the OPA server cannot be reached: {type(fault).__name__}") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AnswerTooLargeError):
             raise EngineError("the OPA server's answer is not the JSON that it should be") from None
         finally:
             self._room.release()
-        return self._value(served, said)
+        if served.namespace is None:
+            return value_of_revision(said, served.bundle.revision, self._bundle_name)
+        return value_behind_gate(said, served.namespace.digest)
 
     async def _request(self, served: _Served, document: bytes) -> Any:
         try:
@@ -220,47 +225,18 @@ class OpaServerEngine:
         options = _STRICT_WITH_PROVENANCE if served.namespace is None else _STRICT
         return await self._client.query_rule(msgspec.Raw(document), path, query_params=options)
 
-    def _value(self, served: _Served, said: Any) -> bytes:
-        if not isinstance(said, dict):
-            raise EngineError("the OPA server's answer is not an object")
-        answer: Any = said
-        key = "result"
-        if served.namespace is None:
-            self._check_revision(served.bundle, said.get("provenance"))
-        else:
-            answer, key = said.get("result"), "verdict"
-            if not isinstance(answer, dict) or answer.get("digest") != served.namespace.digest:
-                raise _NotWholeError
-        if key not in answer:
-            raise _UndefinedError("the policy has no answer: its entry point is undefined for this input")
-        return msgspec.json.encode(answer[key])
-
-    def _check_revision(self, bundle: Bundle, provenance: Any) -> None:
-        try:
-            revisions = {str(name): one.get("revision") for name, one in provenance["bundles"].items()}
-        except (LookupError, TypeError, AttributeError):
-            raise EngineError("the OPA server has no bundle") from None
-        if self._bundle_name is None and len(revisions) > 1:
-            raise EngineError("the OPA server has several bundles, and no `bundle_name` says which counts")
-        name = self._bundle_name if self._bundle_name is not None else next(iter(revisions), "")
-        revision = revisions.get(name)
-        if revision != bundle.revision:
-            raise EngineError(f"the OPA server has revision `{revision}`, not `{bundle.revision}`")
-
     async def _load_anew(self, served: _Served) -> None:
         """Put the bundle back: once, for all who miss it. Raises EngineError."""
         if served.namespace is None or self._closed:
-            raise _NotWholeError
+            raise NotWholeError
         key = served.namespace.short
         task = self._loading.get(key)
         if task is None:
             task = self._loading[key] = asyncio.create_task(self._put_back(served.namespace))
             task.add_done_callback(lambda _: self._loading.pop(key, None))
-        try:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
-                await asyncio.shield(task)
-        except TimeoutError:
-            raise EngineTimeoutError("the bundle is being loaded into the OPA server again") from None
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE.total_seconds())
+        if not done:
+            raise EngineTimeoutError("the bundle is being loaded into the OPA server again")
 
     async def _put_back(self, namespace: Namespace) -> None:
         try:
@@ -280,19 +256,6 @@ class OpaServerEngine:
         await self._shelf.close()
 
 
-class _UndefinedError(EngineError):
-    """The policy itself has no answer; every other EngineError comes from the way there."""
-
-
-class _FailedError(EngineError):
-    """OPA evaluated, and the evaluation failed: at `where` (file:line:column), where it says so."""
-
-    def __init__(self, detail: str, where: str | None) -> None:
-        super().__init__(f"{where}: {detail}" if where else detail)
-        self.detail = detail
-        self.where = where
-
-
 def _namespace(bundle: Bundle) -> Namespace:
     modules, broken = parse_modules(bundle.modules)
     for fault in broken:
@@ -301,22 +264,3 @@ def _namespace(bundle: Bundle) -> Namespace:
     if not rules.definitions(("data", *bundle.entrypoint.split("/"))):
         raise BundleError(f"no rule `{bundle.query}` is defined")
     return namespace_of(bundle, rules)
-
-
-def _check_json(document: bytes) -> None:
-    if len(document) > MAX_DOCUMENT_BYTES:
-        raise EngineError(f"the document is larger than {MAX_DOCUMENT_BYTES} bytes")
-    # Attack: a "document" that closes the envelope it is put into, and brings its own `input`.
-    try:
-        document.decode()
-        msgspec.json.decode(document, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise EngineError(f"the document is not JSON: {fault}") from None
-
-
-def _failure(refusal: OpaRefusalError, namespace: Namespace | None) -> _FailedError:
-    first = refusal.errors[0] if refusal.errors else {}
-    message = " ".join(str(first.get("message") or refusal.message).split())
-    if namespace is None:
-        return _FailedError(message, None)
-    return _FailedError(namespace.readable(message), namespace.where(first.get("location")))

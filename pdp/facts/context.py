@@ -70,8 +70,11 @@ def _place(network: Network, reference: Reference) -> KnownNetwork | None:
 
 def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """`::ffff:10.0.0.1` is 10.0.0.1: a second spelling must not reach a second zone."""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            raise ValueError("a scope means nothing beyond the link")
+        return address.ipv4_mapped or address
+    return address
 
 
 def _underlay(network: Network) -> Underlay:
@@ -107,25 +110,24 @@ def _work_permit(
 ) -> tuple[WorkPermitState, str]:
     """How the closest work permit fits this person, system, device and moment.
 
-    Closest first: one that covers all but perhaps the window; one that names the person; one in its
-    window that covers the system but not the person. The end of the window is in Japan time.
+    Closest first: one that covers all but perhaps the window; of those that are not over, one that names
+    the person, then one for the system. The end of the window is in Japan time.
     """
-    borders = [(p, horizon.of("context.work_permit", p.period)) for p in snapshot.work_permits]
+    user, resource = request.subject_id, request.resource_id
+    near = [permit for permit in snapshot.work_permits if user in permit.users or resource in permit.resources]
+    current = {permit.id: horizon.of("context.work_permit", permit.period) for permit in near}
     fitting = [
-        (permit, current)
-        for permit, current in borders
-        if request.subject_id in permit.users
-        and request.resource_id in permit.resources
-        and device_id in permit.devices
+        permit
+        for permit in near
+        if user in permit.users and resource in permit.resources and device_id in permit.devices
     ]
-    ends = [permit.period.end for permit, current in fitting if current]
-    if ends:
-        latest = None if None in ends else max(end for end in ends if end is not None)
+    valid = [permit.period.end for permit in fitting if current[permit.id]]
+    if valid:
+        latest = None if None in valid else max(end for end in valid if end is not None)
         return "valid", "none" if latest is None else latest.astimezone(JST).isoformat(timespec="seconds")
     if fitting:
         return "out_of_window", "none"
-    if any(request.subject_id in permit.users for permit, _ in borders):
+    open_still = [permit for permit in near if not permit.period.is_over(horizon.now)]
+    if any(user in permit.users for permit in open_still):
         return "out_of_scope", "none"
-    if any(current and request.resource_id in permit.resources for permit, current in borders):
-        return "not_named", "none"
-    return "none", "none"
+    return ("not_named" if open_still else "none"), "none"

@@ -29,10 +29,10 @@ def device_facts(
     whatever the management tool says: the terminal that speaks is not the terminal that is named.
     """
     found_by_certificate = snapshot.devices_by_certificate.get(certificate_sha256 or "")
-    named = device_id or found_by_certificate or NO_DEVICE
-    device = snapshot.devices.get(named)
+    named = device_id or found_by_certificate
+    device = None if named is None else snapshot.devices.get(named)
     if device is None:
-        return _unregistered(named)
+        return _unregistered(named or NO_DEVICE)
     return Device(
         id=device.id,
         class_=device.class_,
@@ -101,7 +101,7 @@ def _certificate(device: directory.Device, seen: str | None) -> Known:
     """What the gateway saw itself goes before what a tool reported; it never mends a reported fault."""
     if seen is None:
         return device.posture.certificate
-    if device.certificate_sha256 is None or seen != device.certificate_sha256:
+    if seen != device.certificate_sha256:
         return False
     return True if device.posture.certificate == "unknown" else device.posture.certificate
 

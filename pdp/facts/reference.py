@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from pdp.errors import BundleError
-from pdp.model.directory import CatalogueRow, SegmentFrom, period_of_dates
+from pdp.model.directory import DEFAULT_SEGMENT, CatalogueRow, Period, SegmentFrom, period_of_dates
 from pdp.model.input import ResourceGroup, Segment, Zone
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Reference:
     """Of a `zta` bundle. `networks` are in order of judgement: the longest prefix first."""
 
     catalogue: Mapping[str, CatalogueRow]
+    business_cut_over: datetime | None
     networks: tuple[KnownNetwork, ...]
     calendar: Calendar
     own_tenants: frozenset[str]
@@ -97,6 +98,7 @@ class _Calendar(msgspec.Struct, frozen=True):
 
 class _Parameters(msgspec.Struct, frozen=True):
     own_tenants: list[str]
+    business_cut_over: str
     home_organisation: str = "mie"
 
 
@@ -107,38 +109,24 @@ class _Zta(msgspec.Struct, frozen=True):
     parameters: _Parameters
 
 
-# The segment of a system whose row names none. A business system follows the prefecture's cut-over.
-DEFAULT_SEGMENT: Final[Mapping[str, Segment]] = {
-    "communication": "cloud",
-    "no_code": "cloud",
-    "internet": "internet",
-    "business": "internet",
-    "data": "cloud",
-    "lgwan": "lgwan",
-    "mynumber": "mynumber",
-    "server_admin": "internet",
-    "account_admin": "internet",
-    "home_working": "internet",
-    "legacy": "lgwan",
-    "disaster": "internet",
-    "remediation": "internet",
-    "unknown": "unknown",
-}
-
-
 def read_reference(data: Mapping[str, Any]) -> Reference:
     """The reference data of a `zta` bundle's `data.zta`. Raises BundleError with the place of the fault."""
     try:
         zta = msgspec.convert(data.get("zta"), _Zta)
     except msgspec.ValidationError as fault:
         raise BundleError(f"data.zta: {fault}", where="data") from None
+    try:
+        cut_over = period_of_dates(_moment(zta.parameters.business_cut_over), None).start
+    except ValueError as fault:
+        raise BundleError(f"`business_cut_over`: {fault}", where="data/parameters.yaml") from None
     catalogue: dict[str, CatalogueRow] = {}
     for entry in zta.catalogue:
         if entry.id in catalogue:
             raise BundleError(f"`{entry.id}` stands twice", where="data/catalogue.yaml")
-        catalogue[entry.id] = catalogue_row(entry)
+        catalogue[entry.id] = catalogue_row(entry, business_cut_over=cut_over)
     return Reference(
         catalogue=catalogue,
+        business_cut_over=cut_over,
         networks=_networks(zta.networks),
         calendar=_calendar(zta.calendar),
         own_tenants=frozenset(zta.parameters.own_tenants),
@@ -146,7 +134,9 @@ def read_reference(data: Mapping[str, Any]) -> Reference:
     )
 
 
-def catalogue_row(entry: CatalogueEntry, over: CatalogueRow | None = None) -> CatalogueRow:
+def catalogue_row(
+    entry: CatalogueEntry, over: CatalogueRow | None = None, *, business_cut_over: datetime | None
+) -> CatalogueRow:
     """The row that an entry means; over an existing row, only what the entry names is replaced.
 
     Raises BundleError for a date that is none, periods that end before they start, or a missing group.
@@ -155,21 +145,22 @@ def catalogue_row(entry: CatalogueEntry, over: CatalogueRow | None = None) -> Ca
     if group is None:
         raise BundleError(f"`{entry.id}`: the group is missing")
     try:
-        service = period_of_dates(_moment(entry.from_), _moment(entry.until))
+        service = _service(entry, over)
         readonly = period_of_dates(_moment(entry.readonly_from), None).start
-        segments = _segments(entry, group, over)
+        segments = _segments(entry, group, over, business_cut_over)
     except ValueError as fault:
         raise BundleError(f"`{entry.id}`: {fault}") from None
     if any((step.segment == "mynumber") != (group == "mynumber") for step in segments):
         # The policy separates the group; a system of another group in that segment would slip past it.
         raise BundleError(f"`{entry.id}`: the group mynumber and the segment mynumber go together")
-    dated = entry.from_ is not None or entry.until is not None
+    if group != "unknown" and any(step.segment == "unknown" for step in segments):
+        raise BundleError(f"`{entry.id}`: a known group has a known segment")
     base = over or CatalogueRow(id=entry.id, group=group, segments=segments)
     return CatalogueRow(
         id=entry.id,
         group=group,
         segments=segments,
-        service=service if dated else base.service,
+        service=service,
         readonly_from=readonly if entry.readonly_from is not None else base.readonly_from,
         departments=base.departments if entry.departments is None else tuple(entry.departments),
         organisations=base.organisations if entry.organisations is None else tuple(entry.organisations),
@@ -179,15 +170,31 @@ def catalogue_row(entry: CatalogueEntry, over: CatalogueRow | None = None) -> Ca
     )
 
 
-def _segments(entry: CatalogueEntry, group: str, over: CatalogueRow | None) -> tuple[SegmentFrom, ...]:
+def _service(entry: CatalogueEntry, over: CatalogueRow | None) -> Period:
+    """From and until, each the entry's own word or what stood there."""
+    named = period_of_dates(_moment(entry.from_), _moment(entry.until))
+    if over is None:
+        return named
+    start = over.service.start if entry.from_ is None else named.start
+    end = over.service.end if entry.until is None else named.end
+    if start is not None and end is not None and end < start:
+        raise ValueError("the service ends before it starts")
+    return Period(start, end)
+
+
+def _segments(
+    entry: CatalogueEntry, group: str, over: CatalogueRow | None, business_cut_over: datetime | None
+) -> tuple[SegmentFrom, ...]:
     if entry.segments:
         found = [SegmentFrom(s.segment, period_of_dates(_moment(s.from_), None).start) for s in entry.segments]
     elif entry.segment is not None:
         found = [SegmentFrom(entry.segment)]
     elif over is not None:
         return over.segments
+    elif group == "business" and business_cut_over is not None:
+        found = [SegmentFrom(DEFAULT_SEGMENT[group]), SegmentFrom("internet", business_cut_over)]
     else:
-        found = [SegmentFrom(DEFAULT_SEGMENT[group])]
+        found = [SegmentFrom(DEFAULT_SEGMENT.get(group, "unknown"))]
     starts = [s.start for s in found]
     if starts[0] is not None or any(start is None for start in starts[1:]):
         raise ValueError("the first segment has no `from`, and every later one has")
@@ -226,6 +233,8 @@ def _calendar(entry: _Calendar) -> Calendar:
         )
     except ValueError as fault:
         raise BundleError(str(fault), where="data/calendar.yaml") from None
+    if calendar.opens.tzinfo is not None or calendar.closes.tzinfo is not None:
+        raise BundleError("office hours are Japan's and carry no offset", where="data/calendar.yaml")
     if calendar.opens >= calendar.closes:
         raise BundleError("the office closes before it opens", where="data/calendar.yaml")
     return calendar

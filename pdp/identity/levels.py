@@ -45,7 +45,7 @@ class LevelTable:
         if acr is not None and acr in self.acr:
             return self.acr[acr]
         methods = frozenset(amr)
-        if methods & _BOUND and methods & (_PASSWORD | _SECOND_FACTOR):
+        if methods & _BOUND and methods & (_PASSWORD | {"mfa"}):  # a key and a code by SMS are both things one has
             return 3
         if "mfa" in methods or (methods & _PASSWORD and methods & (_SECOND_FACTOR | _BOUND)):
             return 2

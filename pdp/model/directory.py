@@ -7,7 +7,7 @@ All times are aware; an interval is half open, [start, end). A date without a ti
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -62,7 +62,8 @@ ALWAYS: Final = Period()
 def period_of_dates(start: date | datetime | None, until: date | datetime | None) -> Period:
     """A register's `from` and `until` as a period: bare dates are whole days in Japan.
 
-    A `datetime` must be aware. Raises ValueError where it is naive or the period ends before it starts.
+    A `datetime` must be aware. The calendar's first and last day stand for no border, as registers write
+    them. Raises ValueError where a time is naive or the period ends before it starts.
     """
     begin = None if start is None else _instant(start, at_end=False)
     end = None if until is None else _instant(until, at_end=True)
@@ -71,13 +72,22 @@ def period_of_dates(start: date | datetime | None, until: date | datetime | None
     return Period(begin, end)
 
 
-def _instant(value: date | datetime, *, at_end: bool) -> datetime:
+def _instant(value: date | datetime, *, at_end: bool) -> datetime | None:
+    if value.year == (MAXYEAR if at_end else MINYEAR):
+        return None  # 9999-12-31: nobody means that day
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("a time needs its offset, for example +09:00")
-        return value.astimezone(UTC)
+        return _in_utc(value)
     midnight = datetime(value.year, value.month, value.day, tzinfo=JST)
-    return (midnight + timedelta(days=1) if at_end else midnight).astimezone(UTC)
+    return _in_utc(midnight + timedelta(days=1) if at_end else midnight)
+
+
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies outside the calendar") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +186,14 @@ class SegmentFrom:
     start: datetime | None = None
 
 
-# The segment of a system whose row names none. A business system follows the prefecture's cut-over.
+# The segment of a system whose row names none. A business system stays behind screen transfer until somebody says
+# that it has moved; in a bundle's catalogue `business_cut_over` says so.
 DEFAULT_SEGMENT: Final[Mapping[str, Segment]] = MappingProxyType(
     {
         "communication": "cloud",
         "no_code": "cloud",
         "internet": "internet",
-        "business": "internet",
+        "business": "lgwan",
         "data": "cloud",
         "lgwan": "lgwan",
         "mynumber": "mynumber",
@@ -275,7 +286,14 @@ def snapshot_of(  # noqa: PLR0913  # the registers are many, and each has its na
         posture_source=posture_source,
         identity_source=identity_source,
         loaded_at=loaded_at,
-        devices_by_certificate=MappingProxyType(
-            {device.certificate_sha256: device.id for device in by_id.values() if device.certificate_sha256}
-        ),
+        devices_by_certificate=MappingProxyType(_by_certificate(by_id.values())),
     )
+
+
+def _by_certificate(devices: Iterable[Device]) -> dict[str, str]:
+    """A certificate that two devices claim names neither of them."""
+    found: dict[str, str | None] = {}
+    for device in devices:
+        if device.certificate_sha256:
+            found[device.certificate_sha256] = None if device.certificate_sha256 in found else device.id
+    return {certificate: device for certificate, device in found.items() if device is not None}

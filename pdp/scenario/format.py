@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from pdp.errors import BadRequestError, ScenarioError
 from pdp.facts.reference import CatalogueEntry
 from pdp.model.input import (
-    AUTH_AGE_CAP_MIN,
     AuthLevel,
+    Count,
     CountOrUnknown,
     DeviceClass,
     DeviceState,
@@ -20,6 +21,7 @@ from pdp.model.input import (
     Employment,
     IdentitySource,
     Known,
+    ServiceStatus,
     SourceState,
     SubjectKind,
     Takeout,
@@ -29,6 +31,9 @@ from pdp.plain_yaml import load_documents
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # some ten thousand stories
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -59,6 +64,14 @@ class UserEntry(_Strict, frozen=True, kw_only=True):
     employment: EmploymentEntry | None = None
     contract_until: str | None = None
     appointment_until: str | None = None
+
+
+class ResourceEntry(CatalogueEntry, frozen=True, kw_only=True):
+    """A catalogue row of the story; `status` overrules its dates."""
+
+    status: ServiceStatus | None = None
+    name: Any = None  # for people who read the story
+    title: Any = None
 
 
 class PostureEntry(_Strict, frozen=True, kw_only=True):
@@ -98,7 +111,7 @@ class DeviceEntry(_Strict, frozen=True, kw_only=True):
     state: DeviceState = "in_service"
     takeout: Takeout = "unknown"
     returned_from_outside: bool = False
-    posture: PostureEntry | Literal["healthy"] | None = None
+    posture: PostureEntry | Literal["healthy", "unknown"] | None = None
 
 
 class BookingEntry(Span, frozen=True, kw_only=True):
@@ -122,7 +135,7 @@ class DirectoryEntry(_Strict, frozen=True, kw_only=True):
     permits: list[BookingEntry] = []
     loans: list[BookingEntry] = []
     work_permits: list[WorkPermitEntry] = []
-    resources: list[CatalogueEntry] = []
+    resources: list[ResourceEntry] = []
     disaster: Span | list[Span] | None = None
 
 
@@ -138,7 +151,7 @@ class RequestEntry(_Strict, frozen=True, kw_only=True):
     action: str
     zone: Zone
     device: str | None = None
-    auth_age_min: Annotated[int, msgspec.Meta(ge=0, le=AUTH_AGE_CAP_MIN)] = 0
+    auth_age_min: Count = 0
     tenant: str | None = None
     organisation: str | None = None
     underlay: str | None = None
@@ -165,7 +178,7 @@ class StepEntry(_Strict, frozen=True, kw_only=True):
 
 class _Document(_Strict, frozen=True, kw_only=True):
     id: str
-    title: dict[str, str | None] = {}  # ja, en; a comma in an unquoted title makes further keys
+    title: str | dict[str, str | None] = {}  # ja, en; a comma in an unquoted title makes further keys
     now: str | None = None
     directory: DirectoryEntry = DirectoryEntry()
     request: RequestEntry | None = None
@@ -183,30 +196,67 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     where: str
 
 
-def read_scenarios(paths: list[Path]) -> list[Scenario]:
-    """Every scenario in these files, and in the `.yaml` and `.yml` files below these directories.
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """A document that is no scenario, or a file that is no YAML; it counts as a failed scenario."""
 
-    Raises ScenarioError naming the file and the scenario for anything that the format does not know,
-    for an id that stands twice, and where there is no scenario at all.
+    id: str
+    where: str
+    fault: str
+
+
+def read_scenarios(paths: list[Path]) -> list[Scenario]:
+    """As `read_all`, for those who want all of them or none: raises ScenarioError for the first that is misread."""
+    stories: list[Scenario] = []
+    for one in read_all(paths):
+        if isinstance(one, Misread):
+            raise ScenarioError(f"{one.where} (`{one.id}`): {one.fault}")
+        stories.append(one)
+    return stories
+
+
+def read_all(paths: list[Path]) -> list[Scenario | Misread]:
+    """Every scenario in these files, and in the `.yaml` and `.yml` files below these directories, in order.
+
+    What cannot be read stands in the list as `Misread`, so that one mistake does not hide the other
+    stories. Raises ScenarioError where a path does not exist, and where there is nothing to run.
     """
-    found: dict[str, Scenario] = {}
+    found: list[Scenario | Misread] = []
     for path in _files(paths):
         try:
-            documents = load_documents(path.read_text(encoding="utf-8"))
+            documents = load_documents(_text(path), aliases=True)
         except (OSError, UnicodeDecodeError, BadRequestError) as fault:
-            raise ScenarioError(f"{path}: {fault}") from None
-        for number, document in enumerate(documents, start=1):
-            if document is None:
-                continue
-            scenario = _scenario(document, f"{path}: document {number}")
-            if scenario.id in found:
-                raise ScenarioError(
-                    f"{scenario.where}: the id `{scenario.id}` stands in {found[scenario.id].where} too"
-                )
-            found[scenario.id] = scenario
+            found.append(Misread("?", str(path), str(fault)))
+            continue
+        found += [
+            _read(document, f"{path}: document {number}")
+            for number, document in enumerate(documents, start=1)
+            if document is not None
+        ]
     if not found:
         raise ScenarioError("no scenario was found")
-    return list(found.values())
+    return found
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > _MAX_FILE_BYTES:
+        raise BadRequestError(f"larger than {_MAX_FILE_BYTES} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+def _read(document: Any, where: str) -> Scenario | Misread:
+    try:
+        return _scenario(_without_nulls(document), where)
+    except ScenarioError as fault:
+        name = document.get("id") if isinstance(document, dict) else None
+        return Misread(str(name or "?"), where, fault.message)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A key without a value is a key left out: `permits:` with nothing below it names no permits."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _files(paths: list[Path]) -> list[Path]:
@@ -215,28 +265,28 @@ def _files(paths: list[Path]) -> list[Path]:
         if not path.exists():
             raise ScenarioError(f"{path}: there is no such file or directory")
         found += sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml")) if path.is_dir() else [path]
-    return found
+    return list({file.resolve(): file for file in found}.values())
 
 
 def _scenario(document: Any, where: str) -> Scenario:
-    name = document.get("id", "?") if isinstance(document, dict) else "?"
     try:
         read = msgspec.convert(document, _Document)
     except msgspec.ValidationError as fault:
-        raise ScenarioError(f"{where} (`{name}`): {fault}") from None
+        raise ScenarioError(str(fault)) from None
     if read.steps is None:
         if read.now is None or read.request is None or read.expect is None:
-            raise ScenarioError(f"{where} (`{name}`): `now`, `request` and `expect` are needed, or `steps`")
+            raise ScenarioError("`now`, `request` and `expect` are needed, or `steps`")
         steps = [StepEntry(now=read.now, request=read.request, expect=read.expect)]
     elif read.steps and read.now is None and read.request is None and read.expect is None:
         steps = read.steps
     else:
-        raise ScenarioError(f"{where} (`{name}`): `steps` replaces `now`, `request` and `expect`, and is not empty")
+        raise ScenarioError("`steps` replaces `now`, `request` and `expect`, and is not empty")
     for step in steps:
         if step.expect == Expectation():
-            raise ScenarioError(f"{where} (`{name}`): a step expects nothing, so it cannot fail")
+            raise ScenarioError("a step expects nothing, so it cannot fail")
         moment(step.now)
-    return Scenario(id=read.id, title=read.title, directory=read.directory, steps=steps, where=where)
+    title: dict[str, str | None] = {"en": read.title} if isinstance(read.title, str) else read.title
+    return Scenario(id=read.id, title=title, directory=read.directory, steps=steps, where=where)
 
 
 def moment(text: str) -> datetime:

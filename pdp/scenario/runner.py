@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from pdp.errors import ScenarioError
 from pdp.scenario.format import moment
 from pdp.scenario.world import request_of, world_at
 
@@ -44,14 +45,22 @@ class StepResult:
     faults: tuple[str, ...]
 
 
+NO_ANSWER: Final = Answer("none")
+
+
 async def run_scenario(scenario: Scenario, way: Way, reference: Reference) -> list[StepResult]:
     """Every step in order; a failed step does not stop the story."""
     results: list[StepResult] = []
     for number, step in enumerate(scenario.steps, start=1):
         now = moment(step.now)
         before = [scenario.directory, *(earlier.directory for earlier in scenario.steps[:number])]
-        snapshot = world_at(before, step.request, reference, now)
-        answer = await way.ask(snapshot, request_of(step.request, reference, now), now)
+        try:
+            snapshot = world_at(before, step.request, reference, now)
+            request = request_of(step.request, reference, now)
+        except ScenarioError as fault:
+            results.append(StepResult(scenario, number, NO_ANSWER, (fault.message,)))
+            continue
+        answer = await way.ask(snapshot, request, now)
         results.append(StepResult(scenario, number, answer, tuple(differences(step.expect, answer))))
     return results
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from pdp.errors import BundleError, ScenarioError
-from pdp.facts.reference import catalogue_row
+from pdp.facts.reference import CatalogueEntry, catalogue_row
 from pdp.identity.levels import ACR_OF_LEVEL
 from pdp.model.directory import (
+    JST,
     CatalogueRow,
     Device,
     Emergency,
@@ -24,6 +26,7 @@ from pdp.model.directory import (
     period_of_dates,
     snapshot_of,
 )
+from pdp.model.input import AUTH_AGE_CAP_MIN
 from pdp.model.request import AccessRequest, AssertedClaims, Network
 from pdp.scenario.format import HEALTHY, DirectoryEntry, PostureEntry, Span
 
@@ -32,15 +35,18 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
     from pdp.facts.reference import KnownNetwork, Reference
-    from pdp.scenario.format import DeviceEntry, RequestEntry, UserEntry
+    from pdp.scenario.format import BookingEntry, DeviceEntry, RequestEntry, ResourceEntry, UserEntry
 
+_LONG_AGO_H: Final = 24 * 366 * 10
 _PUBLIC_ADDRESS: Final = "203.0.113.10"  # RFC 5737: documentation, so nobody's network
 
 
 def world_at(
     directories: Sequence[DirectoryEntry], request: RequestEntry, reference: Reference, now: datetime
 ) -> Snapshot:
-    """The directory as it stands after these entries, later ones replacing earlier ones by id.
+    """The directory as it stands after these entries, later parts replacing earlier ones by id.
+
+    A permit or loan has no id: a later part's replace all earlier ones of the same device and user.
 
     Posture ages count back from `now`: a scenario says how old a report is, not when it was made.
     Raises ScenarioError for a date that is none.
@@ -49,16 +55,13 @@ def world_at(
     devices = {entry.id: entry for part in directories for entry in part.devices}
     rows: dict[str, CatalogueRow] = {}
     for entry in (entry for part in directories for entry in part.resources):
-        try:
-            rows[entry.id] = catalogue_row(entry, rows.get(entry.id) or reference.catalogue.get(entry.id))
-        except BundleError as fault:
-            raise ScenarioError(fault.message) from None
+        rows[entry.id] = _row(entry, rows.get(entry.id) or reference.catalogue.get(entry.id), reference, now)
     return snapshot_of(
         epoch=1,
         users=[_user(entry) for entry in users.values()],
         devices=[_device(entry, now) for entry in devices.values()],
-        permits=[Permit(e.device, e.user, _period(e), e.held) for part in directories for e in part.permits],
-        loans=[Loan(e.device, e.user, _period(e)) for part in directories for e in part.loans if not e.held],
+        permits=[Permit(e.device, e.user, _period(e), e.held) for e in _latest(part.permits for part in directories)],
+        loans=[Loan(e.device, e.user, _period(e)) for e in _latest(part.loans for part in directories) if not e.held],
         work_permits=[
             WorkPermit(e.id, frozenset(e.users), frozenset(e.resources), frozenset(e.devices), _period(e))
             for e in {e.id: e for part in directories for e in part.work_permits}.values()
@@ -81,7 +84,8 @@ def request_of(
         resource_id=entry.resource,
         action=entry.action,
         identity=AssertedClaims(
-            acr=ACR_OF_LEVEL.get(entry.auth_level), auth_time=now - timedelta(minutes=entry.auth_age_min)
+            acr=ACR_OF_LEVEL.get(entry.auth_level),
+            auth_time=now - timedelta(minutes=min(entry.auth_age_min, AUTH_AGE_CAP_MIN)),
         ),
         device_id=entry.device,
         network=Network(
@@ -115,6 +119,28 @@ def address_in(zone: str, reference: Reference) -> tuple[str, bool]:
 
 def _first_match(address: IPv4Address | IPv6Address, reference: Reference) -> KnownNetwork | None:
     return next((known for known in reference.networks if address in known.network), None)
+
+
+def _latest(parts: Iterable[list[BookingEntry]]) -> list[BookingEntry]:
+    found: dict[tuple[str, str], list[BookingEntry]] = {}
+    for part in parts:
+        named: dict[tuple[str, str], list[BookingEntry]] = {}
+        for entry in part:
+            named.setdefault((entry.device, entry.user), []).append(entry)
+        found |= named
+    return [entry for entries in found.values() for entry in entries]
+
+
+def _row(entry: ResourceEntry, held: CatalogueRow | None, reference: Reference, now: datetime) -> CatalogueRow:
+    known = {name: getattr(entry, name) for name in CatalogueEntry.__struct_fields__}
+    try:
+        row = catalogue_row(CatalogueEntry(**known), held, business_cut_over=reference.business_cut_over)
+    except BundleError as fault:
+        raise ScenarioError(fault.message) from None
+    if entry.status is None:
+        return row
+    service = {"ended": Period(None, now), "not_started": Period(now + timedelta(days=1))}.get(entry.status, Period())
+    return replace(row, service=service, readonly_from=now if entry.status == "readonly" else None)
 
 
 def _user(entry: UserEntry) -> User:
@@ -156,7 +182,7 @@ def _device(entry: DeviceEntry, now: datetime) -> Device:
 
 
 def _report(entry: PostureEntry | str | None, now: datetime) -> PostureReport:
-    if entry is None:
+    if entry is None or entry == "unknown":
         return PostureReport()
     posture = entry if isinstance(entry, PostureEntry) else HEALTHY
     age, patch = posture.age_hours, posture.patch_age_days
@@ -170,7 +196,7 @@ def _report(entry: PostureEntry | str | None, now: datetime) -> PostureReport:
         screen_lock=posture.screen_lock,
         tampered=posture.tampered,
         patch_age_days=None if patch == "unknown" else patch,
-        observed_at=None if age == "unknown" else now - timedelta(hours=age),
+        observed_at=None if age == "unknown" else now - timedelta(hours=min(age, _LONG_AGO_H)),
         source=posture.source,
     )
 
@@ -194,4 +220,12 @@ def _period(span: Span) -> Period:
 def _day_or_instant(text: str | None) -> date | datetime | None:
     if text is None:
         return None
-    return datetime.fromisoformat(text) if len(text) > len("2023-04-01") else date.fromisoformat(text)
+    day, rest = text[:10], text[10:].strip()
+    if not rest:
+        return date.fromisoformat(day)
+    late = rest.lstrip("T").startswith("24:00")  # ISO 8601: the end of the day
+    instant = datetime.fromisoformat(
+        f"{day}T" + (rest.replace("24:", "00:", 1) if late else rest).lstrip("T").replace(" ", "")
+    )
+    instant = instant if instant.tzinfo is not None else instant.replace(tzinfo=JST)
+    return instant + timedelta(days=1) if late else instant

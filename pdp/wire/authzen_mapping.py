@@ -9,7 +9,8 @@ Profile `zta` (access-rules, section 6). Read are exactly:
 | `subject.properties.claims.{acr, amr, auth_time, iss}` | `identity` | `assert_identity` |
 | `action.name` | `action` | |
 | `resource.type`, `resource.id`, `resource.properties.{tenant, path, organisation}` | `resource_id`, … | |
-| `context.device.{id, certificate_sha256}` | `device_id`, `certificate_sha256` | |
+| `context.device.id` | `device_id` | |
+| `context.device.certificate_sha256` | `certificate_sha256` | `assert_network` |
 | `context.network.{source_ip, tunnel, underlay, country, path_encrypted}` | `network` | `assert_network` |
 | `context.{risk, pep, session_id}` | `risk`, `pep`, `session_id` | |
 
@@ -124,6 +125,8 @@ def access_request(question: Question, profile: Profile, call: Call, at: str = "
     resource = _read(question.resource.get("properties"), _OfResource, f"{at}/resource/properties")
     context = _read(question.context, _OfContext, f"{at}/context")
     fingerprint = _given(context.device.certificate_sha256)
+    if fingerprint is not None:
+        require(call.caller, "assert_network")
     return AccessRequest(
         subject_id=_looked_up(question.subject, SUBJECT_TYPE),
         resource_id=_looked_up(question.resource, RESOURCE_TYPE),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pdp.errors import BadRequestError
-from pdp.model.request import Refusal as Refusal  # noqa: PLC0414  # wire formats speak of it
+from pdp.model.request import Refusal as Refusal  # noqa: PLC0414, TC001  # every wire format takes it from here
 
 if TYPE_CHECKING:
     from pdp.callers.caller import Caller

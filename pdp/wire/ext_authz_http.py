@@ -171,7 +171,7 @@ def _check_permissions(asked: AccessRequest, caller: Caller) -> None:
     """A gateway that says more than it may is misconfigured or not the gateway. Raises NotPermittedError."""
     if isinstance(asked.identity, AssertedClaims) and not caller.may("assert_identity"):
         raise NotPermittedError("this caller may not assert who the subject is")
-    if asked.network != _SILENT and not caller.may("assert_network"):
+    if (asked.network != _SILENT or asked.certificate_sha256 is not None) and not caller.may("assert_network"):
         raise NotPermittedError("this caller may not assert where the request came from")
 
 

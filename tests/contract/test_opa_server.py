@@ -57,9 +57,13 @@ known if "b" in names
 
 import data.x
 
-twice(n) := n + n if n < 100
+twice(n) := n + n
 
-else := x.thrice(n)
+four(n) := x.thrice(n) + n
+""",
+    "unused.rego": """package unused
+
+z := 1
 """,
 }
 
@@ -70,12 +74,6 @@ def bundle(revision: str = "r1", modules: dict[str, str] | None = None, **data: 
         modules=modules or MODULES,
         data={"k": revision, "names": ["a", "b"], **data},
     )
-
-
-CIRCLE = {
-    **MODULES,
-    "y.rego": "package y\n\nimport data.x\n\ntwice(n) := n + n\n\nfour(n) := x.thrice(n) + n\n",
-}
 
 
 @asynccontextmanager
@@ -121,14 +119,14 @@ async def ask(engine: OpaServerEngine, n: int = 1) -> Any:
 
 
 async def test_files_of_one_package_and_functions_that_call_one_another_load_in_any_order(engine):
-    await engine.activate(bundle("r1", CIRCLE))
+    await engine.activate(bundle("r1"))
     assert await ask(engine, 4) == {"n": 8, "names": ["a", "b"], "first": "b", "k": "r1", "deep": 1}
 
 
 async def test_two_workers_with_different_bundles_share_one_server(opa, engine):
     async with engine_at(opa.url) as other:
-        await engine.activate(bundle("r1", CIRCLE))
-        await other.activate(bundle("r2", CIRCLE))
+        await engine.activate(bundle("r1"))
+        await other.activate(bundle("r2"))
         assert [(await ask(engine))["k"], (await ask(other))["k"]] == ["r1", "r2"]
 
 
@@ -136,40 +134,40 @@ async def test_policies_and_data_of_others_are_left_alone(opa, engine):
     call(opa, "PUT", "/v1/policies/others", b"package others\n\nx := 1\n")
     call(opa, "PUT", "/v1/data/others_data", b'{"a": 1}')
     for number in range(6):
-        await engine.activate(bundle(f"tidy {number}", CIRCLE))
+        await engine.activate(bundle(f"tidy {number}"))
     assert "others" in policies(opa)
     assert call(opa, "GET", "/v1/data/others_data")["result"] == {"a": 1}
 
 
 async def test_old_bundles_are_tidied_up_and_the_newest_stay(opa, engine):
     for number in range(7):
-        await engine.activate(bundle(f"many {number}", CIRCLE))
+        await engine.activate(bundle(f"many {number}"))
     gates = [policy for policy in policies(opa) if policy.endswith("/gate")]
     assert len(gates) == 4
     assert (await ask(engine))["k"] == "many 6"
 
 
 async def test_a_refused_bundle_leaves_nothing_behind(opa, engine):
-    await engine.activate(bundle("r1", CIRCLE))
+    await engine.activate(bundle("r1"))
     before = policies(opa)
     with pytest.raises(BundleError):
-        await engine.activate(bundle("r2", {**CIRCLE, "z.rego": "package z\n\nx := nobody.knows(1)\n"}))
+        await engine.activate(bundle("r2", {**MODULES, "z.rego": "package z\n\nx := nobody.knows(1)\n"}))
     with pytest.raises(BundleError):
-        await engine.activate(bundle("r3", {**CIRCLE, "x/answer.rego": 'package x\n\nanswer := to_number("a")\n'}))
+        await engine.activate(bundle("r3", {**MODULES, "x/answer.rego": 'package x\n\nanswer := to_number("a")\n'}))
     assert sorted(policies(opa)) == sorted(before)
 
 
 async def test_a_fault_in_a_module_is_told_with_its_own_file_line_and_column(engine):
-    modules = {**CIRCLE, "z z.rego": "package z\n\nx if { data.k; data.names; count(1) }\n"}
+    modules = {**MODULES, "z z.rego": "package z\n\nx if { data.k; data.names; count(1) }\n"}
     with pytest.raises(BundleError) as refusal:
         await engine.activate(bundle("r1", modules))
     assert refusal.value.where == "z z.rego:3:28"
     assert "sekisho" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("missing", ["/gate", "/modules/y.rego", "/modules/x/more.rego", "data", "everything"])
+@pytest.mark.parametrize("missing", ["/gate", "/modules/y.rego", "/modules/unused.rego", "data", "everything"])
 async def test_a_bundle_of_which_something_is_missing_answers_nothing_until_it_is_whole_again(opa, engine, missing):
-    await engine.activate(bundle(f"missing {missing}", CIRCLE))
+    await engine.activate(bundle(f"missing {missing}"))
     own = [id_ for id_ in policies(opa) if id_.startswith("sekisho/")]
     if missing == "everything":
         opa.restart()
@@ -187,13 +185,13 @@ async def test_a_bundle_of_which_something_is_missing_answers_nothing_until_it_i
 
 
 async def test_the_gate_itself_says_nothing_where_a_part_is_missing(opa, engine):
-    await engine.activate(bundle("gate", CIRCLE))
+    await engine.activate(bundle("gate"))
     places = {id_.split("/")[1] for id_ in policies(opa) if id_.startswith("sekisho/")}
-    digest = bundle("gate", CIRCLE).digest
+    digest = bundle("gate").digest
     (place,) = [one for one in places if digest.startswith(one)]
     question = f"/v1/data/sekisho/g{place}/answer"
     assert call(opa, "POST", question, b'{"input": {"n": 1}}')["result"]["digest"] == digest
-    call(opa, "DELETE", f"/v1/policies/sekisho/{place}/modules/x/more.rego")
+    call(opa, "DELETE", f"/v1/policies/sekisho/{place}/modules/unused.rego")
     assert call(opa, "POST", question, b'{"input": {"n": 1}}').get("result", {}) == {}
 
 
@@ -201,13 +199,13 @@ async def test_the_gate_itself_says_nothing_where_a_part_is_missing(opa, engine)
 
 
 def bundle_folder(tmp_path, revision):
-    made = bundle(revision, CIRCLE)
+    made = bundle(revision)
     folder = tmp_path / "bundle"
     for name, text in made.modules.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     (folder / "data.json").write_text(json.dumps(made.data))
-    (folder / ".manifest").write_text(json.dumps({"revision": revision, "roots": ["x", "y", "k", "names"]}))
+    (folder / ".manifest").write_text(json.dumps({"revision": revision, "roots": ["x", "y", "unused", "k", "names"]}))
     return str(folder)
 
 
@@ -215,8 +213,8 @@ async def test_a_server_with_its_own_bundle_answers_for_that_revision_only(tmp_p
     with opa_server("--bundle", bundle_folder(tmp_path, "r7")) as server:
         async with engine_at(server.url, manage=False) as engine:
             with pytest.raises(BundleError, match="r7"):
-                await engine.activate(bundle("r6", CIRCLE))
-            await engine.activate(bundle("r7", CIRCLE))
+                await engine.activate(bundle("r6"))
+            await engine.activate(bundle("r7"))
             assert (await ask(engine, 4))["n"] == 8
             bundle_folder(tmp_path, "r8")
             server.restart()
@@ -225,13 +223,13 @@ async def test_a_server_with_its_own_bundle_answers_for_that_revision_only(tmp_p
             assert not [id_ for id_ in policies(server) if id_.startswith("sekisho/")]
         async with engine_at(server.url, manage=False, bundle_name="another") as engine:
             with pytest.raises(BundleError):
-                await engine.activate(bundle("r8", CIRCLE))
+                await engine.activate(bundle("r8"))
 
 
 async def test_a_server_without_a_bundle_does_not_pass_for_one_that_has_it(opa):
     async with engine_at(opa.url, manage=False) as engine:
         with pytest.raises(BundleError):
-            await engine.activate(bundle("r1", CIRCLE))
+            await engine.activate(bundle("r1"))
 
 
 # --- credentials
@@ -252,11 +250,11 @@ async def test_the_token_opens_a_server_that_wants_one(tmp_path):
     arguments = ("--authentication=token", "--authorization=basic", str(tmp_path / "authz.rego"))
     with opa_server(*arguments) as server:
         async with engine_at(server.url, token=TOKEN) as engine:
-            await engine.activate(bundle("r1", CIRCLE))
+            await engine.activate(bundle("r1"))
             assert (await ask(engine))["n"] == 2
         async with engine_at(server.url, token="another") as engine:
             with pytest.raises(EngineError) as refusal:
-                await engine.activate(bundle("r1", CIRCLE))
+                await engine.activate(bundle("r1"))
             assert "another" not in str(refusal.value)
 
 
@@ -276,11 +274,11 @@ async def test_tls_needs_an_authority_that_we_trust_and_shows_our_certificate(tm
     )
     with opa_server(*arguments, trust=authority.certificate, certificate=worker) as running:
         async with engine_at(running.url, ssl_context=context) as engine:
-            await engine.activate(bundle("r1", CIRCLE))
+            await engine.activate(bundle("r1"))
             assert (await ask(engine))["n"] == 2
         async with engine_at(running.url) as engine:
             with pytest.raises(EngineDiedError):
-                await engine.activate(bundle("r1", CIRCLE))
+                await engine.activate(bundle("r1"))
 
 
 @pytest.mark.parametrize(
@@ -345,7 +343,7 @@ async def scripted(lying) -> AsyncIterator[tuple[Scripted, OpaServerEngine]]:
     app, port = lying
     app.reset()
     async with engine_at(f"http://127.0.0.1:{port}", manage=False, token=TOKEN) as engine:
-        await engine.activate(bundle("r1", CIRCLE))
+        await engine.activate(bundle("r1"))
         yield app, engine
         app.silent = False
 
@@ -413,4 +411,4 @@ async def test_an_answer_without_end_is_cut_off(scripted):
 async def test_a_server_that_is_not_there_is_no_fault_of_the_bundle():
     async with engine_at("http://127.0.0.1:1") as engine:
         with pytest.raises(EngineDiedError):
-            await engine.activate(bundle("r1", CIRCLE))
+            await engine.activate(bundle("r1"))

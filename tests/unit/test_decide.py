@@ -73,6 +73,8 @@ class ScriptedEngine:
 
 
 class Holder:
+    stale = False
+
     def __init__(self, policy: ActivePolicy | None, world: Snapshot | None) -> None:
         self._policy, self._world = policy, world
 
@@ -85,6 +87,9 @@ class Holder:
         if self._world is None:
             raise NotReadyError("no directory")
         return self._world
+
+    def is_stale(self) -> bool:
+        return self.stale
 
 
 def counting(step: int = 1_000_000) -> Callable[[], int]:
@@ -189,6 +194,23 @@ async def test_no_policy_or_no_directory_is_no_answer() -> None:
     for holder in (Holder(None, snapshot()), Holder(ActivePolicy(BUNDLE, None), None)):
         with pytest.raises(NotReadyError):
             await Checkpoint(house(ALLOW, policies=holder, directory=holder)).decide(REQUEST, CALLER)
+
+
+async def test_registers_that_nobody_could_confirm_deny_and_say_so() -> None:
+    holder = Holder(ActivePolicy(BUNDLE, read_reference(BUNDLE.data)), snapshot())
+    holder.stale = True
+    log = MemoryLog()
+    decision = await Checkpoint(house(ALLOW, log=log, directory=holder)).decide(REQUEST, CALLER)
+    assert (decision.permits, decision.verdict.reasons) == (False, ("POLICY_STALE",))
+    assert json.loads(log.records[0])["reasons"] == ["POLICY_STALE"]
+
+
+@pytest.mark.parametrize("code", ["DEVICE_LOST", "STEPUP_AUTH_STRENGTH", "BAD_INPUT"])
+async def test_a_policy_that_permits_for_a_reason_that_denies_is_not_believed(code: str) -> None:
+    decision = await Checkpoint(house({"outcome": "allow", "reasons": [code], "obligations": {}})).decide(
+        REQUEST, CALLER
+    )
+    assert decision.verdict.reasons == ("EVALUATION_ERROR",)
 
 
 async def test_a_caller_without_the_permission_is_not_believed_whatever_the_wire_let_through() -> None:

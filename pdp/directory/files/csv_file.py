@@ -76,11 +76,11 @@ def _columns(sheet: Sheet, file: str, line: int, heading: list[str], faults: Fau
 
     An unknown column is refused: a misspelt heading would drop the register's most important dates in silence.
     """
-    known = {name: field for field in FIELDS[sheet] for name in (field.name, *field.headings)}
+    known = {_plain(name): field for field in FIELDS[sheet] for name in (field.name, *field.headings)}
     found: dict[str, tuple[int, Field]] = {}
     before = faults.count
     for at, name in enumerate(heading):
-        field = known.get(unicodedata.normalize("NFKC", name)) or known.get(name)
+        field = known.get(_plain(name))
         if field is None:
             faults.add(Fault(file, line, name or None, f"column {at + 1} is not known", _meant(name, list(known))))
         elif field.name in found:
@@ -93,6 +93,11 @@ def _columns(sheet: Sheet, file: str, line: int, heading: list[str], faults: Fau
             names = " or ".join(shown(n) for f in FIELDS[sheet] if f.target == key for n in (f.name, *f.headings))
             faults.add(Fault(file, line, None, f"the column {names} is missing", "add it: it tells the rows apart"))
     return None if faults.count > before else list(found.values())
+
+
+def _plain(heading: str) -> str:
+    """Full-width letters and brackets count as plain ones in a heading, which is no data."""
+    return unicodedata.normalize("NFKC", heading)
 
 
 def _meant(name: str, known: list[str]) -> str:

@@ -33,18 +33,21 @@ class Field:
         return self.same_as or self.name
 
 
-def _span(start: tuple[str, ...], end: tuple[str, ...], *, needed: bool) -> tuple[Field, ...]:
-    """`from` and `until`; where times are usual, their twins whose times are Japan's."""
-    return (
-        Field("from", start, words.start, needed=needed),
-        Field("until", end, words.end, needed=needed),
-        Field(
-            "from_jst", tuple(f"{ja}（日本時間）" for ja in start), words.start_in_japan, needed=needed, same_as="from"
-        ),
-        Field(
-            "until_jst", tuple(f"{ja}（日本時間）" for ja in end), words.end_in_japan, needed=needed, same_as="until"
-        ),
+def _span(start: tuple[str, ...], until: tuple[str, ...], *, may_be_open: bool = False) -> tuple[Field, ...]:
+    """`from` and `until`, and their twins whose times are Japan's. Both are needed, and only some may have no end."""
+    end, end_in_japan = (
+        (words.end, words.end_in_japan) if may_be_open else (words.closed_end, words.closed_end_in_japan)
     )
+    return (
+        Field("from", start, words.start, needed=True),
+        Field("until", until, end, needed=True),
+        Field("from_jst", _in_japan(start), words.start_in_japan, needed=True, same_as="from"),
+        Field("until_jst", _in_japan(until), end_in_japan, needed=True, same_as="until"),
+    )
+
+
+def _in_japan(headings: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{heading}（日本時間）" for heading in headings)
 
 
 _USERS: Final = (
@@ -100,20 +103,20 @@ _POSTURE: Final = (
 _PERMITS: Final = (
     Field("device", ("端末ID",), words.identifier, needed=True),
     Field("user", ("利用者ID",), words.identifier, needed=True),
-    *_span(("許可開始日",), ("許可終了日",), needed=True),
+    *_span(("許可開始日",), ("許可終了日",), may_be_open=True),
     Field("held", ("保留",), words.flag, empty=False),
 )
 _LOANS: Final = (
     Field("device", ("端末ID",), words.identifier, needed=True),
     Field("user", ("利用者ID",), words.identifier, needed=True),
-    *_span(("貸出開始日",), ("返却予定日", "貸出終了日"), needed=True),
+    *_span(("貸出開始日",), ("返却予定日", "貸出終了日")),
 )
 _WORK_PERMITS: Final = (
     Field("id", ("申請番号",), words.identifier, needed=True),
     Field("users", ("作業者ID",), words.identifiers, needed=True),
     Field("resources", ("対象システム",), words.identifiers, needed=True),
     Field("devices", ("使用端末",), words.identifiers, needed=True),
-    *_span(("作業開始日時",), ("作業終了日時",), needed=True),
+    *_span(("作業開始日時",), ("作業終了日時",)),
 )
 _RESOURCES: Final = (
     Field("id", ("システムID",), words.identifier, needed=True),
@@ -130,7 +133,7 @@ _RESOURCES: Final = (
     Field("sensitivity", ("機密性",), words.count(9), empty=2),
 )
 _EMERGENCIES: Final = (
-    *_span(("開始日時",), ("終了日時",), needed=True),
+    *_span(("開始日時",), ("終了日時",)),
     Field("reason", ("理由",), words.text, empty=""),
 )
 

@@ -224,6 +224,21 @@ def end_in_japan(value: Value) -> date | datetime | None:
     return moment(_dated(value), naive_is_jst=True)
 
 
+def closed_end(value: Value) -> date | datetime:
+    """An end that there must be: of a loan, a work window, a declaration of disaster."""
+    return _closed(end(value), value)
+
+
+def closed_end_in_japan(value: Value) -> date | datetime:
+    return _closed(end_in_japan(value), value)
+
+
+def _closed(found: date | datetime | None, value: Value) -> date | datetime:
+    if found is None:
+        raise Wrong(f"{shown(value)} is no end, and there must be one", "write the last day")
+    return found
+
+
 def instant(value: Value) -> datetime:
     """A time of day, not only a day."""
     return _time_of_day(start(value), value)

@@ -11,10 +11,8 @@ from pdp.directory.importer import import_directory
 from pdp.directory.runs import Counts, FileDigest, latest_runs
 from pdp.directory.snapshot import current_epoch, load_snapshot
 from pdp.errors import ImportRefusedError
-from pdp.facts.reference import DEFAULT_SEGMENT as FACTS_SEGMENTS
 from pdp.model.directory import (
     ALWAYS,
-    DEFAULT_SEGMENT,
     CatalogueRow,
     Device,
     Emergency,
@@ -353,11 +351,14 @@ def test_a_thousand_faults_are_told_and_all_are_counted(store: Store) -> None:
         ({"work_permits.csv": "id,users,resources,devices,from,until\nw,u-404,finance,d-1,2023-08-06,2023-08-07\n"}, ("work_permits.csv", 2, "users"), "no user"),
         ({"work_permits.csv": "id,users,resources,devices,from,until\nw,u-1,games,d-1,2023-08-06,2023-08-07\n"}, ("work_permits.csv", 2, "resources"), "no resource `games`"),
         ({"work_permits.csv": "id,users,resources,devices,from,until\nw,u-1;u-1,finance,d-1,2023-08-06,2023-08-07\n"}, ("work_permits.csv", 2, "users"), "one id twice"),
+        ({"resources.csv": "id,group\nx,business\n"}, ("resources.csv", 2, "segments"), "a business system needs its segments"),
         ({"resources.csv": "id,group\nx,unknown\n"}, ("resources.csv", 2, "group"), "not one of the words"),
         ({"resources.csv": "id,group,segments\nx,data,cloud@2023-01-01\n"}, ("resources.csv", 2, "segments"), "not in order"),
         ({"resources.csv": "id,group,segments\nx,data,lgwan;cloud\n"}, ("resources.csv", 2, "segments"), "not in order"),
         ({"resources.csv": "id,group,segments,segment\nx,data,lgwan,cloud\n"}, ("resources.csv", 2, "segment"), "given too"),
         ({"emergencies.csv": "from,until\n2023-08-04T06:00+09:00,2023-08-04T06:00+09:00\n"}, ("emergencies.csv", 2, "until"), "ends before it starts"),
+        ({"emergencies.csv": "from,until\n2023-08-04T06:00+09:00,9999-12-31\n"}, ("emergencies.csv", 2, "until"), "there must be one"),
+        ({"loans.csv": "device,user,from,until_jst\nd-3,u-1,2023-08-01,9999-12-31\n"}, ("loans.csv", 2, "until_jst"), "there must be one"),
         ({"users.csv": "id,kind,post_from\nu-9,staff,2023-04-01\n"}, ("users.csv", 2, "post_from"), "none is given"),
         ({"users.csv": "id,name\nu-9,x\n"}, ("users.csv", 2, "kind"), "missing, and the row is new"),
         ({"users.csv": "id,kind,roles\nu-9,staff,a; ;b\n"}, ("users.csv", 2, "roles"), "is empty"),
@@ -426,7 +427,3 @@ def test_what_cannot_be_read_is_a_fault_and_not_a_crash(store: Store, tmp_path: 
     assert report.outcome == "refused"
     assert len(report.faults) == 2
     assert bring(store, {}).outcome == "refused"
-
-
-def test_the_default_segments_are_those_of_the_facts() -> None:
-    assert {group: segment for group, segment in FACTS_SEGMENTS.items() if group != "unknown"} == dict(DEFAULT_SEGMENT)

@@ -142,13 +142,13 @@ def test_a_fault_is_found_at_its_line_and_key(
     assert message in says(report)[0]
 
 
+POLICIES = Path(__file__).resolve().parents[3] / "policies"
 EMPTY = "{users: [], devices: [], permits: [], loans: [], work_permits: [], emergencies: []}"
 
 
 def test_every_scenarios_directory_can_be_imported_and_means_the_same(store: Store, shared: Path) -> None:
     """The importer and the scenario runner read one form; this holds them together."""
-    bundle = Path(__file__).resolve().parents[3] / "policies" / "rules"
-    reference = read_reference(read_bundle(bundle if (bundle / ".manifest").exists() else bundle.parent).data)
+    reference = read_reference(read_bundle(POLICIES).data)
     request = RequestEntry(user="u", auth_level=0, resource="r", action="read", zone="office")
     seen = 0
     for file in sorted((shared / "scenarios").glob("*.yaml")):

@@ -297,6 +297,8 @@ def _permit(**changes: object) -> WorkPermit:
         ([_permit(devices=frozenset())], "out_of_scope", "none"),
         ([_permit(users=frozenset({"u-2"}))], "not_named", "none"),
         ([_permit(users=frozenset({"u-2"}), period=dates(None, "2023-07-01"))], "none", "none"),
+        ([_permit(users=frozenset({"u-2"}), period=dates("2023-09-01", None))], "not_named", "none"),
+        ([_permit(resources=frozenset({"x"}), period=dates(None, "2023-07-01"))], "none", "none"),
         ([_permit(users=frozenset({"u-2"})), _permit()], "valid", "2023-08-02T00:00:00+09:00"),
         ([_permit(resources=frozenset({"x"})), _permit(period=dates(None, "2023-07-01"))], "out_of_window", "none"),
     ],

@@ -38,6 +38,7 @@ REFERENCE = Reference(
         "dashboard": CatalogueRow("dashboard", "data", (SegmentFrom("cloud"),)),
         "tsu-data": CatalogueRow("tsu-data", "data", (SegmentFrom("cloud"),), organisations=("tsu", "mie")),
     },
+    business_cut_over=None,
     networks=(
         KnownNetwork(ip_network("10.0.0.0/8"), "office", needs_tunnel=False, country="JP"),
         KnownNetwork(ip_network("100.64.0.0/16"), "sase", needs_tunnel=True, country=None),
