@@ -194,7 +194,7 @@ class Checkpoint:
         steps.end("facts")
         # 4. Cache: see the docstring.
         # 5. Engine.
-        (raw,) = await house.engine.evaluate([document])
+        (raw,) = await house.engine.evaluate([document], digest=bundle.digest)
         steps.end("engine")
         try:
             verdict = judge_raw(raw, bundle)

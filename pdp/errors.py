@@ -13,6 +13,7 @@ SekishoError
 ├── RecordDamagedError         500  a record of the decision log is not what was written
 ├── BundleError                500  a policy bundle that must not be activated
 ├── EngineError                500  the engine gave no well-formed verdict (always a deny)
+│   ├── EngineSupersededError 500  another bundle has become active meanwhile
 │   ├── EngineTimeoutError     500  the deadline passed; the evaluation was stopped
 │   └── EngineDiedError        500  the evaluator process ended, or the server is gone
 ├── DirectoryError             500  the directory cannot be read or changed
@@ -130,6 +131,10 @@ class EngineTimeoutError(EngineError):
 
 class EngineDiedError(EngineError):
     code = "engine_died"
+
+
+class EngineSupersededError(EngineError):
+    code = "engine_superseded"
 
 
 class DirectoryError(SekishoError):

@@ -62,7 +62,7 @@ class DirectorySource:
             except TimeoutError:
                 raise DirectoryError(f"the directory was not read within {LOAD_S:.0f} s") from None
             self._snapshot = read
-            self._confirmed_at = self._clock()
+            self._confirmed_at = asked_at
             return read is not held
 
     def _read(self, held: Snapshot | None, now: datetime) -> Snapshot:

@@ -39,7 +39,7 @@ from pdp.engine.opa_client import AnswerTooLargeError, OpaClient, OpaRefusalErro
 from pdp.engine.opa_namespace import Namespace, namespace_of
 from pdp.engine.opa_shelf import Shelf
 from pdp.engine.syntax import parse_modules
-from pdp.errors import BundleError, EngineDiedError, EngineError, EngineTimeoutError
+from pdp.errors import BundleError, EngineDiedError, EngineError, EngineSupersededError, EngineTimeoutError
 
 if TYPE_CHECKING:
     import ssl
@@ -134,9 +134,9 @@ class OpaServerEngine:
                 if namespace is not None and (in_use is None or in_use.short != namespace.short):
                     await self._shelf.take_away(namespace)
                 raise
-            self._served = served
             if namespace is not None:
                 await self._shelf.tidy({one.short for one in (namespace, in_use) if one is not None})
+            self._served = served  # last, as the port promises: nothing is awaited after it
 
     async def _prove(self, served: _Served) -> None:
         try:
@@ -150,11 +150,13 @@ class OpaServerEngine:
         except (EngineTimeoutError, RevisionError) as fault:
             raise BundleError(str(fault)) from None
 
-    async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
+    async def evaluate(self, documents: Sequence[bytes], *, digest: str | None = None) -> list[bytes | EngineError]:
         """As the port says. All documents of one call are judged by the bundle that was active when it began."""
         served = self._served
         if served is None or self._closed:
             return [EngineError("no bundle is active") for _ in documents]
+        if digest is not None and digest != served.bundle.digest:
+            return [EngineSupersededError("another bundle has become active") for _ in documents]
         answers: list[bytes | EngineError] = []
         for start in range(0, len(documents), SLICE):
             answers += await self._evaluate_slice(served, documents[start : start + SLICE])

@@ -30,13 +30,19 @@ class Engine(Protocol):
     async def activate(self, bundle: Bundle) -> None:
         """Load the bundle and prove it by one evaluation; later calls of `evaluate` use it.
 
+        Nothing is awaited after the change: whoever awaits this call continues in the same turn of the
+        event loop in which the new bundle took over, so no decision falls between the two.
+
         Raises BundleError (the previous bundle stays active) where the bundle does not load, and
         EngineError where the engine itself cannot be reached.
         """
         ...
 
-    async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
+    async def evaluate(self, documents: Sequence[bytes], *, digest: str | None = None) -> list[bytes | EngineError]:
         """The entry point's value for each document (JSON), in the same order, as JSON; or the error.
+
+        With `digest`, by that bundle and no other: EngineSupersededError for every document where another
+        one is active, so that no answer is recorded under a policy that did not give it.
 
         Every document has its own deadline, and at most MAX_DOCUMENT_BYTES. The event loop is never blocked.
         """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pdp.engine.child_command import MEMORY_LIMIT_BYTES
 from pdp.engine.crew import MAX_WAITING, PATIENCE, WINDOW, Crew
 from pdp.engine.evaluator import load_of
-from pdp.errors import BundleError, EngineError
+from pdp.errors import BundleError, EngineError, EngineSupersededError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,7 @@ class RegorusEngine:
         self._memory_limit_bytes = memory_limit_bytes
         self._python = python
         self._crew: Crew | None = None
+        self._digest: str | None = None  # of the crew's bundle
         self._former: list[Crew] = []  # each until its last call has ended and its processes are gone
         self._activating = asyncio.Lock()
         self._closed = False
@@ -71,17 +72,19 @@ class RegorusEngine:
                 raise EngineError("the engine is closed")
             crew = Crew(load, self._children, self._patience, self._max_waiting)
             await crew.start()
-            former, self._crew = self._crew, crew
+            former, self._crew, self._digest = self._crew, crew, bundle.digest
             self._former = [one for one in self._former if not one.gone]
             if former is not None:
                 former.retire()
                 self._former.append(former)
 
-    async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
+    async def evaluate(self, documents: Sequence[bytes], *, digest: str | None = None) -> list[bytes | EngineError]:
         """As the port says."""
         crew = self._crew
         if crew is None:
             return [EngineError("no bundle is active") for _ in documents]
+        if digest is not None and digest != self._digest:
+            return [EngineSupersededError("another bundle has become active") for _ in documents]
         return await crew.evaluate(documents)
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ from pdp.bundle.bundle import make_bundle
 from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.port import MAX_DOCUMENT_BYTES
 from pdp.engine.regorus import RegorusEngine
-from pdp.errors import BundleError, EngineDiedError, EngineError, EngineTimeoutError
+from pdp.errors import BundleError, EngineDiedError, EngineError, EngineSupersededError, EngineTimeoutError
 from tests.servers import OpaServer, opa_server
 
 if TYPE_CHECKING:
@@ -402,6 +402,42 @@ async def test_activations_under_load_never_mix_revisions_and_never_fail_a_docum
     assert all(len(one) == 1 for one in seen)
     assert set.union(*seen) <= {"r1", "r2", "r3", "r4"}
     assert revisions(await engine.evaluate([ask("echo", 1)])) == {"r4"}
+
+
+async def test_an_answer_comes_from_the_bundle_that_was_named_or_not_at_all(engine):
+    old, new = bundle("old"), bundle("new")
+    await engine.activate(old)
+    (answer,) = await engine.evaluate([ask("echo")], digest=old.digest)
+    assert json.loads(answer)["revision"] == "old"
+    await engine.activate(new)
+    (superseded,) = await engine.evaluate([ask("echo")], digest=old.digest)
+    assert isinstance(superseded, EngineSupersededError)
+    (answer,) = await engine.evaluate([ask("echo")], digest=new.digest)
+    assert json.loads(answer)["revision"] == "new"
+
+
+async def test_no_decision_falls_between_a_change_of_bundle_and_the_one_who_asked_for_it(engine):
+    """Who decides takes the active bundle's name first and the engine's answer later: both must be one."""
+    active = bundle("r0")
+    await engine.activate(active)
+    seen, running = set(), True
+
+    async def decide_on():
+        while running:
+            named = active
+            (answer,) = await engine.evaluate([ask("echo")], digest=named.digest)
+            assert not isinstance(answer, EngineError), answer
+            assert json.loads(answer)["revision"] == named.revision
+            seen.add(named.revision)
+
+    deciding = asyncio.gather(*(decide_on() for _ in range(4)))
+    for number in range(1, 4):
+        bringing = bundle(f"r{number}")
+        await engine.activate(bringing)
+        active = bringing
+    running = False
+    await deciding
+    assert len(seen) >= 2
 
 
 async def test_activations_at_the_same_time_leave_one_of_them_active(engine):

@@ -23,7 +23,7 @@ from pdp.callers.keys import StoredCallers, add_caller, issue_caller, list_calle
 from pdp.directory.changes import MAX_LOGGED, RETAINED_EPOCHS, change
 from pdp.directory.demo import demonstration, write_demonstration
 from pdp.directory.importer import import_directory
-from pdp.directory.registers import registers_of
+from pdp.directory.registers import key_of, registers_of
 from pdp.directory.runs import latest_runs
 from pdp.directory.snapshot import current_epoch, load_snapshot, refresh_snapshot
 from pdp.errors import DirectoryError, NotAuthenticatedError
@@ -119,17 +119,20 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(store: Store) -
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
 
 
-def test_processes_that_start_together_may_all_migrate(databases: Databases) -> None:
-    url = databases.empty()
-    waiting = "sys.stdin.readline(); store.migrate(); print(store.is_current())"
-    started = [subprocess.Popen(child(waiting, url), **{**quiet(), "stdin": subprocess.PIPE}) for _ in range(2)]
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
-    for process in started:
-        out, err = process.communicate(timeout=30)
-        assert (process.returncode, out) == (0, b"True\n"), err.decode()
+def test_workers_that_start_together_may_all_migrate(databases: Databases) -> None:
+    url, ready = databases.empty(), threading.Barrier(4)
+
+    def start(_: int) -> bool:
+        ready.wait(10)
+        store = open_store(url)  # the file itself is made by one of them too
+        try:
+            store.migrate()
+            return store.is_current()
+        finally:
+            store.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(start, range(4))) == [True] * 4
 
 
 # --- what is refused
@@ -315,6 +318,41 @@ def test_reading_what_changed_gives_the_same_as_reading_everything(store: Store,
             assert repr(held) == before  # what a decision holds is never altered under it
             held = caught_up
     assert refresh_snapshot(store, held) == load_snapshot(store)
+
+
+def test_what_is_taken_away_is_gone_from_the_next_look(store: Store) -> None:
+    permit, loan = Permit("d-2", "u-2", ALWAYS), Loan("d-3", "u-2", ALWAYS)
+    put(
+        store,
+        ALICE,
+        BOB,
+        PC,
+        PHONE,
+        Device("d-3", "mobile_pc"),
+        permit,
+        loan,
+        CatalogueRow("r", "data", (SegmentFrom("cloud"),)),
+    )
+    held = load_snapshot(store)
+    with change(store, NOW) as inside:
+        inside.remove("permits", {key_of(permit): permit})
+        inside.remove("loans", {key_of(loan): loan})
+        inside.remove("devices", {"d-1": PC})
+        inside.remove("users", {"u-1": ALICE})
+        inside.remove("resources", held.resources)
+    after = refresh_snapshot(store, held)
+    assert after == load_snapshot(store)
+    assert (set(after.users), set(after.devices), after.permits, after.loans) == ({"u-2"}, {"d-2", "d-3"}, {}, {})
+    assert (after.devices_by_certificate, after.resources) == ({}, {})
+
+
+def test_rows_come_in_the_order_of_their_characters_whatever_the_locale(store: Store) -> None:
+    names = ["Z", "a", "B", "_", "あ", "ア", "1"]
+    permits = [Permit("d-1", name, ALWAYS) for name in names]
+    put(store, *(User(name, "staff") for name in names), Device("d-1", "byod_phone"), *permits)
+    held = replace(load_snapshot(store), epoch=0, users={}, devices={}, permits={})
+    for found in (load_snapshot(store), refresh_snapshot(store, held)):
+        assert [permit.user for permit in found.permits["d-1"]] == sorted(names)
 
 
 def test_an_unchanged_directory_is_not_read_again(store: Store) -> None:

@@ -126,3 +126,63 @@ def test_a_plain_bundle_has_no_scenarios(tmp_path):
     )
     with pytest.raises(ScenarioError, match="zta"):
         InProcess(None, bundle)
+
+
+STEPS = """
+id: steps
+title: {ja: 手順, en: steps}
+directory:
+  users: [{id: u-1, kind: staff, posts: [{department: soumu, from: 2023-04-01}]}]
+  devices:
+    - {id: d-1, class: mobile_pc, department: soumu, posture: healthy}
+    - {id: d-2, class: byod_phone, owner: u-1, posture: healthy}
+  loans: [{device: d-1, user: u-1, from: 2023-08-01, until: 9999-12-31}]
+  permits: [{device: d-2, user: u-1, from: 2023-04-01, until: 2024-03-31, held: true}]
+  work_permits:
+steps:
+  - now: 2023-08-02T10:00:00+09:00
+    request: &mobile {user: u-1, auth_level: 2, device: d-1, resource: mail, action: access, zone: office, auth_age_min: 5000}
+    expect: {outcome: allow, reasons: [OK_LOAN]}
+  - now: 2023-08-02T11:00:00+09:00
+    directory: {loans: [{device: d-1, user: u-1, from: 2023-08-01, until: 2023-08-02T10:30:00+09:00}]}
+    request: *mobile
+    expect: {outcome: deny, reasons: [LOAN_EXPIRED]}
+  - now: 2023-08-02T12:00:00+09:00
+    request: &phone {<<: *mobile, device: d-2, pep: [clipboard, save]}
+    expect: {outcome: deny, reasons: [PERMIT_HELD]}
+  - now: 2023-08-02T13:00:00+09:00
+    directory: {permits: [{device: d-2, user: u-1, from: 2023-04-01, until: 2024-03-31}]}
+    request: *phone
+    expect: {outcome: limit, obligations: {clipboard: off, save: off}}
+  - now: 2023-01-20T13:00:00+09:00
+    directory:
+      users: [{id: u-1, kind: staff, posts: [{department: soumu, from: 2020-04-01}]}]
+      devices: [{id: d-3, class: managed_pc, owner: u-1, posture: healthy}]
+      resources: [{id: new-system, group: business, name: 新しいシステム}]
+    request: {user: u-1, auth_level: 2, device: d-3, resource: new-system, action: access, zone: office}
+    expect: {outcome: deny, reasons: [SEGMENT_NOT_YET_MOVED]}
+  - now: 2023-03-01T13:00:00+09:00
+    directory: {resources: [{id: mail, until: 2024-03-31}]}
+    request: {user: u-1, auth_level: 2, device: d-3, resource: mail, action: access, zone: office}
+    expect: {outcome: deny, reasons: [SERVICE_NOT_STARTED]}
+  - now: 2023-08-02T13:00:00+09:00
+    directory: {resources: [{id: mail, status: ended}]}
+    request: {user: u-1, auth_level: 2, device: d-3, resource: mail, action: access, zone: office}
+    expect: {outcome: deny, reasons: [SERVICE_ENDED]}
+"""
+
+
+async def test_stories_may_be_told_in_every_legal_spelling(regorus, bundle, tmp_path):
+    file = tmp_path / "story.yaml"
+    file.write_text(STEPS, encoding="utf-8")
+    way = InProcess(regorus, bundle)
+    results = await run_scenario(read_scenarios([file])[0], way, way.reference)
+    assert [result.faults for result in results] == [()] * 7
+
+
+def test_an_alias_may_not_make_a_small_file_large(tmp_path):
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]" for n in range(8)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(ScenarioError, match="more than"):
+        read_scenarios([tmp_path / "bomb.yaml"])

@@ -58,7 +58,8 @@ class ScriptedEngine:
     async def activate(self, bundle: Bundle) -> None:
         return
 
-    async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
+    async def evaluate(self, documents: Sequence[bytes], *, digest: str | None = None) -> list[bytes | EngineError]:
+        assert digest == BUNDLE.digest, "the verdict must be that of the policy that is recorded"
         self.seen += documents
         if isinstance(self.answer, EngineError):
             return [self.answer]

@@ -55,15 +55,32 @@ def test_as_json_every_step_is_there(pdp, stories):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("id: x\nnow: 2023-08-01T10:00:00\n", "offset"),
+        ("id: x\nnow: 2023-08-01T10:00:00\n", "needed"),
+        (STORY.format(id="x", reason="OK").replace("+09:00", ""), "offset"),
         (STORY.format(id="x", reason="OK") + "more: 1\n", "more"),
-        (STORY.format(id="x", reason="OK").replace("2023-04-01", "2023-02-30"), "x"),
-        ("", "no scenario"),
+        (STORY.format(id="x", reason="OK").replace("2023-04-01", "2023-02-30"), "day is out of range"),
+        ("a: [", "expected"),
     ],
 )
-def test_a_file_that_breaks_the_format_is_bad_input(pdp, place, text, fault):
-    (place / "x.yaml").write_text(text, encoding="utf-8")
+def test_what_breaks_the_format_is_a_failed_scenario_and_hides_no_other(pdp, place, text, fault):
+    (place / "a.yaml").write_text(text, encoding="utf-8")
+    (place / "b.yaml").write_text(STORY.format(id="good", reason="OK"), encoding="utf-8")
+    result = pdp("scenario", "run", "a.yaml", "b.yaml")
+    assert result.exit_code == 1
+    assert fault in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 passed, 1 failed"
+
+
+def test_a_file_named_twice_is_run_once_and_an_id_may_stand_in_two_files(pdp, place):
+    for name in ("a.yaml", "b.yaml"):
+        (place / name).write_text(STORY.format(id="same", reason="OK"), encoding="utf-8")
+    result = pdp("scenario", "run", ".", "a.yaml")
+    assert result.stdout.splitlines()[-1] == "2 passed, 0 failed"
+
+
+def test_nothing_to_run_is_bad_input(pdp, place):
+    (place / "x.yaml").write_text("", encoding="utf-8")
     result = pdp("scenario", "run", "x.yaml")
     assert result.exit_code == 2
-    assert fault in told(result)[0] or "needed" in told(result)[0]
+    assert "no scenario" in told(result)[0]
     assert result.stdout == ""

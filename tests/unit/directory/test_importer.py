@@ -383,6 +383,39 @@ def test_one_fault_is_found_where_it_is(
     assert current_epoch(store) == 1
 
 
+def test_rows_that_are_not_csv_are_named_and_the_rest_is_still_read(store: Store) -> None:
+    text = 'id,kind,name\nu-1,staff,"a"b\nu-2,boss,x\n"u-3,staff,y\nu-4,staff,z\n'
+    report = bring(store, {"users.csv": text})
+    assert places(report) == [("users.csv", 2, None), ("users.csv", 3, "kind"), ("users.csv", 4, None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("", 1, "no heading"),
+        ("\n", 1, "no heading"),
+        (",,\nu-1,staff,x\n", 1, "no heading"),
+        ("id,任用区分,役割り\n", 1, "write `役割`, or leave the column out"),
+        ("id,kind,\n", 1, "column 3 is not known"),
+        ("id,利用者ID\n", 1, "stands twice"),
+        ("id,kind,ID\n", 1, "column 3 is not known"),
+        ("kind,name\n", 1, "the column `id` or `利用者ID` is missing"),
+        ("id;kind;name\nu-1;staff;x\n", 1, "column 1 is not known"),
+    ],
+)
+def test_a_heading_that_is_not_understood_is_refused(store: Store, text: str, line: int, message: str) -> None:
+    report = bring(store, {"users.csv": text})
+    assert {fault.line for fault in report.faults} == {line}
+    assert any(message in line for line in says(report)), says(report)
+
+
+def test_headings_may_be_written_with_full_width_letters_and_either_brackets(store: Store) -> None:
+    for number, heading in enumerate(("作業開始日時（日本時間）", "作業開始日時(日本時間)")):
+        text = f"申請番号,作業者ＩＤ,対象システム,使用端末,{heading},作業終了日時\nw-{number},u-1,finance,d-1,2023/8/6 22:00,2023/8/7\n"
+        brought(store, BASE | {"作業申請.csv": text})
+    assert len(load_snapshot(store).work_permits) == 2
+
+
 def test_the_same_row_in_two_files_names_both_places(store: Store) -> None:
     report = bring(store, {"users-a.csv": "id,kind\nu-1,staff\n", "users-b.csv": "id,kind\n\nu-1,staff\n"})
     assert says(report) == ["users-b.csv:3: `u-1` stands in users-a.csv:2 too; leave one of the two out"]

@@ -88,6 +88,18 @@ async def test_a_failed_look_keeps_the_good_snapshot_and_lets_it_age(
     assert source.age() == timedelta()
 
 
+async def test_the_age_counts_from_before_the_store_was_asked(store: Store, clock: Clock) -> None:
+    class Slow(Store):
+        def read(self):  # type: ignore[no-untyped-def]
+            clock.now += HOUR  # whatever changes in this hour is not in the snapshot
+            return store.read()
+
+    source = DirectorySource(Slow(store._engine), clock)
+    await source.refresh()
+    assert source.age() == HOUR
+    assert source.current().loaded_at == NOW
+
+
 async def test_looks_at_the_same_time_take_turns(store: Store, source: DirectorySource) -> None:
     put_user(store, "u-1")
     assert sorted(await asyncio.gather(*(source.refresh() for _ in range(5)))) == [False] * 4 + [True]
