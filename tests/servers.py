@@ -107,7 +107,9 @@ class OpaServer:
             return False
 
     def pause(self) -> None:
+        """Stop the process; returns when every one of its threads stands still."""
         os.kill(self.pid, signal.SIGSTOP)
+        wait_until_stopped(self.pid)
 
     def go_on(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -136,3 +138,17 @@ def opa_server(
         yield server
     finally:
         server.close()
+
+
+def wait_until_stopped(pid: int) -> None:
+    """SIGSTOP reaches a busy process some time after `kill` returns: its threads are looked at until all have stopped."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        states = [
+            task.joinpath("stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+            for task in Path(f"/proc/{pid}/task").iterdir()
+        ]
+        if set(states) == {"T"}:
+            return
+        time.sleep(LOOK_AGAIN_S)
+    raise RuntimeError(f"process {pid} did not stop")

@@ -76,7 +76,7 @@ class Store:
             if self.dialect == "postgresql":
                 connection.execute(text(f"SET LOCAL statement_timeout = '{_MIGRATION_S}s'"))
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_MIGRATION_S}s'"))
-                pass
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
             if _revision(connection) != HEAD:
                 _upgrade(connection)
 

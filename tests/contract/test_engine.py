@@ -20,7 +20,7 @@ from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.port import MAX_DOCUMENT_BYTES
 from pdp.engine.regorus import RegorusEngine
 from pdp.errors import BundleError, EngineDiedError, EngineError, EngineSupersededError, EngineTimeoutError
-from tests.servers import OpaServer, opa_server
+from tests.servers import OpaServer, opa_server, wait_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -128,6 +128,8 @@ async def regorus_part() -> AsyncIterator[Part]:
         def to_all() -> None:
             for pid in evaluator_pids() - others:
                 os.kill(pid, number)
+                if number == signal.SIGSTOP:
+                    wait_until_stopped(pid)
 
         return to_all
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from pdp.directory.difference import Changed
+from pdp.directory.files.csv_file import MAX_ROWS
+from pdp.directory.files.reading import MAX_BYTES, MAX_FILES, MAX_YAML_BYTES
 from pdp.directory.importer import import_directory
 from pdp.directory.runs import Counts, FileDigest, latest_runs
 from pdp.directory.snapshot import current_epoch, load_snapshot
@@ -460,3 +462,39 @@ def test_what_cannot_be_read_is_a_fault_and_not_a_crash(store: Store, tmp_path: 
     assert report.outcome == "refused"
     assert len(report.faults) == 2
     assert bring(store, {}).outcome == "refused"
+
+
+def test_every_limit_of_size_is_a_fault(store: Store, tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "users.csv": "id,kind\n" + "\n" * (MAX_ROWS + 1),
+        "directory.yaml": b" " * (MAX_YAML_BYTES + 1),
+        "devices.csv": "id,class\n" + "d" * 200_000 + ",managed_pc\n",
+    }
+    messages = " ".join(says(bring(store, files)))
+    assert all(
+        part in messages for part in ("more than 200000 rows", "larger than 16 MiB", "field larger than field limit")
+    )
+    for number in range(MAX_FILES + 1):
+        (tmp_path / f"users-{number}.csv").write_text("id,kind\n")
+    report = import_directory(store, [tmp_path], now=NOW, actor="operator")
+    assert "more than 100 files" in says(report)[0]
+    with (tmp_path / "users-0.csv").open("wb") as sparse:
+        sparse.truncate(MAX_BYTES + 1)
+    report = import_directory(store, [tmp_path / "users-0.csv"], now=NOW, actor="operator")
+    assert "larger than 64 MiB" in says(report)[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "work_permits: [{id: w, users: 4, resources: 3, devices: [x], from: 2023-08-01, until: 2023-08-02}]",
+        "resources: [{id: r, group: data, segments: 3, from: 2024-01-01, until: 2023-01-01}]",
+        "resources: [{id: r, group: data, ja: 3, from: 2024-01-01, until: 2023-01-01}]",
+        "users: [{id: u-9, kind: staff, employment: {from: 2024-01-01, until: 2023-01-01}, posts: [{department: a, from: 2024-01-01, until: 2023-01-01}]}]",
+        "users: [{id: u-9, kind: staff, roles: [" + ", ".join(f"r{n}" for n in range(201)) + "]}]",
+    ],
+)
+def test_several_faults_of_one_row_are_all_told(store: Store, text: str) -> None:
+    report = bring(store, {"directory.yaml": text})
+    assert report.fault_count >= (1 if "r200" in text else 2), says(report)
+    assert current_epoch(store) == 0
