@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pdp.commands import bundle, caller, decide, directory, doctor, evaluate, replay, scenario, serve
+from pdp.commands import audit, bundle, caller, decide, directory, doctor, evaluate, replay, scenario, serve
 from pdp.commands.group import ErrorsAsExitCodes
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ app.add_typer(scenario.app, name="scenario")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(directory.app, name="directory")
 app.add_typer(caller.app, name="caller")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:

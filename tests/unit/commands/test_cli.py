@@ -12,6 +12,7 @@ from pdp.errors import EngineDiedError, ImportRefusedError, ScenarioError
 from tests.unit.commands.conftest import process, told
 
 COMMANDS = [
+    ["audit", "verify"],
     ["eval"],
     ["decide"],
     ["replay"],

@@ -5,7 +5,6 @@ import pytest
 from pdp import errors
 from pdp.commands.exit_codes import INTERNAL, NO, NOT_READY, USAGE, exit_code
 
-
 PUBLIC = [
     kind
     for kind in vars(errors).values()

@@ -73,9 +73,10 @@ def facts(
     request: AccessRequest = REQUEST,
     now: datetime = NOW,
     proof: Authentication = Authentication(2, NOW - timedelta(minutes=12)),
+    reference: Reference = REFERENCE,
     **registers: Any,
 ) -> Facts:
-    return build_facts(request, proof, snapshot(**registers), REFERENCE, now)
+    return build_facts(request, proof, snapshot(**registers), reference, now)
 
 
 def dates(start: str | None, until: str | None) -> Period:
