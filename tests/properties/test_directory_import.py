@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from pdp.directory.files.faults import MAX_FAULTS
@@ -180,6 +180,8 @@ def test_a_directory_that_is_written_out_comes_back_the_same(
         for sheet, (headings, rows) in rows_of(wanted).items()
     ]
     report = bring(store, files, everything)
+    # A few bytes may be a word in both encodings; then the importer asks rather than guesses.
+    assume(not any("could be UTF-8 or CP932" in fault.message for fault in report.faults))
     assert report.faults == (), [str(fault) for fault in report.faults]
     assert load_snapshot(store) == wanted.snapshot(report.epoch)
     assert bring(store, files, everything).outcome == "unchanged"

@@ -39,7 +39,7 @@ def test_only_the_side_on_which_it_means_nothing_is_open() -> None:
 @pytest.mark.parametrize(
     ("start", "until", "word"),
     [
-        (date(2023, 8, 2), date(2023, 8, 1), "before it starts"),
+        (date(2023, 8, 3), date(2023, 8, 1), "before it starts"),
         (AT, AT - timedelta(microseconds=1), "before it starts"),
         (datetime(2023, 8, 1), None, "offset"),
         (None, datetime(2023, 8, 1), "offset"),
