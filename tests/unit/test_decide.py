@@ -17,6 +17,7 @@ from pdp.errors import (
     BadRequestError,
     EngineDiedError,
     EngineError,
+    EngineSupersededError,
     EngineTimeoutError,
     NotReadyError,
     RecordFailedError,
@@ -25,11 +26,11 @@ from pdp.facts.reference import read_reference
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.metrics import Metrics
-from pdp.model.directory import Snapshot
+from pdp.model.directory import Period, Snapshot
 from pdp.model.request import AccessRequest, AssertedClaims, Network, Refusal, UnverifiedToken
 from pdp.settings import load_settings
 from tests.stage import MemoryLog
-from tests.unit.facts.worlds import NOW, snapshot
+from tests.unit.facts.worlds import DEVICE, NOW, USER, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +131,7 @@ async def test_a_well_formed_allow_is_an_allow() -> None:
         EngineError("undefined"),
         EngineTimeoutError("too slow"),
         EngineDiedError("gone"),
+        EngineSupersededError("another bundle has become active"),
         RuntimeError("a bug of ours"),
         [],
         [b"1", b"2"],
@@ -149,7 +151,6 @@ async def test_a_well_formed_allow_is_an_allow() -> None:
         b'{"outcome":"step_up","reasons":["STEPUP_AUTH_STRENGTH"],"obligations":{}}',
         b'{"outcome":"allow","reasons":["OK","OK"],"obligations":{}}',
         b'{"outcome":"allow","reasons":["NOBODY_WROTE_A_TEXT"],"obligations":{}}',
-        b'{"outcome":"allow","outcome":"deny","reasons":["OK"]}',
         b"\xff",
     ],
 )
@@ -226,6 +227,37 @@ async def test_a_caller_without_the_permission_is_not_believed_whatever_the_wire
     )
     silent = Caller("silent", frozenset())
     assert (await Checkpoint(house(ALLOW)).decide(REQUEST, silent)).permits is False
+
+
+async def test_a_certificate_is_the_gateways_word_and_counts_only_from_a_caller_that_may_say_it() -> None:
+    terminal = replace(DEVICE, certificate_sha256="ab" * 32)
+    policy = ActivePolicy(BUNDLE, read_reference(BUNDLE.data))
+    asked = replace(REQUEST, device_id=None, certificate_sha256="ab" * 32)
+    seen: dict[bool, str] = {}
+    for may in (True, False):
+        caller = Caller("gateway", PERMISSIONS if may else PERMISSIONS - {"assert_network"})
+        parts = house(ALLOW, directory=Holder(policy, snapshot(devices=[terminal])))
+        await Checkpoint(parts).decide(asked, caller)
+        seen[may] = json.loads(parts.engine.seen[0])["device"]["id"]  # type: ignore[attr-defined]
+    assert seen == {True: "d-1", False: "unknown"}
+
+
+async def test_an_answer_ends_where_the_first_fact_could_change() -> None:
+    leaves_at = NOW + timedelta(seconds=10)
+    leaving = replace(USER, employment=Period(None, leaves_at))
+    holder = Holder(ActivePolicy(BUNDLE, read_reference(BUNDLE.data)), snapshot(users=[leaving]))
+    decision = await Checkpoint(house(ALLOW, directory=holder)).decide(REQUEST, CALLER)
+    assert (decision.permits, decision.expires_at) == (True, leaves_at)
+
+
+async def test_a_token_is_refused_under_profile_plain_because_nobody_would_look_at_it() -> None:
+    plain = replace(BUNDLE, profile="plain")
+    holder = Holder(ActivePolicy(plain, None), snapshot())
+    for identity, permits in ((UnverifiedToken("eyJ"), False), (None, True)):
+        parts = house(b"true", policies=holder)
+        decision = await Checkpoint(parts).decide(replace(REQUEST, identity=identity), CALLER)
+        assert (decision.permits, len(parts.engine.seen)) == (permits, permits)  # type: ignore[attr-defined]
+        assert decision.verdict.reasons == (() if permits else ("BAD_INPUT",))
 
 
 async def test_now_is_taken_once() -> None:

@@ -2,12 +2,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pdp.bundle.annotations import read_reasons
 from pdp.bundle.bundle import read_bundle
 from pdp.reasons import reason_texts
 from pdp.settings import load_settings
 
 BUNDLE = read_bundle(load_settings(environ={}).bundle_path)
+MANIFEST = (
+    '{"revision":"r1","roots":["pdp"],"rego_version":1,'
+    '"metadata":{"profile":"zta","entrypoint":"pdp/decision","ttl_seconds":60}}'
+)
+MODULE = """package pdp
+
+# METADATA
+# custom:
+#   code: CODE
+#   group: deny
+#   fix: user
+#   user: {ja: 一, en: one}
+#   admin: {ja: 二, en: two}
+decision := 1
+"""
 
 
 def test_the_first_codes_sentence_stands_first_and_none_stands_twice() -> None:
@@ -42,5 +56,9 @@ def test_every_code_of_the_contract_has_its_texts(shared: Path) -> None:
     assert {code: BUNDLE.reasons[code].user.ja for code in codes} == codes
 
 
-def test_reasons_are_read_from_the_shipped_modules_alone() -> None:
-    assert read_reasons(BUNDLE.modules) == BUNDLE.reasons
+def test_the_annotations_of_test_modules_are_no_reasons(tmp_path: Path) -> None:
+    """A `_test.rego` file is not evaluated in service, so a text that stands there alone would never be checked."""
+    (tmp_path / ".manifest").write_text(MANIFEST, encoding="utf-8")
+    for name, code in (("decision.rego", "IN_SERVICE"), ("decision_test.rego", "IN_TESTS")):
+        (tmp_path / name).write_text(MODULE.replace("CODE", code), encoding="utf-8")
+    assert set(read_bundle(tmp_path).reasons) == {"IN_SERVICE"}

@@ -60,3 +60,30 @@ def test_every_setting_that_is_no_default_says_where_it_comes_from(tmp_path: Pat
     file.write_text('port = 1\nnode = "a"\n', encoding="utf-8")
     assert origins(file, environ={"PDP_PORT": "2"}) == {"port": "PDP_PORT", "node": str(file)}
     assert origins(environ={"PDP_CONFIG": str(file)}) == {"port": str(file), "node": str(file)}
+
+
+# What a pod finds in its environment where its namespace has a Service named `pdp`.
+SERVICE_LINKS = {
+    "PDP_SERVICE_HOST": "10.96.0.7",
+    "PDP_SERVICE_PORT": "8080",
+    "PDP_SERVICE_PORT_HTTP": "8080",
+    "PDP_PORT": "tcp://10.96.0.7:8080",
+    "PDP_PORT_8080_TCP": "tcp://10.96.0.7:8080",
+    "PDP_PORT_8080_TCP_ADDR": "10.96.0.7",
+    "PDP_PORT_8080_TCP_PORT": "8080",
+    "PDP_PORT_8080_TCP_PROTO": "tcp",
+}
+
+
+def test_what_kubernetes_says_of_a_service_named_pdp_is_no_setting() -> None:
+    assert load_settings(environ=SERVICE_LINKS) == load_settings(environ={})
+    assert origins(environ=SERVICE_LINKS) == {}
+    assert load_settings(environ=SERVICE_LINKS | {"PDP_NODE": "a"}).node == "a"
+
+
+@pytest.mark.parametrize(
+    "variable", ["PDP_SERVICE", "PDP_SERVICE_NAME", "PDP_PORT_HTTP", "PDP_PORTS", "PDP_HOST_8080_TCP"]
+)
+def test_what_only_resembles_kubernetes_words_is_still_a_mistake(variable: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        load_settings(environ={variable: "1"})

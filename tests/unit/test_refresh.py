@@ -1,0 +1,113 @@
+"""The looking goes on: whatever one look or the measuring does, the others are looked at, again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+import structlog
+
+from pdp.errors import DirectoryError
+from pdp.logs import configure_logs
+from pdp.refresh import keep_fresh
+
+pytestmark = pytest.mark.anyio
+
+DEADLINE_S = 5.0
+SOON_S = 0.001
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    stream = io.StringIO()
+    configure_logs("info", stream=stream)
+    yield stream
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+class Rounds:
+    """A look that fails in the rounds that `fault` names, and can be awaited up to a round."""
+
+    def __init__(self, fault: Callable[[int], Exception | None] = lambda _: None) -> None:
+        self.seen = 0
+        self._fault = fault
+        self._changed = asyncio.Condition()
+
+    async def __call__(self) -> None:
+        async with self._changed:
+            self.seen += 1
+            self._changed.notify_all()
+        fault = self._fault(self.seen)
+        if fault is not None:
+            raise fault
+
+    async def reached(self, rounds: int) -> None:
+        async with asyncio.timeout(DEADLINE_S), self._changed:
+            await self._changed.wait_for(lambda: self.seen >= rounds)
+
+
+async def rounds(count: int, *looks: Callable[[], Awaitable[object]], after: Callable[[], None] = lambda: None) -> None:
+    """Keep these fresh until that many whole rounds have ended."""
+    last = Rounds()
+    async with keep_fresh([*looks, last], every_s=SOON_S, after=after):
+        await last.reached(count + 1)
+
+
+def told(log: io.StringIO) -> list[str]:
+    return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("fault", [DirectoryError("gone"), RuntimeError("a bug of ours")])
+async def test_one_look_that_fails_stops_no_other(log: io.StringIO, fault: Exception) -> None:
+    failing, other = Rounds(lambda _: fault), Rounds()
+    await rounds(3, failing, other)
+    assert failing.seen >= 3 and other.seen >= 3
+
+
+async def test_measuring_that_fails_does_not_end_the_looking(log: io.StringIO) -> None:
+    def broken() -> None:
+        raise RuntimeError("no gauge")
+
+    looked = Rounds()
+    await rounds(3, looked, after=broken)
+    assert looked.seen >= 3
+    assert "the gauges could not be set" in told(log)
+
+
+@pytest.mark.parametrize("fault", [DirectoryError("gone"), RuntimeError("a bug of ours")])
+async def test_an_outage_is_told_once_and_so_is_its_end(log: io.StringIO, fault: Exception) -> None:
+    await rounds(8, Rounds(lambda seen: fault if seen in (2, 3, 4) else None))
+    first, second = told(log)
+    assert first.startswith("refresh failed") and second == "refresh works again"
+
+
+async def test_a_second_outage_is_told_again(log: io.StringIO) -> None:
+    await rounds(8, Rounds(lambda seen: DirectoryError("gone") if seen in (2, 5) else None))
+    assert [event == "refresh works again" for event in told(log)] == [False, True, False, True]
+
+
+async def test_each_look_has_its_own_outage(log: io.StringIO) -> None:
+    await rounds(
+        6, Rounds(lambda _: DirectoryError("gone")), Rounds(lambda seen: RuntimeError("x") if seen == 2 else None)
+    )
+    assert sorted(told(log)) == [
+        "refresh failed unexpectedly; the last good state stays",
+        "refresh failed; the last good state stays",
+        "refresh works again",
+    ]
+
+
+async def test_measuring_follows_every_round_and_the_end_of_the_block_ends_the_looking(log: io.StringIO) -> None:
+    measured: list[int] = []
+    looked = Rounds()
+    await rounds(3, looked, after=lambda: measured.append(looked.seen))
+    assert measured[:3] == [1, 2, 3]
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "refresh"]
