@@ -22,11 +22,9 @@ from pdp.commands.options import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pdp.bundle.bundle import Bundle
+    from pdp.commands.explained import Answered
     from pdp.commands.terminal import Terminal
-    from pdp.explain.explanation import Explanation
     from pdp.facts.reference import Reference
-    from pdp.model.decision import Decision
     from pdp.model.directory import Snapshot
     from pdp.model.request import AccessRequest
     from pdp.settings import Settings
@@ -150,15 +148,6 @@ class Question:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The decision with what explains it; None where there is nothing to explain, or nobody asked."""
-
-    decision: Decision
-    bundle: Bundle
-    explanation: Explanation | None
-
-
 def _snapshot(settings: Settings, now: datetime, *, demo: bool) -> Snapshot:
     if demo:
         from pdp.directory.demo import demonstration
@@ -180,6 +169,7 @@ async def _ask(
     import os
 
     from pdp.commands.composed import bundle_of, engine_for
+    from pdp.commands.explained import Answered
     from pdp.errors import BadRequestError
     from pdp.explain.explanation import explain as explain_case
     from pdp.explain.policy import Policy

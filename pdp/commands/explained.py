@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -16,9 +17,11 @@ from pdp.model.input import decode_input
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pdp.commands.decide import Answered
+    from pdp.bundle.bundle import Bundle
     from pdp.commands.terminal import Terminal
+    from pdp.explain.explanation import Explanation
     from pdp.explain.ways_out import WaysOut
+    from pdp.model.decision import Decision
 
 _STYLE: Final[Mapping[Outcome, str]] = {
     Outcome.ALLOW: "bold green",
@@ -27,6 +30,15 @@ _STYLE: Final[Mapping[Outcome, str]] = {
     Outcome.DENY: "bold red",
 }
 _MARK: Final = "●"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The decision with what explains it; None where there is nothing to explain, or nobody asked."""
+
+    decision: Decision
+    bundle: Bundle
+    explanation: Explanation | None
 
 
 def answered_json(answered: Answered) -> dict[str, Any]:

@@ -245,7 +245,9 @@ async def test_a_certificate_is_the_gateways_word_and_counts_only_from_a_caller_
 async def test_an_answer_ends_where_the_first_fact_could_change() -> None:
     leaves_at = NOW + timedelta(seconds=10)
     leaving = replace(USER, employment=Period(None, leaves_at))
-    holder = Holder(ActivePolicy(BUNDLE, read_reference(BUNDLE.data)), snapshot(users=[leaving]))
+    ageless = replace(DEVICE, posture=replace(DEVICE.posture, observed_at=None))
+    world = snapshot(users=[leaving], devices=[ageless])
+    holder = Holder(ActivePolicy(BUNDLE, read_reference(BUNDLE.data)), world)
     decision = await Checkpoint(house(ALLOW, directory=holder)).decide(REQUEST, CALLER)
     assert (decision.permits, decision.expires_at) == (True, leaves_at)
 
