@@ -174,7 +174,7 @@ class Checkpoint:
     ) -> Judgement:
         """Steps 1 to 6. Raises for anything that is not a well-formed verdict."""
         house, bundle = self._house, policy.bundle
-        if house.directory.is_stale():
+        if policy.reference is not None and house.directory.is_stale():
             # Somebody may have left, or a terminal may have been lost, and nobody here would know.
             return Judgement(denied(POLICY_STALE), now, fault="the directory has not been seen to be current")
         # 1. Caller.

@@ -158,8 +158,11 @@ class Probes:
         age = self._directory.age()
         if age is None:
             return Probe("directory", ok=False, detail="no directory has been read yet")
+        judged = self._activation.is_active() and self._activation.active().reference is not None
+        if judged and not self._directory.current().users:
+            return Probe("directory", ok=False, detail="the directory is empty: `pdp directory import` fills it")
         fresh = age <= timedelta(seconds=self._settings.directory_max_age_s)
-        return Probe("directory", fresh, f"last seen to be current {int(age.total_seconds())} s ago")
+        return Probe("directory", fresh or not judged, f"last seen to be current {int(age.total_seconds())} s ago")
 
     def _record(self) -> Probe:
         writable = self._log.writable()

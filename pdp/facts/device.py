@@ -126,7 +126,10 @@ def _posture(report: PostureReport, certificate: Known, horizon: Horizon) -> Pos
 
 def _age_hours(report: PostureReport, horizon: Horizon) -> CountOrUnknown:
     """Whole hours, rounded up: 24 means at most 24 hours, so that "older than 24" is exact."""
-    if report.observed_at is None or report.observed_at > horizon.now + CLOCK_SKEW:
+    if report.observed_at is None:
+        return "unknown"
+    if report.observed_at > horizon.now + CLOCK_SKEW:
+        horizon.at("device.posture.age_hours", report.observed_at - CLOCK_SKEW)
         return "unknown"
     age = max(horizon.now - report.observed_at, timedelta())
     hours = -(-age // _HOUR)

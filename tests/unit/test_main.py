@@ -1,52 +1,50 @@
-"""The secret that the workers of one host share."""
+"""What is composed: readiness with real parts."""
 
 from __future__ import annotations
 
-import stat
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from typing import Any
 
+import httpx
 import pytest
 
-from pdp.errors import SettingsError
-from pdp.main import _shared_key
+from pdp.directory.demo import write_demonstration
+from pdp.errors import BundleError
+from pdp.main import compose
+from pdp.parts import open_directory, utc_now
+from pdp.settings import Settings, load_settings
 
-AT_ONCE = 4
-TRIES = 25  # a race that is lost half of the time is not won so often
+pytestmark = pytest.mark.anyio
 
-
-def test_the_key_is_made_once_and_is_the_same_ever_after(tmp_path: Path) -> None:
-    path = tmp_path / "state" / "page-token.key"
-    first = _shared_key(path)
-    assert (len(first), _shared_key(path), path.read_bytes()) == (32, first, first)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(path.parent.iterdir()) == [path], "nothing is left aside"
+PLAIN = Path(__file__).parents[1] / "conformance" / "authzen" / "bundle"
 
 
-def test_two_places_have_two_keys(tmp_path: Path) -> None:
-    assert _shared_key(tmp_path / "a") != _shared_key(tmp_path / "b")
+def settings(place: Path, **changes: object) -> Settings:
+    return load_settings(environ={}, state_dir=str(place), unsafe_no_caller_auth=True, **changes)
 
 
-@pytest.mark.parametrize("held", [b"", b"x" * 31, b"x" * 33])
-def test_a_damaged_key_is_told_and_never_used(tmp_path: Path, held: bytes) -> None:
-    (tmp_path / "key").write_bytes(held)
-    with pytest.raises(SettingsError, match="damaged"):
-        _shared_key(tmp_path / "key")
-    assert (tmp_path / "key").read_bytes() == held
+async def readiness(chosen: Settings) -> tuple[int, dict[str, Any]]:
+    async with compose(chosen) as service:
+        transport = httpx.ASGITransport(app=service.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://pdp") as client:
+            answer = await client.get("/readyz")
+    return answer.status_code, {check["name"]: check["ok"] for check in answer.json()["checks"]}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the name aside is the process's own, so two starts of one process id meet on it"
-)
-def test_starts_at_the_same_moment_get_one_key(tmp_path: Path) -> None:
-    """Workers of one host, and containers that share the state directory: there every process id is 1."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for number in range(TRIES):
-            together, path = Barrier(AT_ONCE), tmp_path / str(number)
+async def test_an_empty_directory_is_not_ready_and_a_filled_one_is(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    assert await readiness(chosen) == (503, {"policy": True, "directory": False, "decision_log": True})
+    store = open_directory(chosen)
+    write_demonstration(store, utc_now())
+    store.close()
+    assert await readiness(chosen) == (200, {"policy": True, "directory": True, "decision_log": True})
 
-            def start(_: int, together: Barrier = together, path: Path = path) -> bytes:
-                together.wait()
-                return _shared_key(path)
 
-            assert len(set(pool.map(start, range(AT_ONCE)))) == 1
+async def test_a_plain_policy_needs_no_directory(tmp_path: Path) -> None:
+    assert (await readiness(settings(tmp_path, bundle=str(PLAIN))))[0] == 200
+
+
+async def test_a_bundle_of_another_profile_than_the_one_asked_for_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="profile"):
+        async with compose(settings(tmp_path, bundle=str(PLAIN), profile="zta")):
+            pass

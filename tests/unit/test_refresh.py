@@ -5,32 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
-import structlog
 
 from pdp.errors import DirectoryError
-from pdp.logs import configure_logs
 from pdp.refresh import keep_fresh
 
 pytestmark = pytest.mark.anyio
 
 DEADLINE_S = 5.0
 SOON_S = 0.001
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    stream = io.StringIO()
-    configure_logs("info", stream=stream)
-    yield stream
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 class Rounds:
@@ -66,46 +51,48 @@ def told(log: io.StringIO) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", [DirectoryError("gone"), RuntimeError("a bug of ours")])
-async def test_one_look_that_fails_stops_no_other(log: io.StringIO, fault: Exception) -> None:
+async def test_one_look_that_fails_stops_no_other(operators_log: io.StringIO, fault: Exception) -> None:
     failing, other = Rounds(lambda _: fault), Rounds()
     await rounds(3, failing, other)
     assert failing.seen >= 3 and other.seen >= 3
 
 
-async def test_measuring_that_fails_does_not_end_the_looking(log: io.StringIO) -> None:
+async def test_measuring_that_fails_does_not_end_the_looking(operators_log: io.StringIO) -> None:
     def broken() -> None:
         raise RuntimeError("no gauge")
 
     looked = Rounds()
     await rounds(3, looked, after=broken)
     assert looked.seen >= 3
-    assert "the gauges could not be set" in told(log)
+    assert "the gauges could not be set" in told(operators_log)
 
 
 @pytest.mark.parametrize("fault", [DirectoryError("gone"), RuntimeError("a bug of ours")])
-async def test_an_outage_is_told_once_and_so_is_its_end(log: io.StringIO, fault: Exception) -> None:
+async def test_an_outage_is_told_once_and_so_is_its_end(operators_log: io.StringIO, fault: Exception) -> None:
     await rounds(8, Rounds(lambda seen: fault if seen in (2, 3, 4) else None))
-    first, second = told(log)
+    first, second = told(operators_log)
     assert first.startswith("refresh failed") and second == "refresh works again"
 
 
-async def test_a_second_outage_is_told_again(log: io.StringIO) -> None:
+async def test_a_second_outage_is_told_again(operators_log: io.StringIO) -> None:
     await rounds(8, Rounds(lambda seen: DirectoryError("gone") if seen in (2, 5) else None))
-    assert [event == "refresh works again" for event in told(log)] == [False, True, False, True]
+    assert [event == "refresh works again" for event in told(operators_log)] == [False, True, False, True]
 
 
-async def test_each_look_has_its_own_outage(log: io.StringIO) -> None:
+async def test_each_look_has_its_own_outage(operators_log: io.StringIO) -> None:
     await rounds(
         6, Rounds(lambda _: DirectoryError("gone")), Rounds(lambda seen: RuntimeError("x") if seen == 2 else None)
     )
-    assert sorted(told(log)) == [
+    assert sorted(told(operators_log)) == [
         "refresh failed unexpectedly; the last good state stays",
         "refresh failed; the last good state stays",
         "refresh works again",
     ]
 
 
-async def test_measuring_follows_every_round_and_the_end_of_the_block_ends_the_looking(log: io.StringIO) -> None:
+async def test_measuring_follows_every_round_and_the_end_of_the_block_ends_the_looking(
+    operators_log: io.StringIO,
+) -> None:
     measured: list[int] = []
     looked = Rounds()
     await rounds(3, looked, after=lambda: measured.append(looked.seen))

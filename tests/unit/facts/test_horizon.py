@@ -142,9 +142,6 @@ def test_the_earliest_change_is_that_of_any_fact_and_none_where_there_is_none() 
     assert (horizon.earliest(), set(horizon.changes)) == (AT, {"a", "b", "c"})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a report from beyond the clock skew notes no border; its age becomes known later"
-)
 def test_a_report_from_the_future_notes_when_its_age_becomes_known() -> None:
     world = reported(timedelta(minutes=-6))
     built = facts(**world)

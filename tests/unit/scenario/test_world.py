@@ -213,11 +213,11 @@ def test_a_report_is_as_old_as_the_story_says(posture: Any, age: timedelta | Non
     assert (report.observed_at, report.patch_age_days) == (None if age is None else NOW - age, patch)
 
 
-def test_sources_that_are_down_are_down_in_the_world() -> None:
-    seen = world({}, request=asked(sources={"posture": "down", "identity": "ok"}))
-    assert (seen.posture_source, seen.identity_source) == ("down", "ok")
-    seen = world({}, request=asked(sources={"identity": "down"}))
-    assert (seen.posture_source, seen.identity_source) == ("ok", "down")
+def test_sources_that_cannot_be_asked_are_so_in_the_world() -> None:
+    seen = world({}, request=asked(sources={"posture": "unavailable", "identity": "ok"}))
+    assert (seen.posture_source, seen.identity_source) == ("unavailable", "ok")
+    seen = world({}, request=asked(sources={"identity": "unavailable"}))
+    assert (seen.posture_source, seen.identity_source) == ("ok", "unavailable")
 
 
 # --- the request
