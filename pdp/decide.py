@@ -28,7 +28,7 @@ from pdp.engine.verdict import read_verdict
 from pdp.errors import BadRequestError, EngineError, NotPermittedError, SekishoError
 from pdp.facts.document import build_facts
 from pdp.identity.proof import prove
-from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Outcome, Verdict, denied
+from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Verdict, denied
 from pdp.model.input import encode_input
 from pdp.model.request import Network, UnverifiedToken
 from pdp.obligations import check_obligations, expiry
@@ -101,6 +101,15 @@ class House:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """Step 0: everything that could change under a decision, taken once."""
+
+    now: datetime
+    policy: ActivePolicy
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What steps 1 to 6 came to. `expires_at` equal to `now` means: never rely on this again."""
 
@@ -124,16 +133,17 @@ class Checkpoint:
         """
         house = self._house
         # 0. Everything that could change under us is taken once.
-        now, decision_id = house.clock(), house.new_id()
-        policy, snapshot = house.policies.active(), house.directory.current()
+        taken = Taken(house.clock(), house.policies.active(), house.directory.current())
+        now, bundle = taken.now, taken.policy.bundle
+        decision_id = house.new_id()
         steps = Steps(house.stopwatch)
         try:
-            judgement = await self._judge(request, caller, policy, snapshot, now, steps)
+            judgement = await self._judge(request, caller, taken, steps)
         except BadRequestError as fault:
             judgement = Judgement(denied(BAD_INPUT), now, fault=fault.message)
         except Exception as fault:  # noqa: BLE001  # the one place: what we did not foresee is a deny, not a crash
             judgement = Judgement(denied(EVALUATION_ERROR), now, fault=_describe(fault))
-        user, admin = reason_texts(judgement.verdict.reasons, policy.bundle.reasons)
+        user, admin = reason_texts(judgement.verdict.reasons, bundle.reasons)
         decision = Decision(
             id=decision_id,
             at=now,
@@ -141,13 +151,13 @@ class Checkpoint:
             reason_user=user,
             reason_admin=admin,
             expires_at=judgement.expires_at,
-            policy_revision=policy.bundle.revision,
-            bundle_digest=policy.bundle.digest,
-            directory_epoch=snapshot.epoch,
+            policy_revision=bundle.revision,
+            bundle_digest=bundle.digest,
+            directory_epoch=taken.snapshot.epoch,
             cache="bypass",
             input=judgement.document,
             fault=judgement.fault,
-            fix=fixer(judgement.verdict.reasons, policy.bundle.reasons),
+            fix=fixer(judgement.verdict.reasons, bundle.reasons),
         )
         # 7. No answer without a record.
         record = record_of(
@@ -155,7 +165,7 @@ class Checkpoint:
             request,
             time=now,
             caller_id=caller.id,
-            profile=policy.bundle.profile,
+            profile=bundle.profile,
             steps_us=steps.taken_us,
         )
         await house.log.append(record)
@@ -163,24 +173,17 @@ class Checkpoint:
         house.observer.decided(decision, request.wire, steps.taken_us)
         return decision
 
-    async def _judge(  # noqa: PLR0913, PLR0917  # the six things that were taken once
-        self,
-        request: AccessRequest,
-        caller: Caller,
-        policy: ActivePolicy,
-        snapshot: Snapshot,
-        now: datetime,
-        steps: Steps,
-    ) -> Judgement:
+    async def _judge(self, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps) -> Judgement:
         """Steps 1 to 6. Raises for anything that is not a well-formed verdict."""
-        house, bundle = self._house, policy.bundle
-        if policy.reference is not None and house.directory.is_stale():
+        house, now = self._house, taken.now
+        bundle, reference = taken.policy.bundle, taken.policy.reference
+        if reference is not None and house.directory.is_stale():
             # Somebody may have left, or a terminal may have been lost, and nobody here would know.
             return Judgement(denied(POLICY_STALE), now, fault="the directory has not been seen to be current")
         # 1. Caller.
         believed = believable(request, caller)
         steps.end("caller")
-        if policy.reference is None:
+        if reference is None:
             if isinstance(believed.identity, UnverifiedToken):
                 raise BadRequestError("profile plain verifies no tokens")  # nobody would have looked at it
             document, changes = msgspec.json.encode(believed.document), None
@@ -189,7 +192,7 @@ class Checkpoint:
             proof = prove(believed, caller, house.levels, house.tokens, now)
             steps.end("identity")
             # 3. Facts.
-            facts = build_facts(believed, proof, snapshot, policy.reference, now)
+            facts = build_facts(believed, proof, taken.snapshot, reference, now)
             document, changes = encode_input(facts.document), facts.horizon.earliest()
         steps.end("facts")
         # 4. Cache: see the docstring.
@@ -274,6 +277,3 @@ def _describe(fault: Exception) -> str:
     """For the decision log, which administrators read; never for an answer."""
     code = fault.code if isinstance(fault, SekishoError) else type(fault).__name__
     return f"{code}: {fault}"[:500]
-
-
-__all__ = ["ActivePolicy", "Checkpoint", "House", "Outcome", "believable", "judge_raw"]

@@ -96,6 +96,11 @@ def test_every_path_that_is_ever_noted_stands_in_the_table_of_borders() -> None:
     assert noted == {path for path, *_ in BORDERS}
 
 
+def test_after_closing_the_business_hours_are_known_until_midnight_and_no_longer() -> None:
+    built = facts(now=datetime(2023, 8, 1, 20, tzinfo=JST))
+    assert built.horizon.changes["context.business_hours"] == datetime(2023, 8, 2, tzinfo=JST)
+
+
 def test_an_authentication_ends_with_its_token() -> None:
     ends = {end: facts(proof=Authentication(2, expires_at=end)).horizon.changes for end in (AT, NOW, NOW - STEP)}
     assert ends[AT]["subject.auth_level"] == AT
