@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SETTINGS: Final = "PDP_SETTINGS_JSON"  # from the parent to its workers
 _BACKLOG: Final = 2048  # connections that wait while all workers are busy
+_START_S: Final = 60  # a worker reads the directory and proves the policy; a second or two, on a busy host more
 _GRACE_S: Final = 10  # for answers under way when the service stops
 _log = get_log("pdp.server")
 
@@ -63,8 +64,7 @@ def serve(settings: Settings) -> None:
             sys.exit(STARTUP_FAILURE)
         return
     _share_metrics(settings)
-    _say(introduction.replace("{base_url}", settings.base_url))
-    workers = Multiprocess(config, sockets=[listening])
+    workers = _Workers(config, [listening], introduction.replace("{base_url}", settings.base_url))
     workers.run()
     if any(process.exitcode == STARTUP_FAILURE for process in workers.processes):
         sys.exit(STARTUP_FAILURE)
@@ -118,6 +118,19 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
+            _say(self._introduction)
+
+
+class _Workers(Multiprocess):
+    """Says that the service is ready when every worker is."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], introduction: str) -> None:
+        super().__init__(config, sockets)
+        self._introduction = introduction
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(_START_S, self.should_exit) for process in self.processes):
             _say(self._introduction)
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -141,6 +143,15 @@ def until(holds: Callable[[], Any], otherwise: str, process: subprocess.Popen[by
     return found
 
 
+def reachable(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=ANSWER_S).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 def _parents() -> dict[int, int]:
     found: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -244,6 +255,7 @@ def test_two_workers_both_answer_and_their_counts_are_joined(tmp_path: Path) -> 
             return found if len(found) == 2 else None
 
         workers = until(both, "no two workers", served.process)
+        until(lambda: reachable(question.url), "nobody listens", served.process)
         for worker in sorted(workers):
             with paused(worker):  # so that it is the other one that answers
                 assert [question.ask()[1]["decision"] for _ in range(2)] == [True, True]
@@ -283,3 +295,10 @@ def test_a_missing_bundle_ends_the_service_with_code_three_and_says_so(
         assert (line["event"], line["code"], line["level"]) == ("the service cannot start", "bundle_refused", "error")
         assert "no-such-bundle" in line["reason"] and line["next"]
     assert "Traceback" not in served.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_that_could_not_start_never_said_that_it_is_open(failing: dict[int, Served], workers: int) -> None:
+    served = failing[workers]
+    served.process.wait(START_S)
+    assert "is open" not in served.stdout
