@@ -243,8 +243,8 @@ def _shared_key(path: Path) -> bytes:
     Written aside and then linked: whoever finds the name finds the whole key.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # containers that share a folder share pids too
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secrets.token_bytes(_KEY_BYTES))
     with contextlib.suppress(FileExistsError):
         os.link(aside, path)

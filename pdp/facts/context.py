@@ -24,9 +24,9 @@ _RISKS: Final = get_args(RiskSignal)
 
 
 def context_facts(
-    request: AccessRequest, device_id: str, snapshot: Snapshot, reference: Reference, horizon: Horizon
+    request: AccessRequest, device_id: str | None, snapshot: Snapshot, reference: Reference, horizon: Horizon
 ) -> Context:
-    """`input.context` at `horizon.now`; `device_id` is the device that was found for the request.
+    """`input.context` at `horizon.now`; `device_id` is the registered device that was found for the request.
 
     Raises BadRequestError for an address that is none, and for an underlay or a risk that is not listed.
     """
@@ -106,7 +106,7 @@ def _business_time(calendar: Calendar, horizon: Horizon) -> tuple[bool, bool]:
 
 
 def _work_permit(
-    request: AccessRequest, device_id: str, snapshot: Snapshot, horizon: Horizon
+    request: AccessRequest, device_id: str | None, snapshot: Snapshot, horizon: Horizon
 ) -> tuple[WorkPermitState, str]:
     """How the closest work permit fits this person, system, device and moment.
 

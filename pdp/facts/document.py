@@ -48,6 +48,6 @@ def build_facts(
         device=device,
         resource=resource_facts(request, snapshot, reference, horizon),
         action=Action(name=request.action),  # type: ignore[arg-type]  # found in the list above
-        context=context_facts(request, device.id, snapshot, reference, horizon),
+        context=context_facts(request, device.id if device.registered else None, snapshot, reference, horizon),
     )
     return Facts(document, horizon)

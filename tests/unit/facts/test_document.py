@@ -355,3 +355,8 @@ def test_lists_are_the_same_whatever_their_order_was() -> None:
     assert one.document == two.document
     left, right = (User("u-1", "staff", roles=roles) for roles in (("b", "a"), ("a", "b", "a")))
     assert facts(users=[left]).document == facts(users=[right]).document
+
+
+def test_a_work_permit_for_a_device_named_unknown_fits_no_request_without_a_device() -> None:
+    permits = [_permit(devices=frozenset({"unknown"}))]
+    assert facts(replace(REQUEST, device_id=None), work_permits=permits).document.context.work_permit == "out_of_scope"

@@ -51,9 +51,6 @@ def test_one_expectation_is_enough(tmp_path: Path, expect: str) -> None:
     assert isinstance(read(tmp_path, f"{{id: x, {STEP}, expect: {expect}}}"), Scenario)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="no obligation is compared, and yet the step counts as one that expects something"
-)
 def test_an_expectation_of_no_obligations_alone_cannot_fail_and_is_refused(tmp_path: Path) -> None:
     assert isinstance(read(tmp_path, f"{{id: x, {STEP}, expect: {{obligations: {{}}}}}}"), Misread)
 
