@@ -39,7 +39,7 @@ dev: $(DEV_STAMP) ## setup, and everything that check and test need in .venv
 tools: $(TOOLS_STAMP) ## the real servers that the tests run against, into .tools
 
 .PHONY: check
-check: static rego unit ## format, lint, types, imports, locks, Rego, unit tests: under a minute
+check: static rego unit ## format, lint, types, imports, locks, Rego, unit tests: one to two minutes
 
 .PHONY: test
 test: dev tools ## all tests, with real Envoy, OPA, Valkey and PostgreSQL
