@@ -17,7 +17,7 @@ have it, there is no answer (`RecordFailedError`), and an enforcement point with
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -244,7 +244,7 @@ def believable(request: AccessRequest, caller: Caller) -> AccessRequest:
     if not caller.may("decide"):
         raise NotPermittedError("this caller may not ask for decisions")
     if not caller.may("assert_network"):
-        return replace(request, network=_NO_WORD_ON_THE_NETWORK, certificate_sha256=None)
+        return msgspec.structs.replace(request, network=_NO_WORD_ON_THE_NETWORK, certificate_sha256=None)
     return request
 
 

@@ -45,6 +45,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     opa_url: str = "http://127.0.0.1:8181"
     opa_token_file: str = ""
 
+    cache: Literal["on", "off"] = "on"
+    cache_entries: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 50_000  # in the process; 0: only in Redis
+    redis_url: str = ""  # empty: none. redis:// unix:// redis+sentinel:// redis+cluster://, or rediss…
+    redis_prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] = "sekisho"  # of every key
+    redis_username: str = ""
+    redis_password_file: str = ""
+    redis_ca_file: str = ""
+    redis_cert_file: str = ""
+    redis_key_file: str = ""
+    redis_secret_file: str = ""  # seals what stands in Redis; the same on every host. Empty: made in state_dir
+    redis_deadline_ms: Annotated[float, msgspec.Meta(gt=0, le=1_000)] = 2.0  # the most that Redis costs a decision
+    demo_valkey: bool = True  # with demo and no redis_url: a Valkey server of our own
+
     durability: Literal["power", "process"] = "power"
     log_full: Literal["block", "deny"] = "block"
 

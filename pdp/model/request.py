@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from pdp.model.input import Known
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
     from pdp.errors import SekishoError
-    from pdp.model.input import Known
 
 
-@dataclass(frozen=True, slots=True)
-class AssertedClaims:
+class AssertedClaims(msgspec.Struct, frozen=True):
     """What the gateway says that the identity provider said. Believed only from a caller with `assert_identity`."""
 
     acr: str | None = None
@@ -23,15 +24,16 @@ class AssertedClaims:
     issuer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedToken:
+class UnverifiedToken(msgspec.Struct, frozen=True):
     """A token as it came. Its text is a secret: it is never logged, recorded or echoed."""
 
-    text: str = field(repr=False)
+    text: str
+
+    def __repr__(self) -> str:
+        return "UnverifiedToken()"
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(msgspec.Struct, frozen=True):
     """Where the request came from, as the gateway saw it. None: it did not say."""
 
     source_ip: str | None = None
@@ -41,8 +43,7 @@ class Network:
     country: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
+class AccessRequest(msgspec.Struct, frozen=True):
     """One access that somebody wants. Profile `zta` reads the typed fields; `plain` passes `document` on.
 
     `document` is the AuthZEN request as it came (subject, action, resource, context), already strict JSON.
@@ -64,7 +65,7 @@ class AccessRequest:
     request_id: str | None = None
     trace_id: str | None = None
     wire: str = "authzen"
-    document: Mapping[str, Any] = field(default_factory=dict)
+    document: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from pdp.errors import BadRequestError
 from pdp.model.request import AccessRequest, AssertedClaims, Network
@@ -135,7 +136,7 @@ def access_request(  # noqa: PLR0913  # each has its name at the call
         trace_id=trace_id_of(headers.get("traceparent")),
         wire=wire,
     )
-    return replace(asked, document=_document(asked, method)) if profile == "plain" else asked
+    return msgspec.structs.replace(asked, document=_document(asked, method)) if profile == "plain" else asked
 
 
 def _document(asked: AccessRequest, method: str) -> dict[str, Any]:

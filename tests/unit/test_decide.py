@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from pdp.bundle.bundle import Bundle, read_bundle
@@ -179,7 +180,7 @@ async def test_a_word_that_does_not_exist_is_bad_input_and_never_reaches_the_pol
     changes: dict[str, Any], word: str
 ) -> None:
     parts = house(ALLOW)
-    decision = await Checkpoint(parts).decide(replace(REQUEST, **changes), CALLER)
+    decision = await Checkpoint(parts).decide(msgspec.structs.replace(REQUEST, **changes), CALLER)
     assert decision.verdict.reasons == ("BAD_INPUT",)
     assert decision.fault is not None and word in decision.fault
     assert parts.engine.seen == []  # type: ignore[attr-defined]
@@ -232,7 +233,7 @@ async def test_a_caller_without_the_permission_is_not_believed_whatever_the_wire
 async def test_a_certificate_is_the_gateways_word_and_counts_only_from_a_caller_that_may_say_it() -> None:
     terminal = replace(DEVICE, certificate_sha256="ab" * 32)
     policy = ActivePolicy(BUNDLE, read_reference(BUNDLE.data))
-    asked = replace(REQUEST, device_id=None, certificate_sha256="ab" * 32)
+    asked = msgspec.structs.replace(REQUEST, device_id=None, certificate_sha256="ab" * 32)
     seen: dict[bool, str] = {}
     for may in (True, False):
         caller = Caller("gateway", PERMISSIONS if may else PERMISSIONS - {"assert_network"})
@@ -257,7 +258,7 @@ async def test_a_token_is_refused_under_profile_plain_because_nobody_would_look_
     holder = Holder(ActivePolicy(plain, None), snapshot())
     for identity, permits in ((UnverifiedToken("eyJ"), False), (None, True)):
         parts = house(b"true", policies=holder)
-        decision = await Checkpoint(parts).decide(replace(REQUEST, identity=identity), CALLER)
+        decision = await Checkpoint(parts).decide(msgspec.structs.replace(REQUEST, identity=identity), CALLER)
         assert (decision.permits, len(parts.engine.seen)) == (permits, permits)  # type: ignore[attr-defined]
         assert decision.verdict.reasons == (() if permits else ("BAD_INPUT",))
 
@@ -290,7 +291,9 @@ async def test_a_refusal_is_recorded_as_bad_input_without_its_body() -> None:
 
 async def test_a_token_is_in_the_record_only_as_its_digest() -> None:
     log = MemoryLog()
-    await Checkpoint(house(ALLOW, log=log)).decide(replace(REQUEST, identity=UnverifiedToken("eyJsecret")), CALLER)
+    await Checkpoint(house(ALLOW, log=log)).decide(
+        msgspec.structs.replace(REQUEST, identity=UnverifiedToken("eyJsecret")), CALLER
+    )
     assert b"eyJsecret" not in log.records[0]
     assert json.loads(log.records[0])["token_sha256"]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
+import msgspec
 import pytest
 
 from pdp.errors import BadRequestError
@@ -28,7 +29,7 @@ NESTED = replace(
 
 
 def context(network: Network) -> Context:
-    return facts(replace(REQUEST, network=network), reference=NESTED).document.context
+    return facts(msgspec.structs.replace(REQUEST, network=network), reference=NESTED).document.context
 
 
 # --- place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from pdp.facts.device import NO_DEVICE
@@ -56,17 +57,21 @@ def test_every_reported_fact_of_the_posture_stands_in_its_own_place(fact: str) -
 
 def test_a_device_registered_under_the_name_of_no_device_answers_for_no_request_without_one() -> None:
     impostor = replace(DEVICE, id=NO_DEVICE)
-    built = facts(replace(REQUEST, device_id=None), devices=[impostor]).document.device
+    built = facts(msgspec.structs.replace(REQUEST, device_id=None), devices=[impostor]).document.device
     assert (built.id, built.registered, built.class_, built.relation) == ("unknown", False, "unknown", "none")
 
 
 @pytest.mark.parametrize("claimants", [2, 3])
 def test_a_certificate_that_several_devices_claim_names_none_of_them(claimants: int) -> None:
     devices = [Device(f"d-{number}", "managed_pc", certificate_sha256="ab") for number in range(claimants)]
-    built = facts(replace(REQUEST, device_id=None, certificate_sha256="ab"), devices=devices).document.device
+    built = facts(
+        msgspec.structs.replace(REQUEST, device_id=None, certificate_sha256="ab"), devices=devices
+    ).document.device
     assert (built.id, built.registered) == ("unknown", False)
 
 
 def test_a_certificate_names_nobody_where_devices_have_none_enrolled() -> None:
-    built = facts(replace(REQUEST, device_id=None, certificate_sha256=""), devices=[DEVICE]).document.device
+    built = facts(
+        msgspec.structs.replace(REQUEST, device_id=None, certificate_sha256=""), devices=[DEVICE]
+    ).document.device
     assert built.registered is False

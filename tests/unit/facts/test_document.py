@@ -21,23 +21,23 @@ def test_what_is_built_is_always_a_well_formed_document() -> None:
 
 
 def test_a_person_whom_no_register_knows_is_kind_unknown_and_never_absent() -> None:
-    subject = facts(replace(REQUEST, subject_id="nobody")).document.subject
+    subject = facts(msgspec.structs.replace(REQUEST, subject_id="nobody")).document.subject
     assert (subject.kind, subject.identity_source, subject.employment) == ("unknown", "none", "active")
     assert (subject.departments, subject.roles) == ([], [])
 
 
 def test_a_device_that_no_register_knows_has_every_posture_fact_unknown() -> None:
-    device = facts(replace(REQUEST, device_id="d-404")).document.device
+    device = facts(msgspec.structs.replace(REQUEST, device_id="d-404")).document.device
     assert (device.id, device.class_, device.registered, device.relation) == ("d-404", "unknown", False, "none")
     assert {value for key, value in msgspec.to_builtins(device.posture).items()} == {"unknown"}
 
 
 def test_no_device_named_is_an_unregistered_device() -> None:
-    assert facts(replace(REQUEST, device_id=None)).document.device.registered is False
+    assert facts(msgspec.structs.replace(REQUEST, device_id=None)).document.device.registered is False
 
 
 def test_a_system_that_no_catalogue_knows_has_unknown_group_and_segment() -> None:
-    resource = facts(replace(REQUEST, resource_id="x", tenant="other-corp")).document.resource
+    resource = facts(msgspec.structs.replace(REQUEST, resource_id="x", tenant="other-corp")).document.resource
     assert (resource.group, resource.segment, resource.status, resource.tenant) == (
         "unknown",
         "unknown",
@@ -178,19 +178,19 @@ def test_a_certificate_that_the_gateway_saw_goes_before_a_report(
     enrolled: str | None, reported: bool | str, seen: str | None, expected: bool | str
 ) -> None:
     device = replace(DEVICE, certificate_sha256=enrolled, posture=replace(DEVICE.posture, certificate=reported))
-    built = facts(replace(REQUEST, certificate_sha256=seen), devices=[device])
+    built = facts(msgspec.structs.replace(REQUEST, certificate_sha256=seen), devices=[device])
     assert built.document.device.posture.certificate == expected
 
 
 def test_a_device_is_found_by_its_certificate_alone() -> None:
     device = replace(DEVICE, certificate_sha256="ab")
-    built = facts(replace(REQUEST, device_id=None, certificate_sha256="ab"), devices=[device])
+    built = facts(msgspec.structs.replace(REQUEST, device_id=None, certificate_sha256="ab"), devices=[device])
     assert (built.document.device.id, built.document.device.posture.certificate) == ("d-1", True)
 
 
 def test_another_devices_certificate_does_not_vouch_for_the_named_one() -> None:
     other = Device("d-2", "managed_pc", owner="u-1", certificate_sha256="ab", posture=PostureReport(certificate=True))
-    built = facts(replace(REQUEST, certificate_sha256="ab"), devices=[DEVICE, other])
+    built = facts(msgspec.structs.replace(REQUEST, certificate_sha256="ab"), devices=[DEVICE, other])
     assert (built.document.device.id, built.document.device.posture.certificate) == ("d-1", False)
 
 
@@ -198,8 +198,10 @@ def test_another_devices_certificate_does_not_vouch_for_the_named_one() -> None:
 
 
 def test_a_business_system_moves_on_its_date() -> None:
-    before = facts(replace(REQUEST, resource_id="ledger"), now=datetime(2023, 1, 31, 23, 59, tzinfo=JST))
-    after = facts(replace(REQUEST, resource_id="ledger"), now=datetime(2023, 2, 1, tzinfo=JST))
+    before = facts(
+        msgspec.structs.replace(REQUEST, resource_id="ledger"), now=datetime(2023, 1, 31, 23, 59, tzinfo=JST)
+    )
+    after = facts(msgspec.structs.replace(REQUEST, resource_id="ledger"), now=datetime(2023, 2, 1, tzinfo=JST))
     assert (before.document.resource.segment, after.document.resource.segment) == ("lgwan", "internet")
     assert before.horizon.changes["resource.segment"] == datetime(2023, 2, 1, tzinfo=JST)
 
@@ -217,7 +219,7 @@ def test_a_business_system_moves_on_its_date() -> None:
 def test_a_request_narrows_whose_data_it_asks_for_and_never_widens_it(
     resource: str, asked: str | None, organisations: list[str]
 ) -> None:
-    built = facts(replace(REQUEST, resource_id=resource, organisation=asked))
+    built = facts(msgspec.structs.replace(REQUEST, resource_id=resource, organisation=asked))
     assert built.document.resource.organisations == organisations
 
 
@@ -237,13 +239,13 @@ def test_a_request_narrows_whose_data_it_asks_for_and_never_widens_it(
     ],
 )
 def test_the_zone_is_what_the_address_says(address: str | None, tunnel: bool, zone: str) -> None:
-    assert facts(replace(REQUEST, network=Network(address, tunnel))).document.context.zone == zone
+    assert facts(msgspec.structs.replace(REQUEST, network=Network(address, tunnel))).document.context.zone == zone
 
 
 @pytest.mark.parametrize("address", ["10.0.0", "office", "", "10.0.0.1/8", "fe80::1%eth0x%", "１０.0.0.1"])
 def test_an_address_that_is_none_is_bad_input(address: str) -> None:
     with pytest.raises(BadRequestError):
-        facts(replace(REQUEST, network=Network(address)))
+        facts(msgspec.structs.replace(REQUEST, network=Network(address)))
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_an_address_that_is_none_is_bad_input(address: str) -> None:
 )
 def test_a_word_that_is_not_listed_is_bad_input(request_with: dict[str, object]) -> None:
     with pytest.raises(BadRequestError):
-        facts(replace(REQUEST, **request_with))
+        facts(msgspec.structs.replace(REQUEST, **request_with))
 
 
 @pytest.mark.parametrize(
@@ -322,7 +324,7 @@ def test_the_tunnel_is_an_encrypted_path_unless_the_gateway_says_otherwise() -> 
         Network("10.0.0.1", tunnel=True, path_encrypted="unknown"): "unknown",
     }
     for network, expected in said.items():
-        assert facts(replace(REQUEST, network=network)).document.context.path_encrypted == expected
+        assert facts(msgspec.structs.replace(REQUEST, network=network)).document.context.path_encrypted == expected
 
 
 # --- identity ---------------------------------------------------------------------------------------
@@ -345,13 +347,15 @@ def test_the_age_of_the_authentication_is_whole_minutes_and_capped(at: datetime 
 
 def test_attributes_come_from_the_register_and_never_from_the_request() -> None:
     document = {"subject": {"properties": {"kind": "emergency_account", "roles": ["server_admin"]}}}
-    subject = facts(replace(REQUEST, document=document)).document.subject
+    subject = facts(msgspec.structs.replace(REQUEST, document=document)).document.subject
     assert (subject.kind, subject.roles) == ("staff", [])
 
 
 def test_lists_are_the_same_whatever_their_order_was() -> None:
-    one = facts(replace(REQUEST, pep=("save", "print"), risk=("malware_alert", "bulk_download")))
-    two = facts(replace(REQUEST, pep=("print", "save", "save"), risk=("bulk_download", "malware_alert")))
+    one = facts(msgspec.structs.replace(REQUEST, pep=("save", "print"), risk=("malware_alert", "bulk_download")))
+    two = facts(
+        msgspec.structs.replace(REQUEST, pep=("print", "save", "save"), risk=("bulk_download", "malware_alert"))
+    )
     assert one.document == two.document
     left, right = (User("u-1", "staff", roles=roles) for roles in (("b", "a"), ("a", "b", "a")))
     assert facts(users=[left]).document == facts(users=[right]).document
@@ -359,4 +363,7 @@ def test_lists_are_the_same_whatever_their_order_was() -> None:
 
 def test_a_work_permit_for_a_device_named_unknown_fits_no_request_without_a_device() -> None:
     permits = [_permit(devices=frozenset({"unknown"}))]
-    assert facts(replace(REQUEST, device_id=None), work_permits=permits).document.context.work_permit == "out_of_scope"
+    assert (
+        facts(msgspec.structs.replace(REQUEST, device_id=None), work_permits=permits).document.context.work_permit
+        == "out_of_scope"
+    )

@@ -108,7 +108,7 @@ def test_an_authentication_ends_with_its_token() -> None:
 
 
 def test_an_unknown_person_whose_token_ends_has_that_border_too() -> None:
-    built = facts(replace(REQUEST, subject_id="nobody"), proof=Authentication(2, expires_at=AT))
+    built = facts(msgspec.structs.replace(REQUEST, subject_id="nobody"), proof=Authentication(2, expires_at=AT))
     assert built.horizon.changes["subject.auth_level"] == AT
 
 

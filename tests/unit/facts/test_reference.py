@@ -78,7 +78,7 @@ def test_the_longest_prefix_decides_the_zone_and_whether_a_tunnel_is_needed(
     backwards: bool, address: str, tunnel: bool, zone: str
 ) -> None:
     reference = read(networks=ZTA["networks"][::-1] if backwards else ZTA["networks"])
-    built = facts(replace(REQUEST, network=Network(address, tunnel)), reference=reference)
+    built = facts(msgspec.structs.replace(REQUEST, network=Network(address, tunnel)), reference=reference)
     assert built.document.context.zone == zone
 
 

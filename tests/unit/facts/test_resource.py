@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from pdp.model.directory import CatalogueRow, Period, SegmentFrom
@@ -45,7 +46,7 @@ def test_a_row_of_the_directory_goes_before_the_bundles() -> None:
 
 
 def test_what_nobody_has_classified_is_the_most_sensitive() -> None:
-    assert facts(replace(REQUEST, resource_id="x")).document.resource.sensitivity == 3
+    assert facts(msgspec.structs.replace(REQUEST, resource_id="x")).document.resource.sensitivity == 3
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_row_that_names_organisations_is_narrowed_by_the_request_and_never_wid
     named: tuple[str, ...], asked: str | None, organisations: list[str]
 ) -> None:
     built = facts(
-        replace(REQUEST, organisation=asked),
+        msgspec.structs.replace(REQUEST, organisation=asked),
         reference=replace(REFERENCE, home_organisation="nara"),
         resources=[replace(ROW, organisations=named)],
     )
@@ -74,4 +75,4 @@ def test_a_row_that_names_organisations_is_narrowed_by_the_request_and_never_wid
     ("asked", "tenant"), [(None, "own"), ("mie", "own"), ("own", "own"), ("x", "other"), ("", "other")]
 )
 def test_a_tenant_is_ours_only_where_the_bundle_lists_it(asked: str | None, tenant: str) -> None:
-    assert facts(replace(REQUEST, tenant=asked)).document.resource.tenant == tenant
+    assert facts(msgspec.structs.replace(REQUEST, tenant=asked)).document.resource.tenant == tenant
