@@ -4,9 +4,9 @@
 1. Caller: which enforcement point is this, and what of its words may be believed.
 2. Identity: from a token or an asserted claim to an authentication level.
 3. Facts: registers and request become one closed document, `pdp.input/v1`, as it is at `now`.
-4. Cache: not yet; every decision is evaluated (the answer says `bypass`).
-5. Engine: the document becomes a verdict. Only `pdp.engine.verdict` can make one that allows.
-6. Obligations and expiry: can the answer be read, and until when is it true.
+4. Cache: has the policy judged the same premises before, here or on another host.
+5. Engine: if not, the document becomes a verdict. Only `pdp.engine.verdict` can make one that allows.
+6. Obligations and expiry: can the answer be read, and until when is it true of these very facts.
 7. Record: no answer without a record.
 
 INVARIANT (one door): a decision permits only if steps 1 to 6 all ended with a well-formed verdict that
@@ -18,43 +18,56 @@ have it, there is no answer (`RecordFailedError`), and an enforcement point with
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from pdp.bundle.footprint import WHOLE
+from pdp.cache.entry import Entry
+from pdp.cache.key import KeyMaker
 from pdp.declog.record import record_of, refusal_of
 from pdp.engine.verdict import read_verdict
 from pdp.errors import BadRequestError, EngineError, NotPermittedError, SekishoError
-from pdp.facts.document import build_facts
 from pdp.identity.proof import prove
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Verdict, denied
-from pdp.model.input import encode_input
 from pdp.model.request import Network, UnverifiedToken
 from pdp.obligations import check_obligations, expiry
-from pdp.reasons import fixer, reason_texts
+from pdp.premises import Premises, PremisesMemory
+from pdp.reasons import Wording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from pdp.bundle.bundle import Bundle
+    from pdp.bundle.footprint import Footprint
+    from pdp.cache.levels import VerdictCache
     from pdp.callers.caller import Caller
     from pdp.declog.port import DecisionLog
     from pdp.engine.port import Engine
     from pdp.facts.reference import Reference
     from pdp.identity.levels import LevelTable
     from pdp.identity.proof import TokenVerifier
+    from pdp.model.decision import CachePath
     from pdp.model.directory import Snapshot
     from pdp.model.request import AccessRequest, Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActivePolicy:
-    """The bundle that decides now. `reference` is there for profile `zta` and only for it."""
+    """The bundle that decides now. `reference` is there for profile `zta` and only for it.
+
+    `footprint` is what the bundle can see of a document; the whole of it, where nobody looked closer.
+    """
 
     bundle: Bundle
     reference: Reference | None
+    footprint: Footprint = WHOLE
+
+    @cached_property
+    def wording(self) -> Wording:
+        return Wording(self.bundle.reasons)
 
 
 class Policies(Protocol):
@@ -85,7 +98,9 @@ class Observer(Protocol):
 class House:
     """All that a decision needs from outside; `pdp.main` composes it, tests compose their own.
 
-    `clock` gives the aware time in UTC, `stopwatch` monotonic nanoseconds, `new_id` a uuid7.
+    `clock` gives the aware time in UTC, `stopwatch` monotonic nanoseconds, `new_id` a uuid7. Without a
+    `cache` every decision is evaluated. `longest` bounds how long an answer may be relied on, for as long as
+    a change in the directory might be heard of late; None: the policy's own time is bound enough.
     """
 
     clock: Callable[[], datetime]
@@ -98,6 +113,8 @@ class House:
     engine: Engine
     log: DecisionLog
     observer: Observer
+    cache: VerdictCache | None = None
+    longest: Callable[[], timedelta | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +134,8 @@ class Judgement:
     expires_at: datetime
     document: bytes = b"null"
     fault: str | None = None
+    cache: CachePath = "bypass"
+    group: str = "none"
 
 
 class Checkpoint:
@@ -124,6 +143,8 @@ class Checkpoint:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._policy: ActivePolicy | None = None  # the one whose premises are remembered
+        self._premises: PremisesMemory
 
     async def decide(self, request: AccessRequest, caller: Caller) -> Decision:
         """The recorded decision on one access.
@@ -143,21 +164,22 @@ class Checkpoint:
             judgement = Judgement(denied(BAD_INPUT), now, fault=fault.message)
         except Exception as fault:  # noqa: BLE001  # the one place: what we did not foresee is a deny, not a crash
             judgement = Judgement(denied(EVALUATION_ERROR), now, fault=_describe(fault))
-        user, admin = reason_texts(judgement.verdict.reasons, bundle.reasons)
+        said = taken.policy.wording.of(judgement.verdict.reasons)
         decision = Decision(
             id=decision_id,
             at=now,
             verdict=judgement.verdict,
-            reason_user=user,
-            reason_admin=admin,
+            reason_user=said.user,
+            reason_admin=said.admin,
             expires_at=judgement.expires_at,
             policy_revision=bundle.revision,
             bundle_digest=bundle.digest,
             directory_epoch=taken.snapshot.epoch,
-            cache="bypass",
+            cache=judgement.cache,
             input=judgement.document,
             fault=judgement.fault,
-            fix=fixer(judgement.verdict.reasons, bundle.reasons),
+            fix=said.fix,
+            group=judgement.group,
         )
         # 7. No answer without a record.
         record = record_of(
@@ -175,38 +197,69 @@ class Checkpoint:
 
     async def _judge(self, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps) -> Judgement:
         """Steps 1 to 6. Raises for anything that is not a well-formed verdict."""
-        house, now = self._house, taken.now
-        bundle, reference = taken.policy.bundle, taken.policy.reference
-        if reference is not None and house.directory.is_stale():
+        house, now, policy = self._house, taken.now, taken.policy
+        if policy.reference is not None and house.directory.is_stale():
             # Somebody may have left, or a terminal may have been lost, and nobody here would know.
             return Judgement(denied(POLICY_STALE), now, fault="the directory has not been seen to be current")
         # 1. Caller.
         believed = believable(request, caller)
         steps.end("caller")
-        if reference is None:
+        memory = self._memory(policy)
+        if policy.reference is None:
             if isinstance(believed.identity, UnverifiedToken):
                 raise BadRequestError("profile plain verifies no tokens")  # nobody would have looked at it
-            document, changes = msgspec.json.encode(believed.document), None
+            premises = memory.of_document(believed)
         else:
             # 2. Identity.
             proof = prove(believed, caller, house.levels, house.tokens, now)
             steps.end("identity")
             # 3. Facts.
-            facts = build_facts(believed, proof, taken.snapshot, reference, now)
-            document, changes = encode_input(facts.document), facts.horizon.earliest()
+            premises = memory.of_request(believed, proof, taken.snapshot, now)
         steps.end("facts")
-        # 4. Cache: see the docstring.
-        # 5. Engine.
-        (raw,) = await house.engine.evaluate([document], digest=bundle.digest)
-        steps.end("engine")
         try:
-            verdict = judge_raw(raw, bundle)
+            # 4. Cache, and for what it does not know 5. Engine.
+            verdict, path = await self._verdict(premises, taken, steps, fresh=believed.fresh)
         except EngineError as fault:
-            return Judgement(denied(EVALUATION_ERROR), now, document, _describe(fault))
+            return Judgement(denied(EVALUATION_ERROR), now, premises.document, _describe(fault), group=premises.group)
         # 6. Expiry; obligations and reasons were checked with the verdict.
-        expires_at = expiry(now, timedelta(seconds=bundle.ttl_s), [changes], verdict.obligations)
+        ttl, longest = policy.bundle.ttl(verdict.outcome), house.longest()
+        if longest is not None:
+            ttl = min(ttl, longest)
+        expires_at = expiry(now, ttl, premises.changes, verdict.obligations)
         steps.end("obligations")
-        return Judgement(verdict, expires_at, document)
+        return Judgement(verdict, expires_at, premises.document, cache=path, group=premises.group)
+
+    def _memory(self, policy: ActivePolicy) -> PremisesMemory:
+        if policy is not self._policy:
+            keys = KeyMaker(policy.bundle, policy.footprint, self._house.engine.name)
+            self._premises = PremisesMemory(policy.reference, policy.footprint, keys)
+            self._policy = policy
+        return self._premises
+
+    async def _verdict(
+        self, premises: Premises, taken: Taken, steps: Steps, *, fresh: bool
+    ) -> tuple[Verdict, CachePath]:
+        """Steps 4 and 5. Raises EngineError where there is no well-formed verdict; that is never remembered."""
+        cache, now, bundle = self._house.cache, taken.now, taken.policy.bundle
+
+        async def evaluate() -> Entry:
+            steps.end("cache")
+            (raw,) = await self._house.engine.evaluate([premises.document], digest=bundle.digest)
+            verdict = judge_raw(raw, bundle)
+            steps.end("engine")
+            return Entry(verdict, now + bundle.ttl(verdict.outcome))
+
+        if cache is None:
+            return (await evaluate()).verdict, "bypass"
+        if fresh:
+            return cache.keep(premises.key, now, await evaluate()), "bypass"
+        known = cache.here(premises.key, now)
+        if known is not None:
+            steps.end("cache")
+            return known, "hit"
+        verdict, path = await cache.judged(premises.key, now, evaluate)
+        steps.end("cache")
+        return verdict, path
 
     async def refuse(self, refusal: Refusal, caller: Caller) -> str:
         """Record a request that was answered with an error; the id of the record. Raises RecordFailedError."""
@@ -227,7 +280,7 @@ class Steps:
 
     def end(self, step: str) -> None:
         now_ns = self._stopwatch()
-        self.taken_us[step] = (now_ns - self._last_ns) // 1_000
+        self.taken_us[step] = self.taken_us.get(step, 0) + (now_ns - self._last_ns) // 1_000
         self._last_ns = now_ns
 
 
@@ -243,8 +296,10 @@ def believable(request: AccessRequest, caller: Caller) -> AccessRequest:
     """
     if not caller.may("decide"):
         raise NotPermittedError("this caller may not ask for decisions")
+    if request.fresh and not caller.may("bypass_cache"):
+        request = msgspec.structs.replace(request, fresh=False)
     if not caller.may("assert_network"):
-        return msgspec.structs.replace(request, network=_NO_WORD_ON_THE_NETWORK, certificate_sha256=None)
+        request = msgspec.structs.replace(request, network=_NO_WORD_ON_THE_NETWORK, certificate_sha256=None)
     return request
 
 

@@ -25,7 +25,7 @@ from pdp.identity.proof import NoIssuer
 from pdp.logs import get_log
 from pdp.metrics import Metrics
 from pdp.model.directory import snapshot_of
-from pdp.parts import configured_bundle, level_table, new_id, open_directory, open_engine, utc_now
+from pdp.parts import configured_bundle, level_table, new_id, open_cache, open_directory, open_engine, utc_now
 from pdp.refresh import keep_fresh
 from pdp.wire.authzen import authzen_routes
 from pdp.wire.authzen_search import Searching
@@ -99,6 +99,9 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         )
         stack.push_async_callback(log.close)
         callers = await _callers(settings, store)
+        cache = open_cache(settings)
+        if cache is not None:
+            stack.push_async_callback(cache.close)
         checkpoint = Checkpoint(
             House(
                 clock=utc_now,
@@ -111,6 +114,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                 engine=engine,
                 log=log,
                 observer=metrics,
+                cache=cache,
             )
         )
         probes = Probes(settings, directory, activation, log)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pdp.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 _LONGEST_SESSION_MIN: Final = 7 * 24 * 60  # beyond a week it limits nothing
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
@@ -64,15 +64,13 @@ def check_obligations(obligations: Mapping[str, str | int]) -> None:
             raise EngineError(f"the policy gives `{name}` a value that nobody can read")
 
 
-def expiry(
-    now: datetime, ttl: timedelta, fact_changes: Iterable[datetime | None], obligations: Mapping[str, str | int]
-) -> datetime:
+def expiry(now: datetime, ttl: timedelta, changes: datetime | None, obligations: Mapping[str, str | int]) -> datetime:
     """The moment from which the answer may no longer be relied on; after `now`, and at most `ttl` later.
 
-    The earliest of: the policy's ttl, any fact that could change by itself, and the end of the session
+    The earliest of: the policy's ttl, the first change of a fact by itself, and the end of the session
     that an obligation sets.
     """
-    ends = [now + ttl, *(change for change in fact_changes if change is not None)]
+    ends = [now + ttl] if changes is None else [now + ttl, changes]
     end_at = obligations.get("end_at")
     if end_at is not None:
         ends.append(datetime.fromisoformat(str(end_at)))

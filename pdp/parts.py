@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
+    from pdp.cache.levels import VerdictCache
     from pdp.engine.port import Engine
     from pdp.identity.levels import LevelTable
     from pdp.settings import Settings
@@ -47,6 +48,16 @@ def open_engine(settings: Settings, *, children: int = 1) -> Engine:
         except OSError as fault:
             raise SettingsError(f"`opa_token_file` cannot be read: {fault.strerror}") from None
     return OpaServerEngine(settings.opa_url, deadline=deadline, token=token)
+
+
+def open_cache(settings: Settings) -> VerdictCache | None:
+    """The decision cache with its level in this process; None where it is switched off."""
+    from pdp.cache.levels import VerdictCache
+    from pdp.cache.local import LocalLevel
+
+    if settings.cache == "off":
+        return None
+    return VerdictCache(LocalLevel(settings.cache_entries))
 
 
 def open_directory(settings: Settings) -> Store:

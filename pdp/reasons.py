@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pdp.model.decision import Text
@@ -15,6 +16,33 @@ if TYPE_CHECKING:
 # Where a bundle brings no texts (profile `plain`) or could not be asked.
 _UNSAID: Final = Text(ja="判定できないため拒否しました", en="access was refused because it could not be decided")
 _NOTHING: Final = Text(ja="", en="")
+_MAX_REMEMBERED: Final = 4_096  # combinations of codes; the demonstration prefecture has some two hundred
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """What is said about a list of codes, and who can put the first one right."""
+
+    user: Text
+    admin: Text
+    fix: Fixer
+
+
+class Wording:
+    """The texts of one bundle; each combination of codes is put together once."""
+
+    def __init__(self, reasons: Mapping[str, Reason]) -> None:
+        self._reasons = reasons
+        self._known: dict[tuple[str, ...], Worded] = {}
+
+    def of(self, codes: tuple[str, ...]) -> Worded:
+        known = self._known.get(codes)
+        if known is None:
+            if len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+            known = Worded(*reason_texts(codes, self._reasons), fixer(codes, self._reasons))
+            self._known[codes] = known
+        return known
 
 
 def reason_texts(codes: Sequence[str], reasons: Mapping[str, Reason]) -> tuple[Text, Text]:

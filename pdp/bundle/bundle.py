@@ -4,7 +4,8 @@ A bundle directory holds:
 
 - `.manifest`: JSON, OPA's own format (`revision`, `roots`, `rego_version: 1`), with
   `metadata.profile` (`zta` or `plain`), `metadata.entrypoint` (a slash path such as `pdp/decision`) and
-  `metadata.ttl_seconds` (how long an answer may be relied on at most);
+  `metadata.ttl_seconds` (how long an answer may be relied on at most; `deny_ttl_seconds` and
+  `step_up_ttl_seconds` bound those answers more closely: what a person has just put right should count);
 - `**/*.rego`: modules; `_test.rego` files are read apart, and are not evaluated in service;
 - `data/*.yaml`, `data/*.yml`, `data/*.json`: each merges into the root of `data`, as
   `opa test rules data` merges them too;
@@ -16,10 +17,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from pdp.bundle.annotations import Reason, read_reasons
 from pdp.errors import BadRequestError, BundleError
+from pdp.model.decision import Outcome
 from pdp.plain_yaml import load_one
 
 if TYPE_CHECKING:
@@ -51,6 +54,13 @@ class Bundle:
     tests: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     capabilities: Mapping[str, Any] = field(default_factory=dict)
+    deny_ttl_s: int | None = None  # None: as `ttl_s`
+    step_up_ttl_s: int | None = None
+
+    def ttl(self, outcome: Outcome) -> timedelta:
+        """How long an answer with this outcome may be relied on at most."""
+        own = {Outcome.DENY: self.deny_ttl_s, Outcome.STEP_UP: self.step_up_ttl_s}.get(outcome)
+        return timedelta(seconds=self.ttl_s if own is None else own)
 
     @property
     def query(self) -> str:
@@ -98,9 +108,7 @@ def make_bundle(
     entrypoint = metadata.get("entrypoint")
     if not isinstance(entrypoint, str) or not all(part.isidentifier() for part in entrypoint.split("/")):
         raise BundleError("`metadata.entrypoint` must be a path such as `pdp/decision`", where=".manifest")
-    ttl_s = metadata.get("ttl_seconds", DEFAULT_TTL_S)
-    if not isinstance(ttl_s, int) or isinstance(ttl_s, bool) or not 1 <= ttl_s <= MAX_TTL_S:
-        raise BundleError(f"`metadata.ttl_seconds` must be 1 to {MAX_TTL_S}", where=".manifest")
+    ttl_s = _seconds(metadata, "ttl_seconds", DEFAULT_TTL_S)
     revision = manifest.get("revision")
     if not isinstance(revision, str) or not revision:
         raise BundleError("`revision` must be a text that names this version", where=".manifest")
@@ -110,12 +118,21 @@ def make_bundle(
         profile=cast("Profile", profile),
         entrypoint=entrypoint,
         ttl_s=ttl_s,
+        deny_ttl_s=_seconds(metadata, "deny_ttl_seconds", ttl_s),
+        step_up_ttl_s=_seconds(metadata, "step_up_ttl_seconds", ttl_s),
         modules=dict(modules),
         data=dict(data),
         tests=dict(tests or {}),
         reasons=read_reasons(modules),
         capabilities=dict(capabilities or {}),
     )
+
+
+def _seconds(metadata: Mapping[str, Any], name: str, default: int) -> int:
+    seconds = metadata.get(name, default)
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= MAX_TTL_S:
+        raise BundleError(f"`metadata.{name}` must be 1 to {MAX_TTL_S}", where=".manifest")
+    return seconds
 
 
 def _digest(manifest: Mapping[str, Any], modules: Mapping[str, str], data: Mapping[str, Any]) -> str:

@@ -34,6 +34,9 @@ def serve(
     directory_max_age_s: Annotated[int | None, Option(help="Not ready when no look succeeded for so long.")] = None,
     public_url: Annotated[str | None, Option(help="https://… as gateways know this service.")] = None,
     node: Annotated[str | None, Option(help="Name of this machine in the decision log; unique.")] = None,
+    cache: Annotated[Literal["on", "off"] | None, Option(help="Remember verdicts; default: on.")] = None,
+    cache_entries: Annotated[int | None, Option(help="Verdicts held in a worker; 0: only in Redis.")] = None,
+    redis_url: Annotated[str | None, Option(help="Redis or Valkey that workers and hosts share.")] = None,
     durability: Annotated[
         Literal["power", "process"] | None, Option(help="What an answered decision survives; default: power.")
     ] = None,
@@ -71,6 +74,9 @@ def serve(
         directory_max_age_s=directory_max_age_s,
         public_url=public_url,
         node=node,
+        cache=cache,
+        cache_entries=cache_entries,
+        redis_url=redis_url,
         durability=durability,
         log_full=log_full,
         log_level=log_level,

@@ -116,6 +116,7 @@ def _work_permit(
     user, resource = request.subject_id, request.resource_id
     near = [permit for permit in snapshot.work_permits if user in permit.users or resource in permit.resources]
     current = {permit.id: horizon.of("context.work_permit", permit.period) for permit in near}
+    horizon.at("context.work_permit_until", horizon.changes.get("context.work_permit"))  # two words on one permit
     fitting = [
         permit
         for permit in near

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
-if TYPE_CHECKING:
-    from datetime import datetime
+import msgspec
 
-    from pdp.model.input import AuthLevel
+from pdp.model.input import AuthLevel
 
 
-@dataclass(frozen=True, slots=True)
-class Authentication:
+class Authentication(msgspec.Struct, frozen=True):
     """`at` None: nobody knows when, which counts as long ago. `expires_at`: the end of the token, if one was shown."""
 
     level: AuthLevel

@@ -73,6 +73,7 @@ class Decision:
     input: bytes  # the document that the policy saw, as JSON; b"null" where there was none
     fault: str | None = None  # why no verdict could be had, for the log only
     fix: Fixer = "none"  # of the primary reason
+    group: str = "none"  # of the resource, for those who count; "none" where no facts could be had
 
     @property
     def permits(self) -> bool:

@@ -47,6 +47,7 @@ class AccessRequest(msgspec.Struct, frozen=True):
     """One access that somebody wants. Profile `zta` reads the typed fields; `plain` passes `document` on.
 
     `document` is the AuthZEN request as it came (subject, action, resource, context), already strict JSON.
+    `fresh` asks for an evaluation whatever a cache holds; it counts from a caller with `bypass_cache`.
     """
 
     subject_id: str
@@ -66,6 +67,7 @@ class AccessRequest(msgspec.Struct, frozen=True):
     trace_id: str | None = None
     wire: str = "authzen"
     document: Mapping[str, Any] = {}
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

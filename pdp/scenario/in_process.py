@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pdp.bundle.footprint import WHOLE
 from pdp.callers.caller import PERMISSIONS, Caller
 from pdp.decide import ActivePolicy, Checkpoint, House
 from pdp.declog.unsafe import UnsafeNoRecord
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pdp.bundle.bundle import Bundle
+    from pdp.bundle.footprint import Footprint
+    from pdp.cache.levels import VerdictCache
     from pdp.engine.port import Engine
     from pdp.facts.reference import Reference
     from pdp.model.decision import Decision
@@ -35,13 +38,16 @@ _NO_ID: Final = "00000000-0000-7000-8000-000000000000"  # nothing is recorded, s
 class InProcess:
     """A `Way`. The engine must have activated this bundle. Questions may overlap: none leaves a trace."""
 
-    def __init__(self, engine: Engine, bundle: Bundle) -> None:
+    def __init__(
+        self, engine: Engine, bundle: Bundle, *, footprint: Footprint = WHOLE, cache: VerdictCache | None = None
+    ) -> None:
         """Raises ScenarioError for a bundle that is not `zta`, BundleError where its reference data is not usable."""
         if bundle.profile != "zta":
             raise ScenarioError("scenarios need a bundle of profile `zta`")
         self.reference: Reference = read_reference(bundle.data)
         self._engine = engine
-        self._policy = ActivePolicy(bundle, self.reference)
+        self._cache = cache
+        self._policy = ActivePolicy(bundle, self.reference, footprint)
 
     async def ask(self, snapshot: Snapshot, request: AccessRequest, now: datetime) -> Answer:
         verdict = (await self.decide(snapshot, request, now)).verdict
@@ -62,6 +68,7 @@ class InProcess:
             engine=self._engine,
             log=UnsafeNoRecord(),
             observer=_Nobody(),
+            cache=self._cache,
         )
         return await Checkpoint(house).decide(request, NARRATOR)
 

@@ -125,9 +125,6 @@ def leaves(document: Any) -> dict[str, Any]:
     return found
 
 
-NOTED_AS = {"context.work_permit_until": "context.work_permit"}  # two words on one permit
-
-
 @given(moment=MOMENTS, parts=st.lists(st.floats(0, 1, exclude_max=True), max_size=3))
 def test_the_document_is_the_same_until_the_earliest_change(moment: tuple[World, datetime], parts: list[float]) -> None:
     world, now = moment
@@ -149,7 +146,7 @@ def test_each_fact_is_the_same_until_its_own_border_and_for_ever_where_it_has_no
     for instant in {now + later, *(border - STEP for border in borders.values())}:
         then = leaves(world.at(instant).document)
         for path, value in facts.items():
-            border = borders.get(NOTED_AS.get(path, path))
+            border = borders.get(path)
             if border is None or instant < border:
                 assert then[path] == value, (path, instant, border)
     assert set(borders) <= set(facts)

@@ -277,7 +277,7 @@ async def test_the_record_says_what_was_seen_and_how_long_each_step_took() -> No
     assert record["id"] == decision.id
     assert record["input"] == json.loads(decision.input)
     assert record["bundle_digest"] == BUNDLE.digest
-    assert record["steps_us"] == dict.fromkeys(("caller", "identity", "facts", "engine", "obligations"), 1000)
+    assert record["steps_us"] == dict.fromkeys(("caller", "identity", "facts", "cache", "engine", "obligations"), 1000)
 
 
 async def test_a_refusal_is_recorded_as_bad_input_without_its_body() -> None:

@@ -7,8 +7,21 @@ from typer.main import get_command
 from pdp.settings import Settings
 from tests.unit.commands.conftest import told
 
-# Tables and rare switches of one gateway, which stand in pdp.toml.
-ONLY_IN_THE_FILE = {"acr_levels", "envoy_return_origins", "envoy_strict_path"}
+# Tables and rare switches of one gateway or of one Redis, which stand in pdp.toml.
+ONLY_IN_THE_FILE = {
+    "acr_levels",
+    "demo_valkey",
+    "envoy_return_origins",
+    "envoy_strict_path",
+    "redis_ca_file",
+    "redis_cert_file",
+    "redis_deadline_ms",
+    "redis_key_file",
+    "redis_password_file",
+    "redis_prefix",
+    "redis_secret_file",
+    "redis_username",
+}
 
 
 def test_every_setting_is_an_option_of_the_service():

@@ -59,6 +59,7 @@ BORDERS: tuple[tuple[str, datetime, Mapping[str, Any]], ...] = (
     ("resource.status", AT, {"resources": [replace(MAIL, service=FROM)]}),
     ("resource.status", AT, {"resources": [replace(MAIL, readonly_from=AT)]}),
     ("context.work_permit", AT, {"work_permits": [work_permit("u-1", "mail", UNTIL)]}),
+    ("context.work_permit_until", AT, {"work_permits": [work_permit("u-1", "mail", UNTIL)]}),
     ("context.work_permit", AT, {"work_permits": [work_permit("u-1", "mail", FROM)]}),
     ("context.work_permit", AT, {"work_permits": [work_permit("u-1", "ledger", UNTIL)]}),
     ("context.work_permit", AT, {"work_permits": [work_permit("u-2", "mail", UNTIL)]}),

@@ -1,0 +1,90 @@
+"""The key of a verdict: everything that it can depend on, and nothing else.
+
+A verdict is a function of the bundle and of what the bundle's entry point can read of the document (its
+footprint). So the key is a SHA-256, in full length, over
+
+    version, engine, bundle digest, profile, footprint; then, per path of the footprint, the value there
+
+in MessagePack, which gives each value one form: `1`, `1.0`, `true` and `"1"` differ, the members of an
+object stand in one order, those of a list in theirs, and what is absent is not `null`.
+
+INVARIANT (sight): two documents with one key are one document to the policy. So a change in the directory
+needs no purge of a cache: it is another key.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
+
+import msgspec
+
+from pdp.model.input import InputV1
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pdp.bundle.bundle import Bundle
+    from pdp.bundle.footprint import Footprint
+
+KEY_BYTES: Final = 32
+_VERSION: Final = "sekisho-verdict-1"  # another reading of verdicts, or another form of the key, is another version
+_encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+class KeyMaker:
+    """Makes the keys of one bundle on one engine (`engine` is its name: two engines share no entry)."""
+
+    def __init__(self, bundle: Bundle, footprint: Footprint, engine: str) -> None:
+        head = _encode([_VERSION, engine, bundle.digest, bundle.profile, footprint.paths])
+        self._head = sha256(len(head).to_bytes(8) + head)
+        self._paths = footprint.paths
+        self._of_input = _reader_of_input(footprint.paths)
+
+    def of_input(self, document: InputV1) -> bytes:
+        """The key of a document of profile `zta`."""
+        return self._digest(self._of_input(document))
+
+    def of_json(self, document: object) -> bytes:
+        """The key of any JSON value, for profile `plain`."""
+        return self._digest([_at(document, path) for path in self._paths])
+
+    def _digest(self, values: object) -> bytes:
+        digest = self._head.copy()
+        digest.update(_encode(values))
+        return digest.digest()
+
+
+@lru_cache(maxsize=16)  # bundles that one process asks in turn; types are looked up slowly
+def _reader_of_input(paths: tuple[tuple[str, ...], ...]) -> Callable[[InputV1], object]:
+    """The values at the paths. `pdp.input/v1` is closed: what it has no place for is absent from every document."""
+    if () in paths:
+        return lambda document: document
+    attributes = sorted({name for path in paths if (name := _attribute(path)) is not None})
+    return attrgetter(*attributes) if attributes else lambda _: None
+
+
+def _attribute(path: tuple[str, ...]) -> str | None:
+    """`device.class` as Python spells it; a path that goes on below a leaf ends there, as the value does."""
+    form: Any = InputV1
+    spelled: list[str] = []
+    for part in path:
+        if not (isinstance(form, type) and issubclass(form, msgspec.Struct)):
+            break
+        field = next((field for field in msgspec.structs.fields(form) if field.encode_name == part), None)
+        if field is None:
+            return None
+        spelled.append(field.name)
+        form = get_type_hints(form)[field.name]
+    return ".".join(spelled)
+
+
+def _at(document: object, path: tuple[str, ...]) -> list[object]:
+    """[value], or [] where there is none: nothing else in a document looks so to the encoder."""
+    for part in path:
+        if type(document) is not dict or part not in document:
+            return []
+        document = document[part]
+    return [document]

@@ -1,0 +1,120 @@
+"""Step 3 of a decision, remembered: from a believed request to all that its verdict and its end can depend on.
+
+Building the facts takes some 20 microseconds, and the same person asks for the same thing from the same
+place again and again. So what was built is kept for as long as every fact in it stands.
+
+INVARIANT (same premises): what is kept is given out only for the same policy and the same snapshot of the
+directory (the objects themselves), an equal request and proof, at an instant between the one that it was
+built at and the first one at which any fact could change by itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pdp.facts.document import build_facts
+from pdp.model.input import encode_input
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from datetime import datetime
+
+    from pdp.bundle.footprint import Footprint
+    from pdp.cache.key import KeyMaker
+    from pdp.facts.horizon import Horizon
+    from pdp.facts.reference import Reference
+    from pdp.model.authentication import Authentication
+    from pdp.model.directory import Snapshot
+    from pdp.model.request import AccessRequest
+
+MAX_REMEMBERED: Final = 8_192  # documents of some 1.6 KB with their keys: 20 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """`document` is the JSON that the policy sees, `key` that of its verdict.
+
+    `changes` is the first instant at which a fact that the policy reads could change by itself; None: none does.
+    """
+
+    document: bytes
+    key: bytes
+    changes: datetime | None
+    group: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    premises: Premises
+    since: datetime
+    until: datetime | None
+
+
+class PremisesMemory:
+    """The premises of one policy, of the requests that were made last."""
+
+    def __init__(self, reference: Reference | None, footprint: Footprint, keys: KeyMaker) -> None:
+        self._reference = reference
+        self._footprint = footprint
+        self._keys = keys
+        self._snapshot: Snapshot | None = None
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+
+    def of_request(self, request: AccessRequest, proof: Authentication, snapshot: Snapshot, now: datetime) -> Premises:
+        """Profile `zta`. Raises BadRequestError as `build_facts` does."""
+        if snapshot is not self._snapshot:
+            self._kept.clear()
+            self._snapshot = snapshot
+        asked = _asked(request, proof)
+        kept = self._kept.get(asked)
+        if kept is not None and kept.since <= now and (kept.until is None or now < kept.until):
+            self._kept.move_to_end(asked)
+            return kept.premises
+        premises, until = self._build(request, proof, snapshot, now)
+        self._kept[asked] = _Kept(premises, now, until)
+        if len(self._kept) > MAX_REMEMBERED:
+            self._kept.popitem(last=False)
+        return premises
+
+    def of_document(self, request: AccessRequest) -> Premises:
+        """Profile `plain`: the request's own document, in which nothing changes by itself."""
+        return Premises(msgspec.json.encode(request.document), self._keys.of_json(request.document), None)
+
+    def _build(
+        self, request: AccessRequest, proof: Authentication, snapshot: Snapshot, now: datetime
+    ) -> tuple[Premises, datetime | None]:
+        assert self._reference is not None
+        facts = build_facts(request, proof, snapshot, self._reference, now)
+        document, horizon = facts.document, facts.horizon
+        premises = Premises(
+            document=encode_input(document),
+            key=self._keys.of_input(document),
+            changes=self._first_change(horizon),
+            group=document.resource.group,
+        )
+        return premises, horizon.earliest()
+
+    def _first_change(self, horizon: Horizon) -> datetime | None:
+        read = self._footprint.reads
+        return min((instant for path, instant in horizon.changes.items() if read(path)), default=None)
+
+
+def _asked(request: AccessRequest, proof: Authentication) -> Hashable:
+    """What of a request the facts are built from. Every other field says how it was asked, not what."""
+    return (
+        request.subject_id,
+        request.device_id,
+        request.resource_id,
+        request.action,
+        request.certificate_sha256,
+        request.network,
+        request.risk,
+        request.pep,
+        request.tenant,
+        request.organisation,
+        proof,
+    )
