@@ -19,7 +19,7 @@ class Activation:
     """Holds the active policy of one worker. Implements `pdp.decide.Policies`."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._active: ActivePolicy | None = None
         self._turn = asyncio.Lock()
 
@@ -46,5 +46,5 @@ class Activation:
             )
         reference = read_reference(bundle.data) if bundle.profile == "zta" else None
         async with self._turn:
-            await self._engine.activate(bundle)
+            await self.engine.activate(bundle)
             self._active = ActivePolicy(bundle, reference)

@@ -81,10 +81,10 @@ def _attribute(path: tuple[str, ...]) -> str | None:
     return ".".join(spelled)
 
 
-def _at(document: object, path: tuple[str, ...]) -> list[object]:
-    """[value], or [] where there is none: nothing else in a document looks so to the encoder."""
-    for part in path:
+def _at(document: object, path: tuple[str, ...]) -> list[object] | int:
+    """[value]; or, where there is none, how many steps of the path the document goes: a policy can tell that."""
+    for depth, part in enumerate(path):
         if type(document) is not dict or part not in document:
-            return []
+            return depth
         document = document[part]
     return [document]

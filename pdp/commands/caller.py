@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pdp.callers.keys import ListedCaller, ListedKey
     from pdp.commands.terminal import Terminal
+    from pdp.settings import Settings
     from pdp.store.store import Store
 
 app = Typer(no_args_is_help=True, help="Enforcement points and their API keys.")
@@ -46,10 +47,11 @@ def add(
     from pdp.callers.keys import add_caller
     from pdp.commands.terminal import Terminal
 
+    terminal = Terminal(lang, as_json=as_json)
     permissions: Any = permission or ["decide"]  # checked by the register, which names those that exist
-    with _store(config, state_dir, database_url) as (store, now):
+    with _changing(terminal, config, state_dir, database_url) as (store, now):
         key = add_caller(store, caller_id, permissions, now=now, expires_at=_after(now, expires_in_days))
-    _hand_over(Terminal(lang, as_json=as_json), caller_id, key)
+    _hand_over(terminal, caller_id, key)
 
 
 @app.command("rotate")
@@ -69,10 +71,11 @@ def rotate(
     from pdp.callers.keys import rotate_key
     from pdp.commands.terminal import Terminal
 
-    with _store(config, state_dir, database_url) as (store, now):
+    terminal = Terminal(lang, as_json=as_json)
+    with _changing(terminal, config, state_dir, database_url) as (store, now):
         overlap = timedelta(days=overlap_days)
         key = rotate_key(store, caller_id, now=now, overlap=overlap, expires_at=_after(now, expires_in_days))
-    _hand_over(Terminal(lang, as_json=as_json), caller_id, key)
+    _hand_over(terminal, caller_id, key)
 
 
 @app.command("revoke")
@@ -90,7 +93,8 @@ def revoke(
     from pdp.commands.terminal import Terminal
     from pdp.errors import BadRequestError
 
-    with _store(config, state_dir, database_url) as (store, now):
+    terminal = Terminal(lang, as_json=as_json)
+    with _changing(terminal, config, state_dir, database_url) as (store, now):
         if key is None:
             revoke_caller(store, caller_id, now=now)
         else:
@@ -100,7 +104,6 @@ def revoke(
                     f"the caller `{caller_id}` has no key `{key}`", next_step="`pdp caller list` names them"
                 )
             revoke_key(store, key, now=now)
-    terminal = Terminal(lang, as_json=as_json)
     if as_json:
         terminal.json({"id": caller_id, "revoked": "all" if key is None else key})
     terminal.say(terminal.pick(f"{caller_id} の鍵を失効させた", f"the keys of {caller_id} were revoked"))
@@ -116,10 +119,11 @@ def list_all(
 ) -> None:
     """Every caller with its permissions and keys; no secret is shown, for none is kept."""
     from pdp.callers.keys import list_callers
+    from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
 
     terminal = Terminal(lang, as_json=as_json)
-    with _store(config, state_dir, database_url) as (store, now):
+    with _store(settings_of(config, state_dir=state_dir, database_url=database_url)) as (store, now):
         callers = list_callers(store)
     if as_json:
         terminal.json({"callers": [_caller_json(one, now) for one in callers]})
@@ -184,12 +188,25 @@ def _hand_over(terminal: Terminal, caller_id: str, key: str) -> None:
 
 
 @contextmanager
-def _store(config: Path | None, state_dir: str | None, database_url: str | None) -> Iterator[tuple[Store, datetime]]:
-    """(the configured store, now)."""
+def _changing(
+    terminal: Terminal, config: Path | None, state_dir: str | None, database_url: str | None
+) -> Iterator[tuple[Store, datetime]]:
+    """(the configured store, now). After a block that ended well, the workers are told that callers have changed."""
     from pdp.commands.composed import settings_of
+    from pdp.commands.telling import telling
+
+    settings = settings_of(config, state_dir=state_dir, database_url=database_url)
+    with telling(settings, terminal) as tell, _store(settings) as opened:
+        yield opened
+        tell("callers", "")
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[tuple[Store, datetime]]:
+    """(the configured store, now)."""
     from pdp.parts import open_directory, utc_now
 
-    store = open_directory(settings_of(config, state_dir=state_dir, database_url=database_url))
+    store = open_directory(settings)
     try:
         yield store, utc_now()
     finally:

@@ -122,9 +122,9 @@ class Checkup:
                 )
             ]
         try:
-            async with engine_for(self._settings, self._bundle) as engine:
+            async with engine_for(self._settings, self._bundle) as activation:
                 begun = perf_counter()
-                await engine.evaluate([b"{}"])
+                await activation.engine.evaluate([b"{}"])
                 taken_ms = (perf_counter() - begun) * 1_000
         except SekishoError as fault:
             return [fail(topic, f"{self._settings.engine}: {fault.message}", fault.next_step)]

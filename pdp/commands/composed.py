@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from pdp.activation import Activation
     from pdp.bundle.bundle import Bundle
-    from pdp.engine.port import Engine
+    from pdp.cache.levels import VerdictCache
     from pdp.settings import Settings
 
 _T = TypeVar("_T")
@@ -41,8 +42,8 @@ def bundle_of(settings: Settings) -> Bundle:
 
 
 @asynccontextmanager
-async def engine_for(settings: Settings, bundle: Bundle, *, children: int = 1) -> AsyncIterator[Engine]:
-    """The configured engine with this bundle checked, loaded and proved.
+async def engine_for(settings: Settings, bundle: Bundle, *, children: int = 1) -> AsyncIterator[Activation]:
+    """The configured engine with this bundle checked, loaded, proved and active.
 
     `children`: evaluator processes, where the engine has some. Raises BundleError and EngineError.
     """
@@ -51,7 +52,21 @@ async def engine_for(settings: Settings, bundle: Bundle, *, children: int = 1) -
 
     engine = open_engine(settings, children=children)
     try:
-        await Activation(engine).activate(bundle)
-        yield engine
+        activation = Activation(engine)
+        await activation.activate(bundle)
+        yield activation
     finally:
         await engine.close()
+
+
+@asynccontextmanager
+async def cache_for(settings: Settings) -> AsyncIterator[VerdictCache | None]:
+    """The configured decision cache, None where it is off."""
+    from pdp.parts import open_cache
+
+    cache = open_cache(settings)
+    try:
+        yield cache
+    finally:
+        if cache is not None:
+            await cache.close()

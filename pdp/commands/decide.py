@@ -181,8 +181,9 @@ async def _ask(
     if bundle.profile != "zta":
         raise BadRequestError("the bundle is of profile `plain`", next_step="ask it with `pdp eval`")
     children = min(os.cpu_count() or 1, _MAX_CHILDREN) if explain else 1
-    async with engine_for(settings, bundle, children=children) as engine:
-        way = InProcess(engine, bundle)
+    async with engine_for(settings, bundle, children=children) as activation:
+        engine = activation.engine
+        way = InProcess(engine, bundle, footprint=activation.active().footprint)
         decision = await way.decide(snapshot, question.request(way.reference, now), now, level_table(settings))
         if not explain or decision.fault is not None:
             return Answered(decision, bundle, None)

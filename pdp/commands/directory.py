@@ -167,15 +167,18 @@ def demo(
 ) -> None:
     """Fill an empty directory with the demonstration prefecture, or renew it there. Other data are never touched."""
     from pdp.commands.composed import settings_of
+    from pdp.commands.telling import telling
     from pdp.commands.terminal import Terminal
     from pdp.directory.demo import write_demonstration
     from pdp.parts import open_directory, utc_now
 
     terminal = Terminal(lang, as_json=as_json)
-    store = open_directory(settings_of(config, state_dir=state_dir, database_url=database_url))
+    settings = settings_of(config, state_dir=state_dir, database_url=database_url)
+    store = open_directory(settings)
     try:
-        with terminal.busy(terminal.pick("作成", "writing")):
+        with telling(settings, terminal) as tell, terminal.busy(terminal.pick("作成", "writing")):
             epoch = write_demonstration(store, utc_now())
+            tell("directory", str(epoch))
     finally:
         store.close()
     if as_json:

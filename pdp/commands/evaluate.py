@@ -66,9 +66,15 @@ async def _evaluate(
 
     cores = children or os.cpu_count() or 1
     with _opened(file) as (descriptor, size):
-        async with engine_for(settings, bundle, children=cores) as engine:
+        async with engine_for(settings, bundle, children=cores) as activation:
             with terminal.progress(terminal.pick("評価", "evaluating"), size) as advance:
-                lines = LineEvaluator(engine, bundle, on_fault=tell, on_done=advance)
+                lines = LineEvaluator(
+                    activation.engine,
+                    activation.active(),
+                    distinct=settings.cache == "on",
+                    on_fault=tell,
+                    on_done=advance,
+                )
                 await lines.run(chunks_of(descriptor), write)
     if lines.unanswered:
         terminal.remark(

@@ -39,6 +39,7 @@ def import_files(
     import getpass
 
     from pdp.commands.composed import settings_of
+    from pdp.commands.telling import telling
     from pdp.commands.terminal import Terminal
     from pdp.directory.importer import ALLOWED_REMOVALS_PERCENT, import_directory
     from pdp.parts import open_directory, utc_now
@@ -48,7 +49,7 @@ def import_files(
     known = _catalogue(settings)
     store = open_directory(settings)
     try:
-        with terminal.busy(terminal.pick("取込み", "importing")):
+        with telling(settings, terminal) as tell, terminal.busy(terminal.pick("取込み", "importing")):
             report = import_directory(
                 store,
                 paths,
@@ -59,6 +60,8 @@ def import_files(
                 allow_removals=ALLOWED_REMOVALS_PERCENT if allow_removals is None else allow_removals,
                 known_resources=known,
             )
+            if report.outcome == "imported":
+                tell("directory", str(report.epoch))
     finally:
         store.close()
     if as_json:

@@ -1,7 +1,7 @@
 """`pdp eval`, line by line: documents in, verdicts out in the same order, and never more than a few batches held.
 
 A batch is what one read gives, so that a program that writes one line and waits for its answer gets it,
-and a file goes through in large pieces.
+and a file goes through in large pieces. Lines that the policy cannot tell apart are evaluated once.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import OrderedDict
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pdp.cache.key import KeyMaker
 from pdp.decide import judge_raw
 from pdp.errors import BadRequestError, EngineError
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, Verdict, denied
@@ -22,14 +24,15 @@ from pdp.model.input import check_input, encode_input
 from pdp.wire.strict_json import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 
-    from pdp.bundle.bundle import Bundle, Profile
+    from pdp.decide import ActivePolicy
     from pdp.engine.port import Engine
 
 MAX_LINE_BYTES: Final = 256 * 1024  # as the service takes; a document of ours has under 2 KiB
 READ_BYTES: Final = 256 * 1024  # some 150 documents: enough to keep every core busy
 _IN_FLIGHT: Final = 2  # batches: one is evaluated while the next is read; more would wait longer than engines allow
+_REMEMBERED: Final = 100_000  # lines whose answer is kept for others like them: some 40 MB
 _TOO_LONG: Final = f"the line is longer than {MAX_LINE_BYTES} bytes"
 
 
@@ -85,16 +88,28 @@ class Splitter:
         self._rest, self._skipping = b"", False
 
 
-def read_document(line: bytes | None, profile: Profile) -> bytes:
-    """The document of one line, as the engine gets it.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A document as the engine gets it. Equal keys: the policy cannot tell the documents apart."""
+
+    document: bytes
+    key: Hashable
+
+
+def read_question(line: bytes | None, keys: KeyMaker | None) -> Question:
+    """The question of one line; `keys` belongs to a bundle of profile `zta`, None to one of `plain`.
 
     Raises BadRequestError for anything but one strict JSON text (a name twice is not), and in profile
-    `zta` for what is not `pdp.input/v1`. A blank line is no document either.
+    `zta` for what is not `pdp.input/v1`. A blank line is no document either. A line of `plain` is like
+    another only where it is the same text: an engine may tell `1.0` from `1.00`.
     """
     if line is None:
         raise BadRequestError(_TOO_LONG)
     value = parse_json(line, max_bytes=MAX_LINE_BYTES)
-    return encode_input(check_input(value)) if profile == "zta" else line
+    if keys is None:
+        return Question(line, line)
+    document = check_input(value)
+    return Question(encode_input(document), keys.of_input(document))
 
 
 class LineEvaluator:
@@ -103,14 +118,21 @@ class LineEvaluator:
     def __init__(
         self,
         engine: Engine,
-        bundle: Bundle,
+        policy: ActivePolicy,
         *,
+        distinct: bool = True,
         on_fault: Callable[[Fault], None] = lambda _: None,
         on_done: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`on_done` is told the bytes of input that were answered since it was last called."""
+        """`on_done` is told the bytes of input that were answered since it was last called.
+
+        `distinct` False: every line is evaluated, also one that is like another.
+        """
         self._engine = engine
-        self._bundle = bundle
+        self._bundle = policy.bundle
+        self._keys = KeyMaker(policy.bundle, policy.footprint, engine.name) if policy.bundle.profile == "zta" else None
+        self._distinct = distinct
+        self._answers: OrderedDict[Hashable, asyncio.Future[Verdict | None]] = OrderedDict()
         self._on_fault = on_fault
         self._on_done = on_done
         self._lines = 0
@@ -124,8 +146,8 @@ class LineEvaluator:
                 group.create_task(self._write_all(in_order, write))
                 splitter = Splitter()
                 async for chunk in chunks:
-                    documents = [self._document(line) for line in splitter.feed(chunk)]
-                    await in_order.put((group.create_task(self._judge(documents)), len(chunk)))
+                    questions = [self._question(line) for line in splitter.feed(chunk)]
+                    await in_order.put((group.create_task(self._judge(questions)), len(chunk)))
                 await in_order.put(None)
         except* OSError as faults:
             raise faults.exceptions[0] from None
@@ -143,18 +165,43 @@ class LineEvaluator:
                 write(b"".join(answer_line(verdict or denied(EVALUATION_ERROR)) for verdict in verdicts))
             self._on_done(size)
 
-    def _document(self, line: bytes | None) -> bytes | None:
+    def _question(self, line: bytes | None) -> Question | None:
         self._lines += 1
         try:
-            return read_document(line, self._bundle.profile)
+            return read_question(line, self._keys)
         except BadRequestError as fault:
             self._on_fault(Fault(self._lines, fault.message))
             return None
 
-    async def _judge(self, documents: list[bytes | None]) -> list[Verdict | None]:
-        """One verdict per document; None where the engine gave none. A line that was no document is denied."""
-        raws = iter(await self._engine.evaluate([document for document in documents if document is not None]))
-        return [denied(BAD_INPUT) if document is None else self._verdict(next(raws)) for document in documents]
+    async def _judge(self, questions: list[Question | None]) -> list[Verdict | None]:
+        """One verdict per question; None where the engine gave none. A line that was no document is denied."""
+        fresh: list[tuple[Question, asyncio.Future[Verdict | None]]] = []
+        answers = [None if question is None else self._answer(question, fresh) for question in questions]
+        try:
+            raws = await self._engine.evaluate([question.document for question, _ in fresh])
+        except BaseException:
+            for _, answer in fresh:
+                answer.cancel()  # for a batch behind this one that waits for it
+            raise
+        for (question, answer), raw in zip(fresh, raws, strict=True):
+            answer.set_result(self._verdict(raw))
+            if answer.result() is None:
+                self._answers.pop(question.key, None)  # an error is nobody else's answer
+        while len(self._answers) > _REMEMBERED:
+            self._answers.popitem(last=False)
+        return [denied(BAD_INPUT) if answer is None else await answer for answer in answers]
+
+    def _answer(
+        self, question: Question, fresh: list[tuple[Question, asyncio.Future[Verdict | None]]]
+    ) -> asyncio.Future[Verdict | None]:
+        """Where the answer will be; a question that nobody has asked before goes on the list."""
+        answer = self._answers.get(question.key)
+        if answer is None:
+            answer = asyncio.get_running_loop().create_future()
+            fresh.append((question, answer))
+            if self._distinct:
+                self._answers[question.key] = answer
+        return answer
 
     def _verdict(self, raw: bytes | EngineError) -> Verdict | None:
         try:

@@ -150,13 +150,13 @@ async def _replay(settings: Settings, record: Record) -> Replay:
     bundle = bundle_of(settings)
     _same_bundle(bundle, record)
     fault: str | None = None
-    async with engine_for(settings, bundle) as engine:
-        (raw,) = await engine.evaluate([bytes(record.input)])
+    async with engine_for(settings, bundle) as activation:
+        (raw,) = await activation.engine.evaluate([bytes(record.input)])
         try:
             verdict = judge_raw(raw, bundle)
         except EngineError as said:
             verdict, fault = denied(EVALUATION_ERROR), f"{said.code}: {said}"
-        return Replay(record, engine.name, _parts(verdict), fault)
+        return Replay(record, activation.engine.name, _parts(verdict), fault)
 
 
 def _same_bundle(bundle: Bundle, record: Record) -> None:

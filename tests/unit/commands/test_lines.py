@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from pdp.bundle.bundle import Bundle, make_bundle
-from pdp.commands.lines import MAX_LINE_BYTES, Fault, LineEvaluator, Splitter, chunks_of, read_document
+from pdp.bundle.footprint import WHOLE, Footprint
+from pdp.cache.key import KeyMaker
+from pdp.commands.lines import MAX_LINE_BYTES, Fault, LineEvaluator, Splitter, chunks_of, read_question
+from pdp.decide import ActivePolicy
 from pdp.errors import BadRequestError, EngineError
 from tests.oracle.documents import healthy
 
@@ -68,7 +72,7 @@ async def evaluated(
 
     out: list[bytes] = []
     faults: list[Fault] = []
-    lines = LineEvaluator(engine, bundle_of(profile), on_fault=faults.append)
+    lines = LineEvaluator(engine, ActivePolicy(bundle_of(profile), None), on_fault=faults.append)
     await lines.run(given(), out.append)
     return b"".join(out).split(b"\n")[:-1], faults, lines.unanswered
 
@@ -145,12 +149,12 @@ async def test_documents_of_a_plain_bundle_pass_as_they_are():
 )
 def test_what_is_no_document_is_refused(line):
     with pytest.raises(BadRequestError):
-        read_document(line, "zta")
+        read_question(line, KeyMaker(bundle_of("zta"), WHOLE, "scripted"))
 
 
 def test_a_name_that_stands_twice_is_refused_in_a_plain_document_too():
     with pytest.raises(BadRequestError, match="twice"):
-        read_document(b'{"a": 1, "a": 2}', "plain")
+        read_question(b'{"a": 1, "a": 2}', None)
 
 
 def test_a_line_beyond_the_limit_is_not_held_and_does_not_shift_the_others():
@@ -186,7 +190,7 @@ async def test_an_answer_does_not_wait_for_the_next_line():
         else:
             os.close(writing)
 
-    await LineEvaluator(Scripted(ALLOW), bundle_of("zta")).run(chunks_of(reading), write)
+    await LineEvaluator(Scripted(ALLOW), ActivePolicy(bundle_of("zta"), None)).run(chunks_of(reading), write)
     assert os.read(answers_in, 1000) == ALLOW + b"\n" + ALLOW + b"\n"
     for descriptor in (reading, answers_in, answers_out):
         os.close(descriptor)
@@ -201,7 +205,7 @@ async def test_a_reader_that_went_away_ends_the_command():
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        await LineEvaluator(Scripted(ALLOW), bundle_of("zta")).run(endless(), gone)
+        await LineEvaluator(Scripted(ALLOW), ActivePolicy(bundle_of("zta"), None)).run(endless(), gone)
 
 
 async def test_an_input_that_cannot_be_read_is_an_error():
@@ -210,3 +214,73 @@ async def test_an_input_that_cannot_be_read_is_an_error():
         async for _ in chunks_of(directory):
             pass
     os.close(directory)
+
+
+async def test_lines_that_the_policy_cannot_tell_apart_are_evaluated_once_also_in_another_batch():
+    engine = Scripted(ALLOW)
+    other = json.dumps(healthy() | {"action": {"name": "write"}}).encode()
+    spaced = json.dumps(healthy(), indent=1).replace("\n", " ").encode()
+    out, _, _ = await evaluated([LINE + b"\n" + spaced + b"\n" + other + b"\n", LINE + b"\n", other], engine)
+    assert out == [ALLOW] * 5
+    assert len(engine.asked) == 2
+
+
+async def test_a_line_outside_of_what_the_policy_reads_is_no_other_question():
+    engine = Scripted(ALLOW)
+    policy = ActivePolicy(bundle_of("zta"), None, Footprint((("action", "name"),)))
+    lines = LineEvaluator(engine, policy)
+    document = healthy()
+    document["subject"]["id"] = "somebody-else"
+
+    async def given() -> AsyncIterator[bytes]:
+        yield LINE + b"\n" + json.dumps(document).encode()
+        yield b""
+
+    out: list[bytes] = []
+    await lines.run(given(), out.append)
+    assert (b"".join(out), len(engine.asked)) == ((ALLOW + b"\n") * 2, 1)
+
+
+async def test_an_engine_that_fails_once_is_asked_again_for_the_next_line_like_it():
+    class Recovering(Scripted):
+        async def evaluate(self, documents: Sequence[bytes]) -> list[bytes | EngineError]:
+            answers = await super().evaluate(documents)
+            self._answer = ALLOW
+            return answers
+
+    answered = asyncio.Event()
+    out: list[bytes] = []
+
+    def write(line: bytes) -> None:
+        out.append(line)
+        answered.set()
+
+    async def given() -> AsyncIterator[bytes]:
+        yield LINE + b"\n"
+        await answered.wait()
+        yield LINE
+        yield b""
+
+    engine = Recovering(EngineError("it died"))
+    lines = LineEvaluator(engine, ActivePolicy(bundle_of("zta"), None))
+    await lines.run(given(), write)
+    assert [json.loads(line)["outcome"] for line in out] == ["deny", "allow"]
+    assert (len(engine.asked), lines.unanswered) == (2, 1)
+
+
+async def test_texts_of_a_plain_bundle_that_differ_are_two_questions_because_engines_keep_a_number_as_it_is_written():
+    engine = Scripted(b"true")
+    await evaluated([b'{"n":1.0}\n{"n":1.00}\n{"n":1.0}'], engine, "plain")
+    assert engine.asked == [b'{"n":1.0}', b'{"n":1.00}']
+
+
+async def test_without_a_cache_every_line_is_evaluated():
+    engine = Scripted(ALLOW)
+    lines = LineEvaluator(engine, ActivePolicy(bundle_of("zta"), None), distinct=False)
+
+    async def given() -> AsyncIterator[bytes]:
+        yield LINE + b"\n" + LINE
+        yield b""
+
+    await lines.run(given(), lambda _: None)
+    assert len(engine.asked) == 2
