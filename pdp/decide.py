@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -117,8 +117,7 @@ class House:
     longest: Callable[[], timedelta | None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """Step 0: everything that could change under a decision, taken once."""
 
     now: datetime
@@ -126,8 +125,7 @@ class Taken:
     snapshot: Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What steps 1 to 6 came to. `expires_at` equal to `now` means: never rely on this again."""
 
     verdict: Verdict
@@ -182,17 +180,17 @@ class Checkpoint:
             group=judgement.group,
         )
         # 7. No answer without a record.
+        taken_us = steps.taken_us()
         record = record_of(
             decision,
             request,
             time=now,
             caller_id=caller.id,
             profile=bundle.profile,
-            steps_us=steps.taken_us,
+            steps_us=taken_us,
         )
         await house.log.append(record)
-        steps.end("record")
-        house.observer.decided(decision, request.wire, steps.taken_us)
+        house.observer.decided(decision, request.wire, taken_us | {"record": steps.since_last_us()})
         return decision
 
     async def _judge(self, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps) -> Judgement:
@@ -242,6 +240,12 @@ class Checkpoint:
         """Steps 4 and 5. Raises EngineError where there is no well-formed verdict; that is never remembered."""
         cache, now, bundle = self._house.cache, taken.now, taken.policy.bundle
 
+        if cache is not None and not fresh:
+            known = cache.here(premises.key, now)
+            if known is not None:
+                steps.end("cache")
+                return known, "hit"
+
         async def evaluate() -> Entry:
             steps.end("cache")
             (raw,) = await self._house.engine.evaluate([premises.document], digest=bundle.digest)
@@ -253,10 +257,6 @@ class Checkpoint:
             return (await evaluate()).verdict, "bypass"
         if fresh:
             return cache.keep(premises.key, now, await evaluate()), "bypass"
-        known = cache.here(premises.key, now)
-        if known is not None:
-            steps.end("cache")
-            return known, "hit"
         verdict, path = await cache.judged(premises.key, now, evaluate)
         steps.end("cache")
         return verdict, path
@@ -271,17 +271,27 @@ class Checkpoint:
 
 
 class Steps:
-    """How long each step took, in whole microseconds."""
+    """How long each step took."""
 
     def __init__(self, stopwatch: Callable[[], int]) -> None:
         self._stopwatch = stopwatch
-        self._last_ns = stopwatch()
-        self.taken_us: dict[str, int] = {}
+        self._begun_ns = stopwatch()
+        self._ended: list[tuple[str, int]] = []
 
     def end(self, step: str) -> None:
-        now_ns = self._stopwatch()
-        self.taken_us[step] = self.taken_us.get(step, 0) + (now_ns - self._last_ns) // 1_000
-        self._last_ns = now_ns
+        self._ended.append((step, self._stopwatch()))
+
+    def since_last_us(self) -> int:
+        return (self._stopwatch() - self._ended[-1][1]) // 1_000 if self._ended else 0
+
+    def taken_us(self) -> dict[str, int]:
+        """Whole microseconds by step, of the steps that have ended."""
+        taken: dict[str, int] = {}
+        last_ns = self._begun_ns
+        for step, ended_ns in self._ended:
+            taken[step] = taken.get(step, 0) + (ended_ns - last_ns) // 1_000
+            last_ns = ended_ns
+        return taken
 
 
 _NO_WORD_ON_THE_NETWORK: Final = Network()

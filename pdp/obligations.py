@@ -70,11 +70,13 @@ def expiry(now: datetime, ttl: timedelta, changes: datetime | None, obligations:
     The earliest of: the policy's ttl, the first change of a fact by itself, and the end of the session
     that an obligation sets.
     """
-    ends = [now + ttl] if changes is None else [now + ttl, changes]
+    end = now + ttl
+    if changes is not None:
+        end = min(end, changes)
     end_at = obligations.get("end_at")
     if end_at is not None:
-        ends.append(datetime.fromisoformat(str(end_at)))
+        end = min(end, datetime.fromisoformat(str(end_at)))
     session_max = obligations.get("session_max_minutes")
     if isinstance(session_max, int):
-        ends.append(now + timedelta(minutes=session_max))
-    return max(min(ends), now)
+        end = min(end, now + timedelta(minutes=session_max))
+    return max(end, now)

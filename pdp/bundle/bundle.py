@@ -18,6 +18,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from pdp.bundle.annotations import Reason, read_reasons
@@ -59,8 +60,12 @@ class Bundle:
 
     def ttl(self, outcome: Outcome) -> timedelta:
         """How long an answer with this outcome may be relied on at most."""
-        own = {Outcome.DENY: self.deny_ttl_s, Outcome.STEP_UP: self.step_up_ttl_s}.get(outcome)
-        return timedelta(seconds=self.ttl_s if own is None else own)
+        return self._ttls[outcome]
+
+    @cached_property
+    def _ttls(self) -> Mapping[Outcome, timedelta]:
+        own = {Outcome.DENY: self.deny_ttl_s, Outcome.STEP_UP: self.step_up_ttl_s}
+        return {outcome: timedelta(seconds=own.get(outcome) or self.ttl_s) for outcome in Outcome}
 
     @property
     def query(self) -> str:

@@ -143,4 +143,4 @@ class VerdictCache:
         if len(self._distinct) >= _MAX_DISTINCT:
             self._distinct.clear()
         verdict = self._distinct.setdefault(_encode(entry.verdict), entry.verdict)
-        return entry if verdict is entry.verdict else replace(entry, verdict=verdict)
+        return entry if verdict is entry.verdict else entry._replace(verdict=verdict)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 
@@ -60,8 +59,12 @@ def test_the_keys_stand_in_one_order_and_none_is_left_out():
 
 
 def test_equal_decisions_give_equal_bytes_whatever_the_order_of_their_parts():
-    one = replace(decision(ID), verdict=Verdict(Outcome.LIMIT, ("OK",), {"print": "off", "clipboard": "off"}))
-    two = replace(decision(ID), verdict=Verdict(Outcome.LIMIT, ("OK",), {"clipboard": "off", "print": "off"}))
+    one = msgspec.structs.replace(
+        decision(ID), verdict=Verdict(Outcome.LIMIT, ("OK",), {"print": "off", "clipboard": "off"})
+    )
+    two = msgspec.structs.replace(
+        decision(ID), verdict=Verdict(Outcome.LIMIT, ("OK",), {"clipboard": "off", "print": "off"})
+    )
     records = [
         record_of(one, request(), time=START, caller_id="g", profile="zta", steps_us={"a": 1, "b": 2}),
         record_of(two, request(), time=START, caller_id="g", profile="zta", steps_us={"b": 2, "a": 1}),

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
+import msgspec
 import pytest
 
 from pdp.callers.caller import PERMISSIONS, Caller
@@ -75,6 +75,6 @@ async def test_profile_plain_passes_the_policys_own_context_on(outcome: Outcome)
     world = World(profile="plain")
     await world.ask(question())
     decision = await world.decider.decide(*world.decider.asked[0])
-    with_context = replace(decision, verdict=Verdict(outcome, (), context={"why": ["三", 1.5]}))
+    with_context = msgspec.structs.replace(decision, verdict=Verdict(outcome, (), context={"why": ["三", 1.5]}))
     answer = decision_answer(with_context, "plain", Caller("c", frozenset()), None)
     assert json.loads(answer.body) == {"decision": outcome is Outcome.ALLOW, "context": {"why": ["三", 1.5]}}

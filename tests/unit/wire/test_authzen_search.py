@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from pdp.callers.caller import PERMISSIONS
@@ -232,7 +232,11 @@ class Failing(ScriptedDecider):
 
     async def decide(self, request: AccessRequest, caller: Caller) -> Decision:
         decision = await super().decide(request, caller)
-        return decision if request.subject_id != "u-deny" else replace(decision, verdict=denied(EVALUATION_ERROR))
+        return (
+            decision
+            if request.subject_id != "u-deny"
+            else msgspec.structs.replace(decision, verdict=denied(EVALUATION_ERROR))
+        )
 
 
 async def test_one_who_cannot_be_judged_takes_the_whole_answer_away() -> None:
