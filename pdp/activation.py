@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pdp.decide import ActivePolicy
-from pdp.engine.capability_check import check_capabilities
+from pdp.engine.footprint_check import examine_bundle
 from pdp.errors import BundleError, NotReadyError
 from pdp.facts.reference import read_reference
 
@@ -37,8 +37,8 @@ class Activation:
         Raises BundleError where the bundle calls what it may not, lacks its reference data, or does not
         load; EngineError where the engine cannot be reached.
         """
-        faults = await asyncio.to_thread(check_capabilities, bundle)
-        if faults:
+        examined = await asyncio.to_thread(examine_bundle, bundle)
+        if faults := examined.faults:
             first = faults[0]
             raise BundleError(
                 f"{first.message_en}" + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""),
@@ -47,4 +47,4 @@ class Activation:
         reference = read_reference(bundle.data) if bundle.profile == "zta" else None
         async with self._turn:
             await self.engine.activate(bundle)
-            self._active = ActivePolicy(bundle, reference)
+            self._active = ActivePolicy(bundle, reference, examined.sight.footprint)

@@ -123,8 +123,8 @@ def make_bundle(
         profile=cast("Profile", profile),
         entrypoint=entrypoint,
         ttl_s=ttl_s,
-        deny_ttl_s=_seconds(metadata, "deny_ttl_seconds", ttl_s),
-        step_up_ttl_s=_seconds(metadata, "step_up_ttl_seconds", ttl_s),
+        deny_ttl_s=_seconds(metadata, "deny_ttl_seconds", ttl_s, most=ttl_s),
+        step_up_ttl_s=_seconds(metadata, "step_up_ttl_seconds", ttl_s, most=ttl_s),
         modules=dict(modules),
         data=dict(data),
         tests=dict(tests or {}),
@@ -133,10 +133,10 @@ def make_bundle(
     )
 
 
-def _seconds(metadata: Mapping[str, Any], name: str, default: int) -> int:
+def _seconds(metadata: Mapping[str, Any], name: str, default: int, *, most: int = MAX_TTL_S) -> int:
     seconds = metadata.get(name, default)
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= MAX_TTL_S:
-        raise BundleError(f"`metadata.{name}` must be 1 to {MAX_TTL_S}", where=".manifest")
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= most:
+        raise BundleError(f"`metadata.{name}` must be 1 to {most}", where=".manifest")
     return seconds
 
 

@@ -5,6 +5,8 @@ Wider than any one engine on purpose, because the footprint stands on it. What r
 - an import holds for every file of its package, not only for the file in which it stands;
 - a rule and an import of the same name are not a fault: the rule counts where it is defined;
 - whoever names something through an imported package (`import data.lib`, then `lib.a`) runs all of that package;
+- whoever asks for a path where no rule stands (`limits.c`) runs those below the nearest name that has some
+  (`limits.a`, `limits.b`);
 - paths are compared as text, so `data["lib.a"]` runs `a` of the package `lib`. Hence the path of a rule ends here
   before a part with a dot in it, and a bundle whose packages or imports have such a part is not analysed.
 """
@@ -41,6 +43,7 @@ class Reach:
         self._imports: dict[tuple[Path, str], set[Path]] = {}
         self._at: dict[Path, list[Definition]] = {}
         self._below: dict[Path, list[Definition]] = {}
+        self._family: dict[Path, list[Definition]] = {}  # as `_below`, but no packages: by the names of rules only
         for path in book.paths():
             for definition in book.definitions(path):
                 self._add(definition)
@@ -67,6 +70,12 @@ class Reach:
             yield from self._at.get(path[:length], ())
         yield from self.below(path)
 
+    def run_for(self, path: Path) -> Iterator[Definition]:
+        """Every definition that an engine may run when it is asked for this path."""
+        yield from self.around(path)
+        families = (self._family.get(path[:length]) for length in range(len(path), 0, -1))
+        yield from next(filter(None, families), ())
+
     def _add(self, definition: Definition) -> None:
         package = len(self._packages[definition.module])
         plain = next((n for n, part in enumerate(definition.path) if n >= package and "." in part), None)
@@ -74,6 +83,8 @@ class Reach:
             definition = replace(definition, path=definition.path[:plain], partial=True)
         self.definitions.append(definition)
         self._at.setdefault(definition.path, []).append(definition)
+        for length in range(package + 1, len(definition.path) + 1):
+            self._family.setdefault(definition.path[:length], []).append(definition)
         for length in range(1, len(definition.path) + 1):
             self._below.setdefault(definition.path[:length], []).append(definition)
 
@@ -81,7 +92,10 @@ class Reach:
         source = module.text.encode()
         package = self._packages[module.name]
         rules = sum(1 for definition in self.definitions if definition.module == module.name)
-        if any("." in part for part in package) or rules != len(module.tree["rules"]):
+        named = reference_of(module.tree["package"]["refr"])
+        if named is None or None in named.steps or any("." in part for part in package):
+            self.unclear.append((module, module.tree["package"]["refr"]))
+        if rules != len(module.tree["rules"]):  # the head of a rule that names no path
             self.unclear.append((module, module.tree["package"]["refr"]))
         for entry in module.tree["imports"]:
             reference = reference_of(entry["refr"])
