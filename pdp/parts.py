@@ -6,16 +6,27 @@ together take most of a second to load.
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from pdp.bundle.bundle import Bundle
     from pdp.cache.levels import VerdictCache
+    from pdp.cache.port import SharedLevel
+    from pdp.cache.seal import Seal
     from pdp.engine.port import Engine
     from pdp.identity.levels import LevelTable
+    from pdp.redis_client import RedisPlace
     from pdp.settings import Settings
+    from pdp.signals.port import News
     from pdp.store.store import Store
+
+
+_KEY_BYTES: Final = 32
 
 
 def utc_now() -> datetime:
@@ -50,14 +61,91 @@ def open_engine(settings: Settings, *, children: int = 1) -> Engine:
     return OpaServerEngine(settings.opa_url, deadline=deadline, token=token)
 
 
-def open_cache(settings: Settings) -> VerdictCache | None:
-    """The decision cache with its level in this process; None where it is switched off."""
+@asynccontextmanager
+async def open_cache(settings: Settings) -> AsyncIterator[VerdictCache | None]:
+    """The decision cache with its levels; None where it is switched off. Raises SettingsError."""
     from pdp.cache.levels import VerdictCache
     from pdp.cache.local import LocalLevel
 
     if settings.cache == "off":
-        return None
-    return VerdictCache(LocalLevel(settings.cache_entries))
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        shared: tuple[SharedLevel, Seal] | None = None
+        if settings.redis_url:
+            from pdp.cache.seal import Seal
+            from pdp.cache.shared import open_shared_level
+
+            seal = Seal(cache_secret(settings))
+            deadline_s = settings.redis_deadline_ms / 1_000
+            level = open_shared_level(redis_place(settings), prefix=settings.redis_prefix, deadline_s=deadline_s)
+            stack.push_async_callback(level.close)
+            shared = (level, seal)
+        cache = VerdictCache(LocalLevel(settings.cache_entries), shared)
+        stack.push_async_callback(cache.close)
+        yield cache
+
+
+def cache_secret(settings: Settings) -> bytes:
+    """What seals the values in Redis. Raises SettingsError where the file cannot be read."""
+    from pdp.errors import SettingsError
+
+    if not settings.redis_secret_file:
+        return shared_key(settings.state_path / "cache.key")
+    try:
+        return Path(settings.redis_secret_file).read_bytes().strip()
+    except OSError as fault:
+        raise SettingsError(f"`redis_secret_file` cannot be read: {fault.strerror}") from None
+
+
+def shared_key(path: Path) -> bytes:
+    """A secret that the workers of this host share; made at the first start, readable by us alone.
+
+    Written aside and then linked: whoever finds the name finds the whole key. Raises SettingsError for a
+    file of another size.
+    """
+    import contextlib
+    import os
+    import secrets
+
+    from pdp.errors import SettingsError
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # containers that share a folder share pids too
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(_KEY_BYTES))
+    with contextlib.suppress(FileExistsError):
+        os.link(aside, path)
+    aside.unlink()
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise SettingsError(f"`{path.name}` is damaged", next_step="remove the file; a new one is made")
+    return key
+
+
+def redis_place(settings: Settings) -> RedisPlace:
+    """Where Redis is; only with a `redis_url`."""
+    from pdp.redis_client import RedisPlace
+
+    return RedisPlace(
+        settings.redis_url,
+        username=settings.redis_username,
+        password_file=settings.redis_password_file,
+        ca_file=settings.redis_ca_file,
+        cert_file=settings.redis_cert_file,
+        key_file=settings.redis_key_file,
+    )
+
+
+def open_news(settings: Settings) -> News:
+    """How this worker tells others of changes and hears of theirs: over Redis, or, without one, not at all."""
+    if not settings.redis_url:
+        from pdp.signals.local import LocalNews
+
+        return LocalNews(utc_now)
+    from pdp.signals.stream import StreamNews
+
+    return StreamNews(redis_place(settings), settings.redis_prefix, utc_now)
 
 
 def open_directory(settings: Settings) -> Store:

@@ -38,7 +38,8 @@ MAX_REMEMBERED: Final = 8_192  # documents of some 1.6 KB with their keys: 20 MB
 class Premises:
     """`document` is the JSON that the policy sees, `key` that of its verdict.
 
-    `changes` is the first instant at which a fact that the policy reads could change by itself; None: none does.
+    `changes` is the first instant at which a fact that the policy reads could change by itself, or at which the
+    token that was shown ends; None: there is none.
     """
 
     document: bytes
@@ -93,14 +94,16 @@ class PremisesMemory:
         premises = Premises(
             document=encode_input(document),
             key=self._keys.of_input(document),
-            changes=self._first_change(horizon),
+            changes=self._first_change(horizon, proof),
             group=document.resource.group,
         )
         return premises, horizon.earliest()
 
-    def _first_change(self, horizon: Horizon) -> datetime | None:
+    def _first_change(self, horizon: Horizon, proof: Authentication) -> datetime | None:
+        """Whatever the policy reads: once the token has ended, it is refused before the policy is asked."""
         read = self._footprint.reads
-        return min((instant for path, instant in horizon.changes.items() if read(path)), default=None)
+        changes = [instant for path, instant in horizon.changes.items() if read(path)]
+        return min(changes if proof.expires_at is None else [*changes, proof.expires_at], default=None)
 
 
 def _asked(request: AccessRequest, proof: Authentication) -> Hashable:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -32,12 +34,30 @@ _log = get_log("pdp.server")
 def serve(settings: Settings) -> None:
     """Run until a signal ends it. A worker that cannot start says why in its log; then the exit code is 3."""
     configure_logs(settings.log_level)
-    if settings.demo:
-        from pdp.demo import prepare_demo
-
-        settings, introduction = prepare_demo(settings)
-    else:
+    with ExitStack() as stack:
         introduction = ""
+        if settings.demo:
+            from pdp.demo import prepare_demo
+
+            settings, introduction = prepare_demo(settings)
+            settings = _with_valkey(settings, stack)
+        _serve(settings, introduction)
+
+
+def _with_valkey(settings: Settings, stack: ExitStack) -> Settings:
+    """A demonstration brings its own shared cache, one for all workers; it ends with this process."""
+    if settings.redis_url or not settings.demo_valkey:
+        return settings
+    from pdp.valkey_child import valkey_child
+
+    runner = stack.enter_context(asyncio.Runner())
+    child = valkey_child(settings.state_path)
+    url = runner.run(child.__aenter__())
+    stack.callback(lambda: runner.run(child.__aexit__(None, None, None)))
+    return msgspec.structs.replace(settings, redis_url=url or "")
+
+
+def _serve(settings: Settings, introduction: str) -> None:
     config = uvicorn.Config(
         "pdp.server:worker",
         factory=True,

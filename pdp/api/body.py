@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pdp.errors import BadRequestError, PayloadTooLargeError, SlowRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Generator, Iterable
 
-    from starlette.types import Receive
+    from starlette.types import Message, Receive
 
 DRAINED: Final = (
     4 * 1024 * 1024
@@ -39,35 +39,78 @@ async def read_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive, li
     body is not as long as it said, and ClientGoneError.
     """
     said, waits = declared_length(headers)
-    too_large = PayloadTooLargeError(f"the body is larger than {limits.body_bytes} bytes")
     if said is not None and said > limits.body_bytes and (waits or said > limits.body_bytes + DRAINED):
-        raise too_large  # a client that waits for `100 Continue` hears it before it sends
+        raise _too_large(limits)  # a client that waits for `100 Continue` hears it before it sends
+    first = _Begun(receive())
+    if first.message is None or first.message.get("more_body", False):
+        body = await _gathered(first, receive, limits)
+    else:
+        body = _chunk(first.message)
+    if len(body) > limits.body_bytes:
+        raise _too_large(limits)
+    if said is not None and said != len(body):
+        raise BadRequestError("the body is not as long as `content-length` said")
+    return body
+
+
+class _Begun:
+    """A receive whose first step is taken: what came together with the head needs no deadline, and no timer for it.
+
+    Measured: `asyncio.timeout` costs 4 microseconds, and nearly every body is there at once.
+    """
+
+    __slots__ = ("_steps", "_waits_for", "message")
+
+    def __init__(self, receiving: Awaitable[Message]) -> None:
+        self._steps = receiving.__await__()
+        self.message: Message | None = None
+        try:
+            self._waits_for = next(self._steps)
+        except StopIteration as done:
+            self.message = done.value
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        if self.message is None:
+            try:
+                yield self._waits_for
+            except BaseException:  # the deadline, or the end of the whole request
+                self._steps.close()
+                raise
+            self.message = yield from self._steps
+        return self.message
+
+
+async def _gathered(first: _Begun, receive: Receive, limits: Limits) -> bytes:
+    """The body of several messages, or of one that has not come yet; longer than the limit where it is too long."""
     chunks: list[bytes] = []
     length = 0
     try:
         async with asyncio.timeout(limits.body_s):
-            more = True
-            while more and length <= limits.body_bytes + DRAINED:
-                chunk, more = await _chunk(receive)
-                length += len(chunk)
-                if length <= limits.body_bytes:
-                    chunks.append(chunk)
-                else:
+            message = await first
+            while True:
+                chunks.append(_chunk(message))
+                length += len(chunks[-1])
+                if length > limits.body_bytes:
                     chunks.clear()
+                if length > limits.body_bytes + DRAINED or not message.get("more_body", False):
+                    break
+                message = await receive()
     except TimeoutError:
         raise SlowRequestError(f"the body did not arrive within {limits.body_s:g} seconds") from None
     if length > limits.body_bytes:
-        raise too_large
-    if said is not None and said != length:
-        raise BadRequestError("the body is not as long as `content-length` said")
+        raise _too_large(limits)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _chunk(receive: Receive) -> tuple[bytes, bool]:
-    message = await receive()
+def _chunk(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
         raise ClientGoneError
-    return message.get("body", b""), message.get("more_body", False)
+    body: bytes = message.get("body", b"")
+    return body
+
+
+def _too_large(limits: Limits) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"the body is larger than {limits.body_bytes} bytes")
 
 
 def declared_length(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int | None, bool]:

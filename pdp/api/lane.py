@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from pdp.api.body import ClientGoneError, Limits, declared_length, read_body
 from pdp.api.response import with_security, write_answer

@@ -86,10 +86,12 @@ _FIELD_PARTS: Final = 3  # of a field of an object: span, key and value
 def unknown_part(module: Module) -> Node | None:
     """The innermost node around the first thing in this module that is not as described here; None for a known module.
 
-    A module whose tree as a whole is unknown answers with its package. Raises RecursionError for a tree too deep.
+    For what stands in no node it is the package's name, or `{}` where that is unknown too. Raises RecursionError
+    for a tree too deep.
     """
-    package: Node = module.tree.get("package") or {}
-    return next(_unknown(module.tree, "module", package.get("refr") or {}), None)
+    package = module.tree.get("package")
+    name = package.get("refr") if isinstance(package, dict) else None
+    return next(_unknown(module.tree, "module", name if kind_of(name) else {}), None)
 
 
 def expressions_of(node: Node) -> Iterator[Node]:
@@ -105,7 +107,7 @@ def expressions_of(node: Node) -> Iterator[Node]:
             yield part
 
 
-def _unknown(part: Any, form: str, around: Node) -> Iterator[Node]:
+def _unknown(part: Any, form: str, around: Any) -> Iterator[Node]:
     """Nodes around what is unknown in this part, which should have this form."""
     optional, form = form.endswith("?"), form.removesuffix("?")
     if (optional and part is None) or form == "leaf":
@@ -126,7 +128,7 @@ def _unknown(part: Any, form: str, around: Node) -> Iterator[Node]:
         yield from _unknown_field(part, form, around)
 
 
-def _unknown_members(body: Any, known: Mapping[str, str], around: Node) -> Iterator[Node]:
+def _unknown_members(body: Any, known: Mapping[str, str], around: Any) -> Iterator[Node]:
     if not isinstance(body, dict) or any(name not in known and name not in _NUMBERING for name in body):
         yield around
         return
@@ -137,7 +139,7 @@ def _unknown_members(body: Any, known: Mapping[str, str], around: Node) -> Itera
             yield around
 
 
-def _unknown_field(part: Any, form: str, around: Node) -> Iterator[Node]:
+def _unknown_field(part: Any, form: str, around: Any) -> Iterator[Node]:
     if form == "field":
         if not (isinstance(part, list) and len(part) == _TEXT_PARTS and isinstance(part[1], str)):
             yield around

@@ -84,7 +84,7 @@ def _attribute(path: tuple[str, ...]) -> str | None:
 def _at(document: object, path: tuple[str, ...]) -> list[object] | int:
     """[value]; or, where there is none, how many steps of the path the document goes: a policy can tell that."""
     for depth, part in enumerate(path):
-        if type(document) is not dict or part not in document:
+        if not isinstance(document, dict) or part not in document:
             return depth
         document = document[part]
     return [document]

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
+from pdp.errors import EngineError
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from pdp.cache.port import SharedLevel, SharedStatus
     from pdp.model.decision import Verdict
 
+    _Found = tuple[Verdict, Literal["hit", "miss"]]
+
 _MAX_DISTINCT: Final = 10_000  # verdicts; a policy has some hundred, and more only where obligations carry instants
-_encode: Final = msgspec.msgpack.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode  # JSON, as in the seal: a policy's numbers may be of any size
 
 
 class Evaluate(Protocol):
@@ -62,7 +66,7 @@ class VerdictCache:
     def __init__(self, local: LocalLevel, shared: tuple[SharedLevel, Sealer] | None = None) -> None:
         self._local = local
         self._shared = shared
-        self._under_way: dict[bytes, asyncio.Task[tuple[Verdict, Literal["hit", "miss"]]]] = {}
+        self._under_way: dict[bytes, asyncio.Task[_Found]] = {}
         self._distinct: dict[bytes, Verdict] = {}
         self._local_hits = self._shared_hits = self._corrupted = self._kept = self._joined = 0
 
@@ -74,17 +78,17 @@ class VerdictCache:
         self._local_hits += 1
         return entry.verdict
 
-    async def judged(self, key: bytes, now: datetime, evaluate: Evaluate) -> tuple[Verdict, Literal["hit", "miss"]]:
-        """The verdict from Redis, or else from the engine. Raises what `evaluate` raises, and nothing else."""
+    async def judged(self, key: bytes, now: datetime, evaluate: Evaluate) -> _Found:
+        """The verdict from Redis, or else from the engine. Raises what `evaluate` raises; EngineError at `close`."""
         task = self._under_way.get(key)
         if task is not None:
             self._joined += 1
-            verdict, _ = await asyncio.shield(task)
+            verdict, _ = await self._answer_of(task)
             return verdict, "hit"
         task = asyncio.create_task(self._find(key, now, evaluate))
         self._under_way[key] = task
         task.add_done_callback(lambda ended: self._ended(key, ended))
-        return await asyncio.shield(task)  # a client that goes away takes nobody else's answer with it
+        return await self._answer_of(task)
 
     def keep(self, key: bytes, now: datetime, entry: Entry) -> Verdict:
         """Remember what the engine has just said."""
@@ -115,7 +119,17 @@ class VerdictCache:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _find(self, key: bytes, now: datetime, evaluate: Evaluate) -> tuple[Verdict, Literal["hit", "miss"]]:
+    async def _answer_of(self, task: asyncio.Task[_Found]) -> _Found:
+        """What it comes to. A client that goes away takes nobody else's answer with it."""
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            this = asyncio.current_task()
+            if this is not None and this.cancelling():
+                raise
+            raise EngineError("the evaluation was stopped") from None  # nobody cancelled this decision
+
+    async def _find(self, key: bytes, now: datetime, evaluate: Evaluate) -> _Found:
         entry = None if self._shared is None else await self._from_redis(key, now, *self._shared)
         if entry is None:
             return self.keep(key, now, await evaluate()), "miss"
@@ -133,7 +147,7 @@ class VerdictCache:
             self._corrupted += 1
         return None if entry is None or now >= entry.until else entry
 
-    def _ended(self, key: bytes, task: asyncio.Task[tuple[Verdict, Literal["hit", "miss"]]]) -> None:
+    def _ended(self, key: bytes, task: asyncio.Task[_Found]) -> None:
         del self._under_way[key]
         if not task.cancelled():
             task.exception()  # seen here, should nobody be left who waits for it

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from pdp.activation import Activation
     from pdp.bundle.bundle import Bundle
-    from pdp.cache.levels import VerdictCache
     from pdp.settings import Settings
 
 _T = TypeVar("_T")
@@ -57,16 +56,3 @@ async def engine_for(settings: Settings, bundle: Bundle, *, children: int = 1) -
         yield activation
     finally:
         await engine.close()
-
-
-@asynccontextmanager
-async def cache_for(settings: Settings) -> AsyncIterator[VerdictCache | None]:
-    """The configured decision cache, None where it is off."""
-    from pdp.parts import open_cache
-
-    cache = open_cache(settings)
-    try:
-        yield cache
-    finally:
-        if cache is not None:
-            await cache.close()

@@ -59,7 +59,8 @@ def run_scenarios(
 async def _run(
     settings: Settings, paths: list[Path], terminal: Terminal
 ) -> tuple[list[list[StepResult]], list[Misread]]:
-    from pdp.commands.composed import bundle_of, cache_for, engine_for
+    from pdp.commands.composed import bundle_of, engine_for
+    from pdp.parts import open_cache
     from pdp.scenario.format import Misread, Scenario, read_all
     from pdp.scenario.in_process import InProcess
     from pdp.scenario.runner import run_scenario
@@ -68,7 +69,7 @@ async def _run(
     scenarios = [one for one in read if isinstance(one, Scenario)]
     bundle = bundle_of(settings)
     told: list[list[StepResult]] = []
-    async with engine_for(settings, bundle) as activation, cache_for(settings) as cache:
+    async with engine_for(settings, bundle) as activation, open_cache(settings) as cache:
         footprint = activation.active().footprint
         way = InProcess(activation.engine, bundle, footprint=footprint, cache=cache)
         with terminal.progress(terminal.pick("シナリオ", "scenarios"), len(scenarios)) as advance:

@@ -13,6 +13,8 @@ import msgspec
 SEGMENT_SCHEMA: Final = "sekisho.segment/v1"
 RECOVERY_SCHEMA: Final = "sekisho.recovery/v1"
 
+_ENCODE: Final = msgspec.json.Encoder().encode
+
 Ended = Literal["sealed", "abandoned", "recovered"]
 SealCause = Literal["size", "age", "close"]
 
@@ -85,4 +87,6 @@ def rfc3339(instant: datetime) -> str:
     """UTC with six decimals and `Z`: one width, so that texts sort as times. The instant must be aware."""
     if instant.tzinfo is None:
         raise ValueError("a time needs its offset")
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    utc = instant.astimezone(UTC)
+    text = _ENCODE(utc)[1:-1].decode()  # a quarter of the time of `isoformat`, but no decimals where they are all 0
+    return text if utc.microsecond else f"{text[:-1]}.000000Z"

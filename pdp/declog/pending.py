@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """One record and whoever waits for it."""
+    """One record and whoever waits for it, until `deadline` (the event loop's time, seconds).
+
+    `settled`: the commit thread had it, and it was answered or failed. Only the event loop reads and sets it.
+    """
 
     record: bytes
     future: asyncio.Future[None]
+    deadline: float
+    settled: bool = False
 
 
 class PendingQueue:
@@ -25,7 +30,8 @@ class PendingQueue:
     def __init__(self, max_records: int, max_bytes: int) -> None:
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: deque[Pending] = deque()
         self._bytes = 0
         self._stopped = False
@@ -40,7 +46,7 @@ class PendingQueue:
     def offer(self, pending: Pending) -> bool:
         """Put it at the end, unless the queue is full or stopped. One record fits an empty queue, whatever its size."""
         size = len(pending.record)
-        with self._changed:
+        with self._lock:
             waiting = len(self._waiting)
             full = waiting >= self._max_records or (waiting > 0 and self._bytes + size > self._max_bytes)
             if full or self._stopped:
@@ -53,7 +59,7 @@ class PendingQueue:
 
     def withdraw(self, pending: Pending) -> bool:
         """Take back what was not taken yet: it will not be written. False where it was taken."""
-        with self._changed:
+        with self._lock:
             try:
                 self._waiting.remove(pending)  # the oldest expire first: it stands near the front
             except ValueError:

@@ -9,6 +9,7 @@ policy added to its answer.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID
@@ -104,13 +105,14 @@ def record_of(  # noqa: PLR0913  # what a record says is much, and each has its 
     """The record of one decision. Raises RecordFailedError where it cannot be written down."""
     document, redacted = _input_of(decision.input, profile)
     verdict = decision.verdict
+    now = _time(decision.at)
     return _encode(
         Record(
             schema=RECORD_SCHEMA,
             id=decision.id,
             kind="decision",
-            time=_time(time),
-            now=_time(decision.at),
+            time=now if time is decision.at else _time(time),
+            now=now,
             trace_id=request.trace_id,
             request_id=request.request_id,
             wire=request.wire,
@@ -209,18 +211,26 @@ def _time(instant: datetime) -> str:
 
 
 def _input_of(document: bytes, profile: Literal["zta", "plain"]) -> tuple[bytes, list[str]]:
-    """The document on one line, without a token. Raises RecordFailedError where it is not JSON.
-
-    Embedded unchecked, `{}, "outcome": "allow"` would add keys of the caller's making to the record.
-    """
+    """The document on one line, without a token. Raises RecordFailedError where it is not JSON."""
     try:
-        document.decode("utf-8")
-        kept = bytes(_WELL_FORMED.decode(document)).strip()
-        if profile == "plain":
-            return _without_token(kept)
+        if profile == "zta":
+            return _facts_of(document), []
+        return _without_token(_well_formed(document))
     except (ValueError, RecursionError):
         raise RecordFailedError("the input document is not JSON") from None
-    return _on_one_line(kept), []
+
+
+@lru_cache(maxsize=8_192)  # as many as the checkpoint remembers: for the same facts it hands the very same bytes on
+def _facts_of(document: bytes) -> bytes:
+    """A document that has no place for a token."""
+    return _on_one_line(_well_formed(document))
+
+
+def _well_formed(document: bytes) -> bytes:
+    """Embedded unchecked, `{}, "outcome": "allow"` would add keys of the caller's making to the record."""
+    document.decode("utf-8")
+    _WELL_FORMED.decode(document)
+    return document.strip()
 
 
 def _without_token(document: bytes) -> tuple[bytes, list[str]]:

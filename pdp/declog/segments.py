@@ -87,6 +87,9 @@ class SegmentLog:
         self._disk: Final = disk or PosixDisk()
         self._refused = 0
         self._room: deque[asyncio.Future[None]] = deque()
+        # INVARIANT (first in, first expired): offered in this order, each with its deadline not before the one ahead.
+        self._under_way: deque[Pending] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._queue = PendingQueue(self._limits.queued_records, self._limits.queued_bytes)
         self._recovery_fault: str | None = None
         self._lock, self._recovered, previous = self._enter(node, worker, clock)
@@ -113,7 +116,16 @@ class SegmentLog:
     async def append(self, record: bytes) -> None:
         """See `DecisionLog.append`."""
         try:
-            await self._append(record)
+            self._check(record)
+            loop = asyncio.get_running_loop()
+            pending = Pending(record, loop.create_future(), loop.time() + self._limits.deadline_s)
+            if self._queue.offer(pending):
+                self._watch(pending, loop)
+            else:
+                await self._wait_for_room(pending)
+                loop.call_at(pending.deadline, self._expire, pending)
+            # A caller that hangs up does not take its record out of the log; only the deadline does.
+            await pending.future
         except RecordFailedError:
             self._refused += 1
             raise
@@ -180,33 +192,18 @@ class SegmentLog:
 
     # -- appending, in the event loop ----------------------------------------------------------------
 
-    async def _append(self, record: bytes) -> None:
-        self._check(record)
-        if self._thread.down and self._back_pressure == "deny":
-            raise RecordFailedError("the decision log cannot be written")
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._limits.deadline_s
-        pending = Pending(record, loop.create_future())
-        if not self._queue.offer(pending):
-            await self._wait_for_room(pending, deadline)
-        timer = loop.call_at(deadline, self._expire, pending)
-        try:
-            await pending.future
-        finally:
-            # A caller that hangs up does not take its record out of the log; only the deadline does.
-            if not pending.future.cancelled():
-                timer.cancel()
-
     def _check(self, record: bytes) -> None:
         if len(record) > self._limits.record_bytes:
             raise RecordFailedError(f"the record is larger than {self._limits.record_bytes} bytes")
         # A newline would end the line early: the rest would read as another record, of anyone's making.
         if not (record.startswith(b"{") and record.endswith(b"}")) or b"\n" in record:
             raise RecordFailedError("the record is not one JSON object on one line")
+        if self._thread.down and self._back_pressure == "deny":
+            raise RecordFailedError("the decision log cannot be written")
 
-    async def _wait_for_room(self, pending: Pending, deadline: float) -> None:
+    async def _wait_for_room(self, pending: Pending) -> None:
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(pending.deadline):
                 while not self._queue.offer(pending):
                     if self._queue.stopped:
                         raise RecordFailedError("the decision log is closed")
@@ -217,6 +214,20 @@ class SegmentLog:
                     await room
         except TimeoutError:
             raise RecordFailedError("the queue of the decision log is full") from None
+
+    def _watch(self, pending: Pending, loop: asyncio.AbstractEventLoop) -> None:
+        """One timer for all: what came first expires first, and a timer for each record costs more than its frame."""
+        self._under_way.append(pending)
+        if self._timer is None:
+            self._timer = loop.call_at(pending.deadline, self._sweep, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        under_way, now = self._under_way, loop.time()
+        while under_way and (under_way[0].settled or under_way[0].deadline <= now):
+            pending = under_way.popleft()
+            if not pending.settled:
+                self._expire(pending)
+        self._timer = loop.call_at(under_way[0].deadline, self._sweep, loop) if under_way else None
 
     def _expire(self, pending: Pending) -> None:
         """The deadline: what is not being written yet never will be; what is may stand, and is not answered."""
@@ -235,11 +246,14 @@ class SegmentLog:
 
     def _settle(self, batch: list[Pending], failure: str | None) -> None:
         for pending in batch:
+            pending.settled = True
             if not pending.future.done():
                 if failure is None:
                     pending.future.set_result(None)
                 else:
                     pending.future.set_exception(RecordFailedError(failure))
+        while self._under_way and self._under_way[0].settled:
+            self._under_way.popleft()
         self._make_room()
 
     def _make_room(self) -> None:

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from pdp.wire.authzen_answer import decision_answer
 from pdp.wire.authzen_batch import Evaluations
 from pdp.wire.authzen_call import Reception
-from pdp.wire.authzen_entities import REQUIRED, read_question
-from pdp.wire.authzen_mapping import access_request
+from pdp.wire.authzen_entities import REQUIRED
 from pdp.wire.authzen_metadata import ENDPOINTS, WELL_KNOWN, Metadata, well_known_path
+from pdp.wire.authzen_readings import Readings
 from pdp.wire.authzen_search import Search
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class Evaluation:
     def __init__(self, reception: Reception, profile: Callable[[], Profile]) -> None:
         self._reception = reception
         self._profile = profile
+        self._readings = Readings()
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         return await self._reception.serve(request, "decide", self._answer)
 
     async def _answer(self, call: Call) -> HttpAnswer:
         profile = self._profile()
-        asked = access_request(read_question(call.body), profile, call)
-        decision = await self._reception.decider.decide(asked, call.caller)
+        decision = await self._reception.decider.decide(self._readings.asked(call, profile), call.caller)
         return decision_answer(decision, profile, call.caller, call.request_id)
 
 

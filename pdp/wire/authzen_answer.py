@@ -7,10 +7,14 @@ working group compares items as text, and one member more would fail it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from pdp.model.decision import Outcome, Text
 from pdp.wire.error_answer import JSON, echo
 from pdp.wire.exchange import HttpAnswer
 
@@ -21,35 +25,53 @@ if TYPE_CHECKING:
 
 encode_json: Final = msgspec.json.Encoder().encode
 
-# INVARIANT (one door): `true` is written only from `Decision.permits`.
+# INVARIANT (one door): `true` is written only from `Verdict.permits`.
 _BARE: Final = {True: b'{"decision":true}', False: b'{"decision":false}'}
 
 
-def decision_members(decision: Decision, profile: Profile, caller: Caller) -> dict[str, Any]:
-    """The answer as an object; the same members stand alone and within a boxcar."""
-    if profile == "plain":
-        said = decision.verdict.context
-        return {"decision": decision.permits} if not said else {"decision": decision.permits, "context": said}
+class _Context(msgspec.Struct, frozen=True, gc=False):
+    """Why, in the order of the answer; what is unset does not stand in it."""
+
+    id: str
+    outcome: Outcome
+    reason_user: Text
+    reason_admin: Text | UnsetType
+    reasons: tuple[str, ...]
+    obligations: Mapping[str, str | int]
+    required_auth_level: int | UnsetType
+    expires_at: datetime
+    policy_revision: str
+    directory_epoch: int
+    cache: str
+
+
+class _Answer(msgspec.Struct, frozen=True, gc=False):
+    decision: bool
+    context: _Context
+
+
+def decision_json(decision: Decision, profile: Profile, caller: Caller) -> bytes:
+    """The answer as a JSON object; the same members stand alone and within a boxcar."""
     verdict = decision.verdict
-    context: dict[str, Any] = {"id": decision.id, "outcome": verdict.outcome}
-    context["reason_user"] = {"ja": decision.reason_user.ja, "en": decision.reason_user.en}
-    if caller.may("admin_reasons"):
-        context["reason_admin"] = {"ja": decision.reason_admin.ja, "en": decision.reason_admin.en}
-    context["reasons"] = verdict.reasons
-    context["obligations"] = verdict.obligations
-    if verdict.required_auth_level is not None:
-        context["required_auth_level"] = verdict.required_auth_level
-    context["expires_at"] = decision.expires_at
-    context["policy_revision"] = decision.policy_revision
-    context["directory_epoch"] = decision.directory_epoch
-    context["cache"] = decision.cache
-    return {"decision": decision.permits, "context": context}
+    if profile == "plain":
+        said = verdict.context
+        return encode_json({"decision": verdict.permits, "context": said}) if said else _BARE[verdict.permits]
+    context = _Context(
+        decision.id,
+        verdict.outcome,
+        decision.reason_user,
+        decision.reason_admin if caller.may("admin_reasons") else UNSET,
+        verdict.reasons,
+        verdict.obligations,
+        UNSET if verdict.required_auth_level is None else verdict.required_auth_level,
+        decision.expires_at,
+        decision.policy_revision,
+        decision.directory_epoch,
+        decision.cache,
+    )
+    return encode_json(_Answer(verdict.permits, context))
 
 
 def decision_answer(decision: Decision, profile: Profile, caller: Caller, request_id: str | None) -> HttpAnswer:
     """One decision as an HTTP answer: always 200, a deny too."""
-    if profile == "plain" and not decision.verdict.context:
-        body = _BARE[decision.permits]
-    else:
-        body = encode_json(decision_members(decision, profile, caller))
-    return HttpAnswer(200, (JSON, *echo(request_id, decision.id)), body)
+    return HttpAnswer(200, (JSON, *echo(request_id, decision.id)), decision_json(decision, profile, caller))

@@ -13,12 +13,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast, get_args
 
 from pdp.errors import BadRequestError, CallerRefusedError, PayloadTooLargeError, SekishoError
-from pdp.wire.authzen_answer import decision_answer, decision_members, encode_json
+from pdp.wire.authzen_answer import decision_answer, decision_json, encode_json
 from pdp.wire.authzen_call import WIRE, require
-from pdp.wire.authzen_entities import REQUIRED, optional, read_question
+from pdp.wire.authzen_entities import REQUIRED, optional
 from pdp.wire.authzen_mapping import access_request
 from pdp.wire.error_answer import JSON, echo, told
 from pdp.wire.exchange import HttpAnswer, Refusal
@@ -46,6 +46,12 @@ _Q = TypeVar("_Q")
 _A = TypeVar("_A")
 
 
+class _Item(NamedTuple):
+    id: str  # of the decision, or of the recorded refusal
+    permits: bool
+    json: bytes
+
+
 class Evaluations:
     """`POST /access/v1/evaluations`."""
 
@@ -62,41 +68,39 @@ class Evaluations:
         items = optional(call.body, "evaluations", list, "")
         profile = self._profile()
         if not items:
-            decision = await self._decider.decide(access_request(read_question(call.body), profile, call), call.caller)
+            decision = await self._decider.decide(access_request(call.body, profile, call), call.caller)
             return decision_answer(decision, profile, call.caller, call.request_id)
         require(call.caller, "batch")
         if len(items) > MAX_ITEMS:
             raise PayloadTooLargeError(f"more than {MAX_ITEMS} evaluations in one call", pointer="/evaluations")
         defaults = {name: optional(call.body, name, dict, "") for name in _MEMBERS if name in call.body}
 
-        async def decide(numbered: tuple[int, Any]) -> tuple[str, dict[str, Any]]:
+        async def decide(numbered: tuple[int, Any]) -> _Item:
             index, item = numbered
             return await self._item(item, defaults, profile, call, f"/evaluations/{index}")
 
         questions = list(enumerate(items))
         ends_on = _ENDS_ON[semantic]
         decided = await (in_order(decide, questions) if ends_on is None else _until(decide, questions, ends_on))
-        ids = ",".join(decision_id for decision_id, _ in decided[:MAX_LISTED_IDS])
-        body = encode_json({"evaluations": [members for _, members in decided]})
+        ids = ",".join([item.id for item in decided[:MAX_LISTED_IDS]])
+        body = b'{"evaluations":[%b]}' % b",".join([item.json for item in decided])
         return HttpAnswer(200, (JSON, *echo(call.request_id, ids)), body)
 
-    async def _item(
-        self, item: Any, defaults: Mapping[str, Any], profile: Profile, call: Call, at: str
-    ) -> tuple[str, dict[str, Any]]:
-        """(decision id, members) of one item. Raises NotReadyError only: then there is no answer at all."""
+    async def _item(self, item: Any, defaults: Mapping[str, Any], profile: Profile, call: Call, at: str) -> _Item:
+        """One item, decided or refused. Raises NotReadyError only: then there is no answer at all."""
         try:
-            question = read_question(with_defaults(item, defaults, at), at)
-            asked = access_request(question, profile, call, at)
+            asked = access_request(with_defaults(item, defaults, at), profile, call, at)
         except (BadRequestError, CallerRefusedError) as fault:
             return await self._refused(fault, call)
         decision = await self._decider.decide(asked, call.caller)
-        return decision.id, decision_members(decision, profile, call.caller)
+        return _Item(decision.id, decision.permits, decision_json(decision, profile, call.caller))
 
-    async def _refused(self, fault: SekishoError, call: Call) -> tuple[str, dict[str, Any]]:
+    async def _refused(self, fault: SekishoError, call: Call) -> _Item:
         refusal = Refusal(fault=fault, wire=WIRE, request_id=call.request_id)
         decision_id = await self._decider.refuse(refusal, call.caller)
         error = {"status": fault.status, "message": told(fault)}
-        return decision_id, {"decision": False, "context": {"error": error}}
+        body = encode_json({"decision": False, "context": {"error": error}})
+        return _Item(decision_id, permits=False, json=body)
 
 
 _MEMBERS: Final[tuple[str, ...]] = ("subject", "action", "resource", "context")
@@ -134,14 +138,12 @@ async def in_order(ask: Callable[[_Q], Awaitable[_A]], questions: Sequence[_Q], 
 
 
 async def _until(
-    decide: Callable[[tuple[int, Any]], Awaitable[tuple[str, dict[str, Any]]]],
-    questions: Sequence[tuple[int, Any]],
-    ends_on: bool,
-) -> list[tuple[str, dict[str, Any]]]:
+    decide: Callable[[tuple[int, Any]], Awaitable[_Item]], questions: Sequence[tuple[int, Any]], ends_on: bool
+) -> list[_Item]:
     decided = []
     for question in questions:
         decided.append(await decide(question))
-        if decided[-1][1]["decision"] is ends_on:
+        if decided[-1].permits is ends_on:
             break
     return decided
 

@@ -7,7 +7,9 @@ The order is fixed, and each step stands before the next costs anything:
 3. caller: the API key, or 401; nothing of the body has been parsed by then (AuthZEN 1.0 section 11.3)
 4. permission of the endpoint, or 403
 5. `Content-Type: application/json`, or 400
-6. strict JSON, one object, or 400
+6. strict JSON, one object, or 400: by the endpoint, which may know these very bytes already
+
+`Cache-Control: no-cache` asks for a fresh evaluation; from a caller that may not ask for one it is ignored.
 
 A refusal of a known caller is recorded in the decision log; one of an unknown caller is not, because the
 log would then be anybody's to fill.
@@ -16,10 +18,10 @@ log would then be anybody's to fill.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.errors import BadRequestError, NotPermittedError, NotReadyError, SekishoError, UnsupportedMediaError
+from pdp.wire.cache_control import wants_fresh
 from pdp.wire.error_answer import error_answer, is_request_id, method_not_allowed
 from pdp.wire.exchange import Refusal
 from pdp.wire.strict_json import parse_json
@@ -33,17 +35,36 @@ if TYPE_CHECKING:
 
 WIRE: Final = "authzen"
 
-_READ: Final = frozenset({"authorization", "content-type", "traceparent", "x-api-key", "x-request-id"})
+_READ: Final = frozenset({"authorization", "cache-control", "content-type", "traceparent", "x-api-key", "x-request-id"})
 
 
-@dataclass(frozen=True, slots=True)
 class Call:
-    """One call by a known caller, with a body that is a JSON object."""
+    """One call by a known caller. `raw` is the body as it came.
 
-    caller: Caller
-    request_id: str | None
-    trace_id: str | None
-    body: dict[str, Any]
+    `fresh`: the caller wants a fresh evaluation, and may have it.
+    """
+
+    __slots__ = ("_body", "caller", "fresh", "raw", "request_id", "trace_id")
+
+    def __init__(
+        self, caller: Caller, request_id: str | None, trace_id: str | None, raw: bytes, *, fresh: bool = False
+    ) -> None:
+        self.caller = caller
+        self.request_id = request_id
+        self.trace_id = trace_id
+        self.raw = raw
+        self.fresh = fresh
+        self._body: dict[str, Any] | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body as the JSON object that it must be, parsed once (step 6). Raises BadRequestError."""
+        if self._body is None:
+            body = parse_json(self.raw)
+            if not isinstance(body, dict):
+                raise BadRequestError("the body must be a JSON object")
+            self._body = body
+        return self._body
 
 
 class Reception:
@@ -67,11 +88,9 @@ class Reception:
             caller = self._callers.authenticate(_presented_key(headers))
             require(caller, permission)
             _check_media_type(headers)
-            body = parse_json(request.body)
-            if not isinstance(body, dict):
-                raise BadRequestError("the body must be a JSON object")
             trace_id = trace_id_of(headers.get("traceparent"))
-            return await answer(Call(caller, request_id, trace_id, body))
+            fresh = caller.may("bypass_cache") and wants_fresh(headers.get("cache-control"))
+            return await answer(Call(caller, request_id, trace_id, request.body, fresh=fresh))
         except SekishoError as fault:
             return await self._refused(fault, request, request_id, caller)
 
@@ -113,6 +132,8 @@ def _headers(request: HttpRequest) -> tuple[dict[str, str], list[str]]:
             found[name] = value
         elif name == "traceparent":
             found[name] = ""  # W3C Trace Context: several are as good as none
+        elif name == "cache-control":
+            found[name] += "," + value  # RFC 9110 section 5.3: a list may stand on several lines
         else:
             repeated.append(name)
     return found, repeated

@@ -6,8 +6,9 @@ ignored. `null` is a wrong type: a member without a value is left out (section 1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
 
 from pdp.errors import BadRequestError
 
@@ -27,8 +28,7 @@ MAX_TEXT: Final = 1_024  # characters of a type, an id, a name; they stand in ev
 _KIND_OF: Final = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number"}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """May this subject do this action on this resource. Each as it came, and known to be well formed."""
 
     subject: dict[str, Any]

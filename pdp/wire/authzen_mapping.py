@@ -40,7 +40,7 @@ from msgspec import UNSET, Meta, UnsetType
 from pdp.errors import BadRequestError
 from pdp.model.request import AccessRequest, AssertedClaims, Network, UnverifiedToken
 from pdp.wire.authzen_call import WIRE, require
-from pdp.wire.authzen_entities import MAX_TEXT
+from pdp.wire.authzen_entities import MAX_TEXT, read_question
 from pdp.wire.bearer import MAX_TOKEN
 from pdp.wire.raw_path import MAX_PATH
 
@@ -49,21 +49,24 @@ if TYPE_CHECKING:
 
     from pdp.bundle.bundle import Profile
     from pdp.wire.authzen_call import Call
-    from pdp.wire.authzen_entities import Question
 
 SUBJECT_TYPE: Final = "user"
 RESOURCE_TYPE: Final = "application"
 MAX_WORDS: Final = 64  # entries of `amr`, `risk` and `pep`; the contract knows six obligations and four signals
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
-Words = Annotated[list[Text], Meta(max_length=MAX_WORDS)]
+Words = Annotated[tuple[Text, ...], Meta(max_length=MAX_WORDS)]
+
+
+# What is absent is None and `null` is refused, since no type below names it: msgspec takes a default as it is.
+_ABSENT: Final[Any] = None
 
 
 class _Claims(msgspec.Struct, frozen=True):
-    acr: Text | UnsetType = UNSET
-    amr: Words = []
-    auth_time: float | Text | UnsetType = UNSET
-    iss: Text | UnsetType = UNSET
+    acr: Text = _ABSENT
+    amr: Words = ()
+    auth_time: float | Text = _ABSENT
+    iss: Text = _ABSENT
 
 
 class _OfSubject(msgspec.Struct, frozen=True):
@@ -72,79 +75,123 @@ class _OfSubject(msgspec.Struct, frozen=True):
 
 
 class _OfResource(msgspec.Struct, frozen=True):
-    tenant: Text | UnsetType = UNSET
-    organisation: Text | UnsetType = UNSET
-    path: Annotated[str, Meta(max_length=MAX_PATH)] | UnsetType = UNSET
+    tenant: Text = _ABSENT
+    organisation: Text = _ABSENT
+    path: Annotated[str, Meta(max_length=MAX_PATH)] = _ABSENT
 
 
 class _Device(msgspec.Struct, frozen=True):
-    id: Text | UnsetType = UNSET
+    id: Text = _ABSENT
     certificate_sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}\\Z")] | UnsetType = UNSET
 
 
 class _Network(msgspec.Struct, frozen=True):
     source_ip: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET  # an IPv6 address has at most 45
     tunnel: bool = False
-    underlay: Text | UnsetType = UNSET
-    country: Text | UnsetType = UNSET
-    path_encrypted: bool | Literal["unknown"] | UnsetType = UNSET
+    underlay: Text = _ABSENT
+    country: Text = _ABSENT
+    path_encrypted: bool | Literal["unknown"] = _ABSENT
 
 
 class _OfContext(msgspec.Struct, frozen=True):
     device: _Device = _Device()
     network: _Network | UnsetType = UNSET
-    risk: Words = []
-    pep: Words = []
-    session_id: Text | UnsetType = UNSET
+    risk: Words = ()
+    pep: Words = ()
+    session_id: Text = _ABSENT
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    type: Text
+    id: Text
+    properties: _OfSubject = _OfSubject()
+
+
+class _Action(msgspec.Struct, frozen=True):
+    name: Text
+    properties: dict[str, Any] | UnsetType = UNSET  # read by nobody, but an object
+
+
+class _Resource(msgspec.Struct, frozen=True):
+    type: Text
+    id: Text
+    properties: _OfResource = _OfResource()
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """A whole question, as far as profile `zta` reads it: one conversion takes a third of the time of three."""
+
+    subject: _Subject
+    action: _Action
+    resource: _Resource
+    context: _OfContext = _OfContext()
 
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _FAULT: Final = re.compile(r"(.*?)(?: - at `\$(.*)`)?", re.DOTALL)
 _NOTHING: Final[Mapping[str, Any]] = {}
+_SILENT: Final = Network()
 
 _T = TypeVar("_T")
 
 
-def access_request(question: Question, profile: Profile, call: Call, at: str = "") -> AccessRequest:
-    """What the question asks, for this profile; `at` is the pointer of the question in the body.
+def access_request(question: Mapping[str, Any], profile: Profile, call: Call, at: str = "") -> AccessRequest:
+    """What the question (an object with the four members) asks, for this profile; `at` is its pointer in the body.
 
     Raises BadRequestError with a pointer, and NotPermittedError where the question says something that
     this caller may not say.
     """
     if profile == "plain":
+        read = read_question(question, at)
         return AccessRequest(
-            subject_id=question.subject["id"],
-            resource_id=question.resource["id"],
-            action=question.action["name"],
+            subject_id=read.subject["id"],
+            resource_id=read.resource["id"],
+            action=read.action["name"],
             request_id=call.request_id,
             trace_id=call.trace_id,
             wire=WIRE,
-            document=question.document(),
+            document=read.document(),
+            fresh=call.fresh,
         )
-    subject = _read(question.subject.get("properties"), _OfSubject, f"{at}/subject/properties")
-    resource = _read(question.resource.get("properties"), _OfResource, f"{at}/resource/properties")
-    context = _read(question.context, _OfContext, f"{at}/context")
-    fingerprint = _given(context.device.certificate_sha256)
-    if fingerprint is not None:
+    try:
+        asked = msgspec.convert(question, _Asked)
+    except msgspec.ValidationError as fault:
+        raise _explained(question, at, fault) from None
+    context, resource = asked.context, asked.resource.properties
+    fingerprint = context.device.certificate_sha256
+    if fingerprint is not UNSET:
         require(call.caller, "assert_network")
     return AccessRequest(
-        subject_id=_looked_up(question.subject, SUBJECT_TYPE),
-        resource_id=_looked_up(question.resource, RESOURCE_TYPE),
-        action=question.action["name"],
-        identity=_identity(subject, call, f"{at}/subject/properties"),
-        device_id=_given(context.device.id),
-        certificate_sha256=None if fingerprint is None else fingerprint.lower(),
+        subject_id=_looked_up(asked.subject, SUBJECT_TYPE),
+        resource_id=_looked_up(asked.resource, RESOURCE_TYPE),
+        action=asked.action.name,
+        identity=_identity(asked.subject.properties, call, f"{at}/subject/properties"),
+        device_id=context.device.id,
+        certificate_sha256=None if fingerprint is UNSET else fingerprint.lower(),
         network=_network(context, call, f"{at}/context/network"),
-        risk=tuple(context.risk),
-        pep=tuple(context.pep),
-        tenant=_given(resource.tenant),
-        organisation=_given(resource.organisation),
-        path=_given(resource.path),
-        session_id=_given(context.session_id),
+        risk=context.risk,
+        pep=context.pep,
+        tenant=resource.tenant,
+        organisation=resource.organisation,
+        path=resource.path,
+        session_id=context.session_id,
         request_id=call.request_id,
         trace_id=call.trace_id,
         wire=WIRE,
+        fresh=call.fresh,
     )
+
+
+def _explained(question: Mapping[str, Any], at: str, fault: msgspec.ValidationError) -> BadRequestError:
+    """What is wrong with a question that is no `_Asked`, in our words and with the pointer of the first fault."""
+    try:
+        read = read_question(question, at)
+        _read(read.subject.get("properties"), _OfSubject, f"{at}/subject/properties")
+        _read(read.resource.get("properties"), _OfResource, f"{at}/resource/properties")
+        _read(read.context, _OfContext, f"{at}/context")
+    except BadRequestError as known:
+        return known
+    return BadRequestError(str(fault), pointer=at or None)
 
 
 def _read(members: Mapping[str, Any] | None, form: type[_T], at: str) -> _T:
@@ -158,35 +205,30 @@ def _read(members: Mapping[str, Any] | None, form: type[_T], at: str) -> _T:
         raise BadRequestError(what[:1].lower() + what[1:], pointer=pointer) from None
 
 
-def _given(value: _T | UnsetType) -> _T | None:
-    return None if isinstance(value, UnsetType) else value
-
-
-def _looked_up(entity: dict[str, Any], known_type: str) -> str:
-    name: str = entity["id"]
-    return name if entity["type"] == known_type else f"{entity['type']}:{name}"
+def _looked_up(entity: _Subject | _Resource, known_type: str) -> str:
+    return entity.id if entity.type == known_type else f"{entity.type}:{entity.id}"
 
 
 def _identity(subject: _OfSubject, call: Call, at: str) -> AssertedClaims | UnverifiedToken | None:
-    token, claims = _given(subject.token), _given(subject.claims)
-    if token is not None and claims is not None:
-        raise BadRequestError("`token` and `claims` are two words on one identity; send one", pointer=at)
-    if token is not None:
+    token, claims = subject.token, subject.claims
+    if token is not UNSET:
+        if claims is not UNSET:
+            raise BadRequestError("`token` and `claims` are two words on one identity; send one", pointer=at)
         return UnverifiedToken(token)
-    if claims is None:
+    if claims is UNSET:
         return None
     require(call.caller, "assert_identity")
     return AssertedClaims(
-        acr=_given(claims.acr),
-        amr=tuple(claims.amr),
+        acr=claims.acr,
+        amr=claims.amr,
         auth_time=_auth_time(claims.auth_time, f"{at}/claims/auth_time"),
-        issuer=_given(claims.iss),
+        issuer=claims.iss,
     )
 
 
-def _auth_time(value: float | str | UnsetType, at: str) -> datetime | None:
+def _auth_time(value: float | str | None, at: str) -> datetime | None:
     """Seconds since 1970 (OpenID Connect Core section 2) or RFC 3339 with its offset."""
-    if isinstance(value, UnsetType):
+    if value is None:
         return None
     try:
         if not isinstance(value, str):
@@ -199,17 +241,16 @@ def _auth_time(value: float | str | UnsetType, at: str) -> datetime | None:
 
 
 def _network(context: _OfContext, call: Call, at: str) -> Network:
-    said = _given(context.network)
-    if said is None:
-        return Network()
+    said = context.network
+    if said is UNSET:
+        return _SILENT
     require(call.caller, "assert_network")
-    source_ip = _given(said.source_ip)
     return Network(
-        source_ip=None if source_ip is None else _address(source_ip, f"{at}/source_ip"),
+        source_ip=None if said.source_ip is UNSET else _address(said.source_ip, f"{at}/source_ip"),
         tunnel=said.tunnel,
-        underlay=_given(said.underlay),
-        path_encrypted=_given(said.path_encrypted),
-        country=_given(said.country),
+        underlay=said.underlay,
+        path_encrypted=said.path_encrypted,
+        country=said.country,
     )
 
 

@@ -132,14 +132,13 @@ def _pattern(body: Mapping[str, Any], kind: Kind) -> Question:
     return Question(**entities, context=optional(body, "context", dict, ""))
 
 
-def _with(pattern: Question, kind: Kind, candidate: Candidate) -> Question:
+def _with(pattern: Question, kind: Kind, candidate: Candidate) -> dict[str, Any]:
     """The question with one candidate in the gap. What the service knows of it goes before what was sent."""
     gap: dict[str, Any] = getattr(pattern, kind)
     entity: dict[str, Any] = {"name": candidate.id} if kind == "action" else {**gap, "id": candidate.id}
     if candidate.properties:
         entity["properties"] = {**gap.get("properties", {}), **candidate.properties}
-    members = {"subject": pattern.subject, "action": pattern.action, "resource": pattern.resource, kind: entity}
-    return Question(**members, context=pattern.context)
+    return {**pattern.document(), kind: entity}
 
 
 def _result(pattern: Question, kind: Kind, candidate: Candidate) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from pdp.errors import BadRequestError
 from pdp.model.request import Refusal as Refusal  # noqa: PLC0414, TC001  # every wire format takes it from here
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from pdp.model.request import AccessRequest
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     """A request as it came. `path` is raw: not unescaped, not normalised. Header names are lower case.
 
     `body` is whole and within the limit of the lane; header values are latin-1 text.
@@ -39,8 +39,7 @@ class HttpRequest:
         return values[0] if values else None
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpAnswer(msgspec.Struct, frozen=True, gc=False):
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""

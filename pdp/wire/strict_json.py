@@ -15,6 +15,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+import msgspec
+
 from pdp.errors import BadRequestError, PayloadTooLargeError
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ _BOM: Final = b"\xef\xbb\xbf"
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_DIGITS_ALIKE: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_SIXTEEN_DIGITS: Final = b"0" * 16
+_NOT_PLAIN: Final = object()
+_read: Final[Callable[[bytes], Any]] = msgspec.json.Decoder().decode
+_write: Final[Callable[[Any], bytes]] = msgspec.json.Encoder().encode
 
 
 def parse_json(body: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
@@ -45,6 +52,27 @@ def parse_json(body: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
     if body.startswith(_BOM):
         raise BadRequestError("the body begins with a byte order mark, which JSON does not allow (offset 0)")
     _check_shape(body)
+    value = _plain_value(body)
+    return _careful_value(body) if value is _NOT_PLAIN else value
+
+
+def _plain_value(body: bytes) -> Any:
+    """The value of a text as programs write it, in a quarter of the time; `_NOT_PLAIN` for every other text.
+
+    INVARIANT (read back): a text that, once read, is written again byte for byte has each name once, only
+    whole characters and only numbers that stay what they are. Integers beyond 2^53 would stay too, so a text
+    with sixteen digits in a row goes the careful way.
+    """
+    if _SIXTEEN_DIGITS in body.translate(_DIGITS_ALIKE):
+        return _NOT_PLAIN
+    try:
+        value = _read(body)
+        return value if _write(value) == body else _NOT_PLAIN
+    except (ValueError, RecursionError):  # msgspec's errors and the one for text that is not UTF-8 are ValueErrors
+        return _NOT_PLAIN
+
+
+def _careful_value(body: bytes) -> Any:
     try:
         text = body.decode()
     except UnicodeDecodeError as fault:

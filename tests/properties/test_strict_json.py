@@ -11,7 +11,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pdp.errors import BadRequestError
-from pdp.wire.strict_json import MAX_DEPTH, MAX_SAFE_INTEGER, parse_json
+from pdp.wire.strict_json import (
+    _NOT_PLAIN,
+    MAX_DEPTH,
+    MAX_SAFE_INTEGER,
+    _careful_value,
+    _plain_value,
+    parse_json,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 scalars = (
@@ -41,6 +48,29 @@ def test_one_changed_byte_is_refused_or_means_what_json_loads_says(value: Any, a
         return
     theirs = json.loads(bytes(body).decode())
     assert ours == theirs
+
+
+@given(values, st.booleans(), st.integers(0, 300), st.integers(0, 255), st.booleans())
+def test_what_the_quick_reading_takes_the_careful_one_reads_alike(
+    value: Any, ascii_only: bool, at: int, byte: int, changed: bool
+) -> None:
+    body = bytearray(json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":")).encode())
+    if changed:
+        body[at % len(body)] = byte
+    quick = _plain_value(bytes(body))
+    if quick is not _NOT_PLAIN:
+        assert repr(quick) == repr(_careful_value(bytes(body)))  # as texts, because 1 == 1.0 == True
+
+
+@given(st.dictionaries(texts, scalars, min_size=1))
+def test_the_quick_reading_takes_no_name_twice(members: dict[str, Any]) -> None:
+    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+    assert _plain_value((text[:-1] + "," + text[1:]).encode()) is _NOT_PLAIN
+
+
+def test_the_quick_reading_takes_what_programs_write() -> None:
+    body = '{"subject":{"type":"user","id":"u-0001"},"context":{"risk":[],"a":[1,-2,1.5,true,null,"三\\n"]}}'.encode()
+    assert _plain_value(body) == json.loads(body)
 
 
 @given(st.binary(max_size=200))

@@ -11,11 +11,13 @@ import pytest
 
 from pdp.errors import DirectoryError
 from pdp.refresh import keep_fresh
+from pdp.signals.listener import Nudge
 
 pytestmark = pytest.mark.anyio
 
 DEADLINE_S = 5.0
 SOON_S = 0.001
+NEVER_S = 3_600.0
 
 
 class Rounds:
@@ -98,3 +100,65 @@ async def test_measuring_follows_every_round_and_the_end_of_the_block_ends_the_l
     await rounds(3, looked, after=lambda: measured.append(looked.seen))
     assert measured[:3] == [1, 2, 3]
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "refresh"]
+
+
+# --- news
+
+
+async def test_news_are_looked_at_at_once_and_only_by_their_own_look() -> None:
+    directory, callers = Rounds(), Rounds()
+    nudge = Nudge({"directory": directory, "callers": callers}, spacing_s=0)
+    async with keep_fresh([directory, callers], every_s=NEVER_S, after=lambda: None, nudge=nudge):
+        await callers.reached(1)
+        nudge.hear(("directory",))
+        await directory.reached(2)
+        nudge.hear(("directory",))
+        await directory.reached(3)
+    assert callers.seen == 1
+
+
+async def test_measuring_follows_a_look_that_news_asked_for() -> None:
+    directory = Rounds()
+    measured, seen = asyncio.Event(), []
+
+    def measure() -> None:
+        seen.append(directory.seen)
+        if directory.seen == 2:
+            measured.set()
+
+    nudge = Nudge({"directory": directory}, spacing_s=0)
+    async with keep_fresh([directory], every_s=NEVER_S, after=measure, nudge=nudge), asyncio.timeout(DEADLINE_S):
+        await directory.reached(1)
+        nudge.hear(("directory",))
+        await measured.wait()
+    assert seen == [1, 2]
+
+
+async def test_whole_rounds_go_on_where_no_news_come() -> None:
+    looked = Rounds()
+    nudge = Nudge({"directory": looked})
+    async with keep_fresh([looked], every_s=SOON_S, after=lambda: None, nudge=nudge):
+        await looked.reached(4)
+
+
+async def test_news_without_end_do_not_keep_a_whole_round_away() -> None:
+    nudge: Nudge
+
+    async def flooded() -> None:
+        nudge.hear(("directory",))
+
+    callers = Rounds()
+    nudge = Nudge({"directory": flooded}, spacing_s=0)
+    async with keep_fresh([flooded, callers], every_s=SOON_S, after=lambda: None, nudge=nudge):
+        await callers.reached(4)
+
+
+async def test_a_look_that_fails_for_news_is_tried_again_by_the_next_round(operators_log: io.StringIO) -> None:
+    directory = Rounds(lambda seen: DirectoryError("gone") if seen == 2 else None)
+    nudge = Nudge({"directory": directory}, spacing_s=0)
+    async with keep_fresh([directory], every_s=0.05, after=lambda: None, nudge=nudge):
+        await directory.reached(1)
+        nudge.hear(("directory",))
+        await directory.reached(4)
+    first, second = told(operators_log)
+    assert first.startswith("refresh failed") and second == "refresh works again"

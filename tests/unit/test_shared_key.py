@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 
 from pdp.errors import SettingsError
-from pdp.main import _shared_key
+from pdp.parts import shared_key
 
 AT_ONCE = 4
 TRIES = 25  # a race that is lost half of the time is not won so often
@@ -18,21 +18,21 @@ TRIES = 25  # a race that is lost half of the time is not won so often
 
 def test_the_key_is_made_once_and_is_the_same_ever_after(tmp_path: Path) -> None:
     path = tmp_path / "state" / "page-token.key"
-    first = _shared_key(path)
-    assert (len(first), _shared_key(path), path.read_bytes()) == (32, first, first)
+    first = shared_key(path)
+    assert (len(first), shared_key(path), path.read_bytes()) == (32, first, first)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path], "nothing is left aside"
 
 
 def test_two_places_have_two_keys(tmp_path: Path) -> None:
-    assert _shared_key(tmp_path / "a") != _shared_key(tmp_path / "b")
+    assert shared_key(tmp_path / "a") != shared_key(tmp_path / "b")
 
 
 @pytest.mark.parametrize("held", [b"", b"x" * 31, b"x" * 33])
 def test_a_damaged_key_is_told_and_never_used(tmp_path: Path, held: bytes) -> None:
     (tmp_path / "key").write_bytes(held)
     with pytest.raises(SettingsError, match="damaged"):
-        _shared_key(tmp_path / "key")
+        shared_key(tmp_path / "key")
     assert (tmp_path / "key").read_bytes() == held
 
 
@@ -44,6 +44,6 @@ def test_starts_at_the_same_moment_get_one_key(tmp_path: Path) -> None:
 
             def start(_: int, together: Barrier = together, path: Path = path) -> bytes:
                 together.wait()
-                return _shared_key(path)
+                return shared_key(path)
 
             assert len(set(pool.map(start, range(AT_ONCE)))) == 1

@@ -1,0 +1,90 @@
+"""How one worker is: what `/readyz` says, and the gauges that are read off its parts once a second."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pdp.api.surface import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pdp.activation import Activation
+    from pdp.cache.levels import VerdictCache
+    from pdp.cache_metrics import CacheMetrics
+    from pdp.declog.port import DecisionLog
+    from pdp.directory.source import DirectorySource
+    from pdp.metrics import Metrics
+    from pdp.settings import Settings
+    from pdp.signals.port import News
+
+
+class Health:
+    """Everything here is answered from memory."""
+
+    def __init__(  # noqa: PLR0913  # the parts of a worker that can be unwell
+        self,
+        settings: Settings,
+        *,
+        directory: DirectorySource,
+        activation: Activation,
+        log: DecisionLog,
+        cache: VerdictCache | None,
+        news: News,
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._activation = activation
+        self._log = log
+        self._cache = cache
+        self._news = news
+
+    def probes(self) -> Sequence[Probe]:
+        """What must be well before decisions are answered, and what an operator should know of."""
+        return (self._policy(), self._register(), self._record(), self._redis(), self._hearing())
+
+    def measure(self, metrics: Metrics, cache_metrics: CacheMetrics) -> None:
+        """Bring every gauge up to now."""
+        age = self._directory.age()
+        metrics.directory_age.set(-1 if age is None else age.total_seconds())
+        metrics.directory_epoch.set(self._directory.current().epoch if age is not None else 0)
+        metrics.log_writable.set(self._log.writable())
+        metrics.unrecorded.set(self._log.unrecorded)
+        metrics.ready.set(all(probe.ok for probe in self.probes()))
+        cache_metrics.show(None if self._cache is None else self._cache.status(), self._news.status())
+        metrics.flush()  # for the scrape of another worker
+
+    def _policy(self) -> Probe:
+        if not self._activation.is_active():
+            return Probe("policy", ok=False, detail="no policy is active")
+        return Probe("policy", ok=True, detail=self._activation.active().bundle.revision)
+
+    def _register(self) -> Probe:
+        age = self._directory.age()
+        if age is None:
+            return Probe("directory", ok=False, detail="no directory has been read yet")
+        judged = self._activation.is_active() and self._activation.active().reference is not None
+        if judged and not self._directory.current().users:
+            return Probe("directory", ok=False, detail="the directory is empty: `pdp directory import` fills it")
+        fresh = age <= timedelta(seconds=self._settings.directory_max_age_s)
+        return Probe("directory", fresh or not judged, f"last seen to be current {int(age.total_seconds())} s ago")
+
+    def _record(self) -> Probe:
+        writable = self._log.writable()
+        return Probe("decision_log", writable, "" if writable else "the decision log takes no records")
+
+    def _redis(self) -> Probe:
+        """Never a reason not to be ready: without Redis decisions are as right, and slower."""
+        shared = None if self._cache is None else self._cache.status().shared
+        if shared is None:
+            return Probe("shared_cache", ok=True, detail="none is configured")
+        if shared.state == "up":
+            return Probe("shared_cache", ok=True, detail="up")
+        return Probe("shared_cache", ok=True, detail=f"does not answer ({shared.fault}): every worker evaluates itself")
+
+    def _hearing(self) -> Probe:
+        """Never a reason not to be ready either: a change is seen by the next look, and answers end sooner."""
+        late = f"changes are seen within {self._settings.directory_poll_s:g} s"
+        detail = {"up": "up", "off": f"none are configured: {late}", "lost": f"lost: {late}"}[self._news.state]
+        return Probe("news", ok=True, detail=detail)
