@@ -73,27 +73,26 @@ async def open_cache(settings: Settings) -> AsyncIterator[VerdictCache | None]:
     async with AsyncExitStack() as stack:
         shared: tuple[SharedLevel, Seal] | None = None
         if settings.redis_url:
-            from pdp.cache.seal import Seal
             from pdp.cache.shared import open_shared_level
 
-            seal = Seal(cache_secret(settings))
             deadline_s = settings.redis_deadline_ms / 1_000
             level = open_shared_level(redis_place(settings), prefix=settings.redis_prefix, deadline_s=deadline_s)
             stack.push_async_callback(level.close)
-            shared = (level, seal)
+            shared = (level, cache_seal(settings))
         cache = VerdictCache(LocalLevel(settings.cache_entries), shared)
         stack.push_async_callback(cache.close)
         yield cache
 
 
-def cache_secret(settings: Settings) -> bytes:
-    """What seals the values in Redis. Raises SettingsError where the file cannot be read."""
+def cache_seal(settings: Settings) -> Seal:
+    """What seals the values in Redis. Raises SettingsError where the secret cannot be read, or is too short."""
+    from pdp.cache.seal import Seal
     from pdp.errors import SettingsError
 
     if not settings.redis_secret_file:
-        return shared_key(settings.state_path / "cache.key")
+        return Seal(shared_key(settings.state_path / "cache.key"))
     try:
-        return Path(settings.redis_secret_file).read_bytes().strip()
+        return Seal(Path(settings.redis_secret_file).read_bytes().strip())
     except OSError as fault:
         raise SettingsError(f"`redis_secret_file` cannot be read: {fault.strerror}") from None
 

@@ -13,6 +13,7 @@ import msgspec
 from pdp.callers.keys import list_callers
 from pdp.commands.bundle_checks import check_bundle
 from pdp.commands.finding import Finding, fail, ok, warn
+from pdp.commands.redis_checkup import shared_cache_findings
 from pdp.declog.limits import Limits
 from pdp.declog.survey import free_bytes, survey
 from pdp.directory.freshness import DEFAULT_LIMIT, freshness, stale_after
@@ -36,7 +37,16 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 _EARLIEST: Final = datetime.fromisoformat("2025-01-01T00:00:00+00:00")  # before this program was written
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _SLOW_MS: Final = 50  # one evaluation of the shipped policy takes one or two
-_LIBRARIES: Final = ("fastapi", "uvicorn", "msgspec", "gordon-to-regorus", "opa-python-client", "sqlalchemy", "typer")
+_LIBRARIES: Final = (
+    "fastapi",
+    "uvicorn",
+    "msgspec",
+    "gordon-to-regorus",
+    "opa-python-client",
+    "redis",
+    "sqlalchemy",
+    "typer",
+)
 
 
 class Checkup:
@@ -55,6 +65,7 @@ class Checkup:
         """Every examination, in the order in which the service would fail."""
         findings = [*self._versions(), *self._configuration(), *self._policy()]
         findings += await self._engine()
+        findings += await shared_cache_findings(self._settings, self._pick)
         findings += [*self._directory(), *self._decision_log()]
         return findings
 
@@ -264,9 +275,9 @@ def _version(name: str) -> str:
 
 
 def _shown(name: str, value: object) -> str:
-    """A database URL may hold a password, before its host or among its options."""
+    """A URL may hold a password, before its host or among its options."""
     text = str(value)
-    if name != "database_url" or not text:
+    if name not in ("database_url", "redis_url") or not text:
         return text
     scheme, _, rest = text.partition("://")
     host = rest.partition("?")[0].rpartition("@")[2]

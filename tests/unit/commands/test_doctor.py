@@ -123,3 +123,32 @@ async def test_without_a_policy_the_engine_is_not_tried(place: Path):
         ("fail", "policy"),
         ("warn", "engine"),
     ]
+
+
+def test_a_redis_that_is_not_there_is_a_warning_because_decisions_are_as_right_without_it(pdp, monkeypatch):
+    monkeypatch.setenv("PDP_REDIS_URL", f"redis://127.0.0.1:{free_port()}")
+    (found,) = by_topic(only_json(pdp("doctor", "--json")))["shared cache"]
+    assert found[0] == "warn"
+    assert found[1].startswith("does not answer: ")
+
+
+def test_a_redis_url_that_cannot_be_used_fails_and_its_password_is_not_shown(pdp, monkeypatch):
+    monkeypatch.setenv("PDP_REDIS_URL", "redis://:hunter2@redis.example:6379")
+    result = pdp("doctor", "--json")
+    assert result.exit_code == 1
+    assert by_topic(only_json(result))["shared cache"][0][0] == "fail"
+    assert "hunter2" not in result.stdout + result.stderr
+
+
+def test_a_secret_that_is_too_short_fails(pdp, place, monkeypatch):
+    (place / "secret").write_text("short")
+    monkeypatch.setenv("PDP_REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("PDP_REDIS_SECRET_FILE", str(place / "secret"))
+    (found,) = by_topic(only_json(pdp("doctor", "--json")))["shared cache"]
+    assert found[0] == "fail"
+
+
+def test_a_cache_that_is_switched_off_is_said(pdp, monkeypatch):
+    monkeypatch.setenv("PDP_CACHE", "off")
+    (found,) = by_topic(only_json(pdp("doctor", "--json")))["shared cache"]
+    assert found[0] == "warn"
