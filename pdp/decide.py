@@ -28,7 +28,7 @@ from pdp.cache.entry import Entry
 from pdp.cache.key import KeyMaker
 from pdp.declog.record import record_of, refusal_of
 from pdp.engine.verdict import read_verdict
-from pdp.errors import BadRequestError, EngineError, NotPermittedError, SekishoError
+from pdp.errors import BadRequestError, EngineError, EngineSupersededError, NotPermittedError, SekishoError
 from pdp.identity.proof import prove
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Verdict, denied
 from pdp.model.request import Network, UnverifiedToken
@@ -152,16 +152,21 @@ class Checkpoint:
         """
         house = self._house
         # 0. Everything that could change under us is taken once.
-        taken = Taken(house.clock(), house.policies.active(), house.directory.current())
-        now, bundle = taken.now, taken.policy.bundle
+        now = house.clock()
+        taken = self._take(now)
         decision_id = house.new_id()
         steps = Steps(house.stopwatch)
         try:
-            judgement = await self._judge(request, caller, taken, steps)
+            try:
+                judgement = await self._judge(request, caller, taken, steps)
+            except EngineSupersededError:  # another policy became active on the way, and is the one that decides
+                taken = self._take(now)
+                judgement = await self._judge(request, caller, taken, steps)
         except BadRequestError as fault:
             judgement = Judgement(denied(BAD_INPUT), now, fault=fault.message)
         except Exception as fault:  # noqa: BLE001  # the one place: what we did not foresee is a deny, not a crash
             judgement = Judgement(denied(EVALUATION_ERROR), now, fault=_describe(fault))
+        bundle = taken.policy.bundle
         said = taken.policy.wording.of(judgement.verdict.reasons)
         decision = Decision(
             id=decision_id,
@@ -193,8 +198,11 @@ class Checkpoint:
         house.observer.decided(decision, request.wire, taken_us | {"record": steps.since_last_us()})
         return decision
 
+    def _take(self, now: datetime) -> Taken:
+        return Taken(now, self._house.policies.active(), self._house.directory.current())
+
     async def _judge(self, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps) -> Judgement:
-        """Steps 1 to 6. Raises for anything that is not a well-formed verdict."""
+        """Steps 1 to 6. Raises BadRequestError, NotPermittedError and EngineSupersededError; else what is a bug."""
         house, now, policy = self._house, taken.now, taken.policy
         if policy.reference is not None and house.directory.is_stale():
             # Somebody may have left, or a terminal may have been lost, and nobody here would know.
@@ -217,6 +225,8 @@ class Checkpoint:
         try:
             # 4. Cache, and for what it does not know 5. Engine.
             verdict, path = await self._verdict(premises, taken, steps, fresh=believed.fresh)
+        except EngineSupersededError:
+            raise
         except EngineError as fault:
             return Judgement(denied(EVALUATION_ERROR), now, premises.document, _describe(fault), group=premises.group)
         # 6. Expiry; obligations and reasons were checked with the verdict.

@@ -307,3 +307,29 @@ async def test_metrics_count_the_outcome_the_reason_and_the_fault() -> None:
     assert 'sekisho_reasons_total{code="EVALUATION_ERROR"} 1.0' in text
     assert 'sekisho_engine_errors_total{code="engine_timeout"} 1.0' in text
     assert "u-1" not in text
+
+
+async def test_a_policy_that_becomes_active_on_the_way_is_the_one_that_decides_at_the_same_instant() -> None:
+    """Between step 0 and the engine a decision may wait for Redis; an activation in that moment is no error."""
+    newer = replace(BUNDLE, digest="ab" * 32, revision="newer")
+    holder = Holder(ActivePolicy(BUNDLE, read_reference(BUNDLE.data)), snapshot())
+
+    class Activating(ScriptedEngine):
+        async def evaluate(self, documents: Sequence[bytes], *, digest: str | None = None) -> list[bytes | EngineError]:
+            if digest == BUNDLE.digest:
+                holder._policy = ActivePolicy(newer, read_reference(newer.data))
+                return [EngineSupersededError("another bundle has become active")]
+            return [json.dumps(self.answer).encode()]
+
+    log = MemoryLog()
+    parts = house(ALLOW, log=log, policies=holder, directory=holder, engine=Activating(ALLOW))
+    decision = await Checkpoint(parts).decide(REQUEST, CALLER)
+    assert (decision.permits, decision.policy_revision, decision.at) == (True, "newer", NOW)
+    assert json.loads(log.records[0])["bundle_digest"] == newer.digest
+
+
+async def test_policies_that_keep_changing_under_a_decision_deny_it() -> None:
+    decision = await Checkpoint(house(EngineSupersededError("another bundle has become active"))).decide(
+        REQUEST, CALLER
+    )
+    assert (decision.permits, decision.verdict.reasons) == (False, ("EVALUATION_ERROR",))
