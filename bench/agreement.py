@@ -41,7 +41,8 @@ class Asker:
 
     def ask(self, body: str) -> dict[str, Any]:
         """The JSON of a 200; anything else is BenchError."""
-        return json.loads(self.raw(body)[2])
+        said: dict[str, Any] = json.loads(self.raw(body)[2])
+        return said
 
     def raw(self, body: str) -> tuple[int, list[tuple[str, str]], str]:
         self._connection.request("POST", self._path, body.encode(), self._headers)

@@ -124,8 +124,9 @@ class Course:
         if teller is None:
             raise BenchError("the echo repeats an answer of ours: enter one of ours too")
         with asking(teller, self._servers[teller.name], house) as asker:
-            for _ in range(3):  # so that a hit is kept, where there is a cache
-                status, headers, body = asker.raw(first)
+            for _ in range(2):  # so that a hit is kept, where there is a cache
+                asker.raw(first)
+            status, headers, body = asker.raw(first)
         kept = [(name, value) for name, value in headers if name.lower() != "date"]
         house.answer = self._place / "answer.json"
         house.answer.write_text(json.dumps({"status": status, "headers": kept, "body": body}), encoding="utf-8")

@@ -130,7 +130,7 @@ def stream_of(snapshot: Snapshot, now: datetime, length: int, seed: int = SEED) 
     chance.shuffle(people)
     weights = list(accumulate(1 / rank**PEOPLE_SKEW for rank in range(1, len(people) + 1)))
     sessions: dict[str, tuple[Session, ...]] = {}
-    questions = []
+    questions: list[Question] = []
     while len(questions) < length:
         (user,) = chance.choices(people, cum_weights=weights)
         if user.id not in sessions:

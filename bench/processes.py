@@ -140,13 +140,12 @@ def cpu_s(pids: Sequence[int]) -> float:
     return ticks / _TICKS
 
 
-def thread_cpu_s(pid: int) -> dict[str, float]:
-    """Seconds of each thread of a process, by `name/id`."""
+def thread_cpu_s(pid: int) -> dict[int, float]:
+    """Seconds of each thread of a process, by its id; the main thread's is the process's."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        text = (task / "stat").read_text(encoding="utf-8", errors="replace")
-        name, fields = text[text.index("(") + 1 : text.rindex(")")], text.rpartition(")")[2].split()
-        found[f"{name}/{task.name}"] = (int(fields[11]) + int(fields[12])) / _TICKS
+        fields = (task / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        found[int(task.name)] = (int(fields[11]) + int(fields[12])) / _TICKS
     return found
 
 

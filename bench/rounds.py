@@ -66,9 +66,9 @@ def sweep(track: Track, one: Contestant) -> dict[str, float]:
     once = track.targets(one).with_suffix(".once")
     once.write_text("".join(lines), encoding="utf-8")
     before = track.lookups(one)
-    errors = send_once(once, AT_ONCE, core=track.core)
-    if errors:
-        raise BenchError(f"{one.name}: {errors} of {len(lines)} answers were errors")
+    answered = send_once(once, AT_ONCE, core=track.core)
+    if answered != len(lines):
+        raise BenchError(f"{one.name}: {len(lines) - answered} of {len(lines)} answers were errors")
     return {way: count - before.get(way, 0) for way, count in track.lookups(one).items()}
 
 
@@ -145,7 +145,7 @@ def open_rounds(
 
 def _highest(cells: Mapping[str, list[dict[str, Any]]]) -> float:
     return max(
-        statistics.median(cell["rate"] for cell in rounds)
+        float(statistics.median(cell["rate"] for cell in rounds))
         for name, rounds in cells.items()
         if name.startswith("stream/")
     )

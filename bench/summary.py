@@ -41,6 +41,16 @@ def ratio(results: Results, name: str, to: str, bodies: str, connections: int) -
     return median(one["rate"] / other["rate"] for one, other in pairs) if pairs else None
 
 
+def cpu_ratio(results: Results, name: str, to: str, bodies: str, connections: int) -> float | None:
+    """How many decisions it makes of the CPU that `to` needs for one; helpers count. Noise moves this the least."""
+    pairs = list(zip(cell(results, name, bodies, connections), cell(results, to, bodies, connections), strict=False))
+    return median(_cpu_us(other) / _cpu_us(one) for one, other in pairs) if pairs else None
+
+
+def _cpu_us(one: dict[str, Any]) -> float:
+    return max(1.0, float(one["cpu_us"] + one["helpers_cpu_us"]))
+
+
 def open_figure(results: Results, name: str, what: str) -> float | None:
     """A latency at half load, in ms."""
     rounds = results["contestants"].get(name, {}).get("open", [])

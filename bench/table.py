@@ -31,7 +31,18 @@ def print_tables(results: dict[str, Any]) -> None:
 def _loads(results: dict[str, Any], bodies: str, connections: int) -> Table:
     table = _table(
         f"{_BODIES[bodies]}, {connections} connection{'s' * (connections > 1)}, closed loop",
-        ("requests/s", "x OPA", "of echo", "p50 ms", "p99 ms", "p99.9 ms", "CPU us/decision", "helpers' us", "hits"),
+        (
+            "requests/s",
+            "x OPA",
+            "of echo",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "CPU us",
+            "helpers' us",
+            "x OPA, CPU",
+            "hits",
+        ),
     )
     for name in summary.contestants(results):
         if summary.cell(results, name, bodies, connections):
@@ -45,6 +56,7 @@ def _loads(results: dict[str, Any], bodies: str, connections: int) -> Table:
                 *(number(one, 2) for one in (p50, p99, p999)),
                 number(cpu, 0),
                 number(helpers or None, 0),
+                number(summary.cpu_ratio(results, name, "opa", bodies, connections), 2),
                 percent(summary.hit_share(results, name, bodies, connections)),
             )
     return table

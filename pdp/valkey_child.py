@@ -15,6 +15,7 @@ import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from pdp.logs import get_log
 
@@ -65,7 +66,7 @@ async def valkey_child(directory: Path) -> AsyncIterator[str | None]:
             _log.warning("no shared cache: valkey-server does not come up", exit_code=process.returncode)
             yield None
             return
-        yield f"unix://{socket.resolve()}"
+        yield f"unix://{quote(str(socket))}"
 
 
 def valkey_program() -> Path | None:
@@ -110,6 +111,7 @@ async def _start(program: Path, socket: Path) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
         env={},  # our secrets are none of its business
+        start_new_session=True,  # the terminal's Ctrl-C is ours: workers that still answer still have their cache
     )
 
 
@@ -146,5 +148,5 @@ async def _stop(process: asyncio.subprocess.Process, socket: Path) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
-    with suppress(FileNotFoundError):  # Valkey takes it away itself, where it could
+    with suppress(OSError):  # Valkey takes it away itself, where it could
         os.unlink(socket)  # noqa: PTH108  # in a coroutine, and no more than a name

@@ -39,6 +39,7 @@ class FlakyProxy:
         self._tls = _server_side(tls, trust) if tls is not None else None
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()  # of them, those to clients
         self._go = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -72,6 +73,15 @@ class FlakyProxy:
 
         self._do(drop())
 
+    def say(self, more: bytes) -> None:
+        """To every client, unasked."""
+
+        async def speak() -> None:
+            for writer in self._clients:
+                writer.write(more)
+
+        self._do(speak())
+
     def close(self) -> None:
         async def stop() -> None:
             self._server.close()
@@ -103,11 +113,13 @@ class FlakyProxy:
             writer.transport.abort()
             return
         self._writers.add(far_writer)
+        self._clients.add(writer)
         try:
             await asyncio.gather(self._up(reader, far_writer), self._down(far_reader, writer))
         except (OSError, asyncio.CancelledError):
             pass
         finally:
+            self._clients.discard(writer)
             for one in (writer, far_writer):
                 self._writers.discard(one)
                 one.transport.abort()

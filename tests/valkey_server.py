@@ -10,6 +10,7 @@ FlakyProxy          stands before a server: delays, holds, cuts, garbles, swallo
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,7 +25,7 @@ import pytest
 import redis
 
 from pdp.valkey_child import valkey_program
-from tests.servers import LOOK_AGAIN_S, OWN_TOOLS, START_S, STOP_S, free_port, wait_until_stopped
+from tests.servers import LOOK_AGAIN_S, OWN_TOOLS, START_S, STOP_S, wait_until_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +49,17 @@ def until(condition: Callable[[], Any], what: str) -> None:
         time.sleep(LOOK_AGAIN_S)
 
 
+def _quiet_port() -> int:
+    """A free port, and 10,000 above it another for a cluster's bus, both outside the range that the kernel gives to
+    outgoing connections: a port of that range can be taken between two lines of a test."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 22_000)
+        with socket.socket() as one, socket.socket() as other, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 10_000))
+            return port
+
+
 class ValkeyServer:
     """A running server with a TCP port and a unix socket, until `close`. `control` is a client of the test's own."""
 
@@ -64,7 +76,7 @@ class ValkeyServer:
         namespace: str = "",
     ) -> None:
         self.host = host
-        self.port = free_port() if port is None else port
+        self.port = _quiet_port() if port is None else port
         self.path = home / f"{self.port}.sock"
         self._home = home
         self._password = password
@@ -136,11 +148,11 @@ class ValkeyServer:
         os.kill(self.pid, signal.SIGCONT)
 
     def fill(self) -> None:
-        """Until it refuses to store more. It needs a `maxmemory`."""
-        chunk = b"x" * 100_000
-        with suppress(redis.exceptions.OutOfMemoryError):
-            for number in range(100_000):
-                self.control.set(f"filler:{number}", chunk)
+        """Full, and nothing is evicted: every write is refused until `empty`."""
+        for number in range(80):
+            self.control.set(f"filler:{number}", b"x" * 100_000)
+        self.control.config_set("maxmemory-policy", "noeviction")
+        self.control.config_set("maxmemory", self.control.info("memory")["used_memory"] - 4_000_000)
 
     def empty(self) -> None:
         self.control.flushall()
@@ -244,7 +256,7 @@ def valkey_cluster(primaries: int = 3) -> Iterator[ValkeyCluster]:
     with _home() as home, ExitStack() as stack:
         nodes = []
         for _ in range(primaries):
-            port = _cluster_port()
+            port = _quiet_port()
             options = (
                 *("--cluster-enabled", "yes", "--cluster-config-file", f"{port}.conf"),
                 *("--cluster-node-timeout", "500", "--cluster-require-full-coverage", "no"),
@@ -262,12 +274,3 @@ def valkey_cluster(primaries: int = 3) -> Iterator[ValkeyCluster]:
         cluster = ValkeyCluster(nodes)
         until(cluster.is_whole, "a cluster that is whole")
         yield cluster
-
-
-def _cluster_port() -> int:
-    """A free port whose bus port, 10,000 above, is free too."""
-    while True:
-        port = free_port()
-        with socket.socket() as probe, suppress(OSError, OverflowError):
-            probe.bind(("127.0.0.1", port + 10_000))
-            return port

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pdp.bundle.rules import Definition
     from pdp.bundle.syntax import Node, Path
 
-Why = Literal["value", "call", "step", "loop", "collection", "answer", "clash", "presence", "with", "syntax", "size"]
+Why = Literal["value", "call", "step", "loop", "collection", "answer", "clash", "presence", "with", "size", "syntax"]
 Place = tuple[str, int]  # a module, and where in it a node starts, in bytes
 
 MAX_FINDINGS: Final = 50_000  # the shipped policy has some 700; a recursion that multiplies paths ends here
@@ -72,15 +72,14 @@ class Findings:
         return path[: len(entry)] == entry or entry[: len(path)] == path
 
     def is_alone(self, path: Path) -> bool:
-        """One definition with one branch makes the value here, so that no engine compares it with another's."""
+        """One definition with one branch makes the value here, so that no engine compares it with another's.
+
+        Asked of a path at which a definition stands that is no default.
+        """
         if path not in self._alone:
-            makers = [one for one in self._reach.around(path) if not one.default]
-            self._alone[path] = (
-                len(makers) == 1
-                and makers[0].path == path
-                and not (makers[0].partial or makers[0].is_set)
-                and sum(1 for body in makers[0].node["Spec"]["bodies"] if not body["is_else"]) <= 1
-            )
+            maker, *others = [one for one in self._reach.around(path) if not one.default]
+            branches = sum(1 for body in maker.node["Spec"]["bodies"] if not body["is_else"])
+            self._alone[path] = not others and not maker.partial and branches <= 1
         return self._alone[path]
 
     def _found(self) -> None:

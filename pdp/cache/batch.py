@@ -38,7 +38,7 @@ class Batch:
     that comes later is read off the connection and goes nowhere.
 
     `waiting` until then. `fault`: why the server gave no value, in one word. `moved`: a node of a cluster said
-    that a key is not its own.
+    that a key is not its own (of one server, that is a fault: its URL is the wrong one).
     """
 
     __slots__ = (
@@ -46,7 +46,6 @@ class Batch:
         "_found",
         "_singly",
         "_waiters",
-        "due",
         "fault",
         "grace",
         "keys",
@@ -60,8 +59,7 @@ class Batch:
         self.waiting = True
         self.fault: str | None = None
         self.moved = False
-        self.due = 0.0  # on the loop's clock
-        self.grace = 0  # how often `due` may still be put off
+        self.grace = 0  # how often the deadline may still be put off
         self.timer: TimerHandle | None = None
         self._waiters = list(keys.values())
         self._counts = counts
@@ -102,7 +100,7 @@ class Batch:
             return value
         if isinstance(value, Exception):
             self._counts.failures += readers
-            if isinstance(value, MovedError | AskError):
+            if self._singly and isinstance(value, MovedError | AskError):
                 self.moved = True
             else:
                 self.fault = type(value).__name__

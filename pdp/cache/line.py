@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import InvalidResponse, ResponseError
 
@@ -46,9 +46,11 @@ class Line:
         on_answer: Callable[[Batch], None],
         on_end: Callable[[Line, str], None],
     ) -> None:
-        writer = connection._writer  # noqa: SLF001  # see above
+        reader, writer = connection._reader, connection._writer  # noqa: SLF001  # see above
+        assert reader is not None
         assert writer is not None
         self._connection = connection
+        self._reader: Any = reader
         self._writer = writer
         self._give_back = give_back
         self._on_answer = on_answer
@@ -56,6 +58,11 @@ class Line:
         self._under_way: deque[Batch] = deque()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read())
+
+    @property
+    def has_unread(self) -> bool:
+        """Bytes of the server have come, and this loop has not come to them yet."""
+        return bool(self._reader._buffer)  # noqa: SLF001  # asyncio has no other way to ask; redis-py asks so too
 
     @property
     def is_full(self) -> bool:

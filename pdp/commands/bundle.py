@@ -12,6 +12,7 @@ from pdp.commands.options import AsJson, ConfigFile, EngineChoice, LangOption, O
 
 if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
+    from pdp.bundle.footprint import Explained
     from pdp.bundle.rego_tests import RegoTest
     from pdp.commands.terminal import Terminal
     from pdp.settings import Settings
@@ -91,14 +92,17 @@ def inspect(
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """What is in a bundle: revision, digest, entry point, modules, and the table of its reasons."""
+    """What is in a bundle: revision, digest, entry point, modules, what it sees of its input, and its reasons."""
+    from pdp.commands.bundle_sight import show_footprint
     from pdp.commands.composed import bundle_of, settings_of
     from pdp.commands.terminal import Terminal
+    from pdp.engine.footprint_check import explain_bundle
 
     terminal = Terminal(lang, as_json=as_json)
     found = bundle_of(settings_of(config, bundle=_name(directory)))
+    sight = explain_bundle(found)
     if as_json:
-        terminal.json(_inspected(found))
+        terminal.json(_inspected(found, sight))
         return
     terminal.table(
         ["", ""],
@@ -116,6 +120,7 @@ def inspect(
         [[name, str(text.count("\n"))] for name, text in sorted(found.modules.items())],
     )
     terminal.say(terminal.pick(f"テスト {len(found.tests)} ファイル", f"{len(found.tests)} test files"))
+    show_footprint(terminal, sight)
     columns = (
         ["理由", "群", "対応できる者", "利用者向け"]
         if terminal.lang == "ja"
@@ -131,7 +136,8 @@ def _reason_row(terminal: Terminal, found: Bundle, code: str) -> list[str]:
     return [code, reason.group, terminal.text(FIXERS[reason.fix]), terminal.text(reason.user)]
 
 
-def _inspected(found: Bundle) -> dict[str, Any]:
+def _inspected(found: Bundle, sight: Explained) -> dict[str, Any]:
+    from pdp.commands.bundle_sight import footprint_json
     from pdp.explain.report import text_json
 
     return {
@@ -143,6 +149,7 @@ def _inspected(found: Bundle) -> dict[str, Any]:
         "data": sorted(found.data),
         "modules": {name: text.count("\n") for name, text in sorted(found.modules.items())},
         "tests": sorted(found.tests),
+        "footprint": footprint_json(sight),
         "reasons": [
             {"code": r.code, "group": r.group, "fix": r.fix, "user": text_json(r.user), "admin": text_json(r.admin)}
             for r in found.reasons.values()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pdp.bundle.capabilities import find_faults
-from pdp.bundle.footprint import WHOLE, Explained, blind, explain_footprint
+from pdp.bundle.footprint import Explained, blind, explain_footprint
 from pdp.engine.syntax import parse_modules
 from pdp.errors import EngineError
 
@@ -39,11 +39,16 @@ def examine_bundle(bundle: Bundle) -> Examined:
 
 def bundle_footprint(bundle: Bundle) -> Footprint:
     """The footprint alone. Blocks as long, and never raises: what cannot be analysed sees the whole input."""
+    return explain_bundle(bundle).footprint
+
+
+def explain_bundle(bundle: Bundle) -> Explained:
+    """The same, with the places at which each path is read."""
     try:
         modules, broken = parse_modules(bundle.modules)
     except EngineError:
-        return WHOLE
-    return _sight(bundle, modules, broken).footprint
+        return blind("unparsed")
+    return _sight(bundle, modules, broken)
 
 
 def _sight(bundle: Bundle, modules: Sequence[Module], broken: Sequence[ParseFault]) -> Explained:

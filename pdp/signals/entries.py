@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 class NewsStream:
     """The commands of one stream over one client. Every method raises what the client raises.
 
-    The user needs `+xadd +xread +xrange +xrevrange` on this key, and what a connection needs anyway.
+    The user needs `~PREFIX:news +xadd +xread +xrange +xrevrange`, and `+select` for a database other than 0.
     """
 
     def __init__(self, redis: Redis | RedisCluster, prefix: str) -> None:
@@ -64,11 +64,8 @@ class NewsStream:
 
 
 def _rows(answer: Any) -> list[Any]:
-    """The entries of the one stream that was read: RESP3 answers with a map, RESP2 with a list of pairs."""
-    if not answer:
-        return []
-    rows: list[Any] = next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
-    return rows[0] if rows and isinstance(rows[0], list) else rows
+    """The entries of the one stream that was read; redis-py wraps them once more than the server does."""
+    return next(iter(answer.values()))[0] if answer else []
 
 
 def _entry(entry_id: bytes, fields: dict[bytes, bytes] | None) -> Entry:

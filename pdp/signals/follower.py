@@ -93,10 +93,12 @@ class Follower:
             # Each waits for its own moment: reads that all end at once would all write.
             entries = await self._read(stream, min(self._patience.block_s, beat_at - clock()))
             if entries:
-                beat_at = clock() + self._quiet_s()
                 await asyncio.sleep(_BREATH_S)
             elif clock() >= beat_at:
                 await self._beat(stream)
+            else:
+                continue
+            beat_at = clock() + self._quiet_s()
 
     async def _take_place(self, stream: NewsStream) -> None:
         if self._must_prove:

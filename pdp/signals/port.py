@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Kind = Literal["directory", "policy", "callers"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 State = Literal["up", "lost", "off"]
-LOOKS_PER_S: Final = 20  # of one worker, however much is heard: half a percent of a core where nothing is new
+LOOKS_PER_S: Final = 20  # of one worker, however much is heard: less than a percent of a core where nothing is new
 LONGEST_MARK: Final = 64  # characters of a mark
 
 

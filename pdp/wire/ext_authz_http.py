@@ -18,8 +18,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+
+import msgspec
+from msgspec.structs import replace
 
 from pdp.errors import BadRequestError, NotAuthenticatedError, NotPermittedError, NotReadyError
 from pdp.model.decision import Outcome, Text
@@ -32,6 +36,7 @@ from pdp.wire.step_up import StepUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Caller, Callers
@@ -49,6 +54,7 @@ DECISION_ID: Final = "x-pdp-decision-id"
 ANSWERS: Final = (DECISION_ID, "x-pdp-outcome", "x-pdp-reasons", "x-pdp-obligations", "x-pdp-expires-at")
 _TAKE_OFF: Final = ("x-envoy-auth-headers-to-remove", ",".join((KEY, *FACTS)))
 _SILENT: Final = Network()
+_encode_time: Final = msgspec.json.Encoder().encode
 _RETRY_AFTER_S: Final = "5"
 
 _DENIED: Final = Text(ja="アクセスできません", en="Access denied")
@@ -141,6 +147,8 @@ class ExtAuthzHttp:
             trusted_hops=self._settings.trusted_hops,
         )
         _check_permissions(asked, caller)
+        if asked.fresh and not caller.may("bypass_cache"):
+            asked = replace(asked, fresh=False)
         fault = ambiguity(path)
         if fault is not None and strict_path(headers, default=self._settings.strict_path):
             raise AmbiguousPathError(fault)
@@ -194,11 +202,17 @@ def _allowed(decision: Decision) -> HttpAnswer:
         verdict.outcome.value,
         " ".join(map(_safe, verdict.reasons)) or "none",
         obligations or "none",
-        decision.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        _whole_seconds(decision.expires_at),
     )
     return HttpAnswer(200, (*zip(ANSWERS, values, strict=True), _TAKE_OFF, ("cache-control", "no-store")))
 
 
+def _whole_seconds(instant: datetime) -> str:
+    """RFC 3339 in UTC, rounded down: an answer must not be relied on longer than it holds."""
+    return _encode_time(instant.astimezone(UTC).replace(microsecond=0))[1:-1].decode()
+
+
+@lru_cache(maxsize=1_024)  # reason codes and obligations: words of the policy, again and again
 def _safe(value: str | int) -> str:
     """Without `;`, `=`, `,`, blanks or line breaks: what is not a plain character is percent-encoded (RFC 3986)."""
     return quote(str(value), safe=":+-._~/")

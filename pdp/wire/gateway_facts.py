@@ -17,6 +17,7 @@ import base64
 import binascii
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,6 +60,7 @@ FACTS: Final = (
     "x-pdp-risk",
     "x-pdp-pep",
     "x-pdp-strict-path",
+    "x-pdp-cache-control",
 )
 _OF_THE_REQUEST: Final = (
     "authorization",
@@ -135,6 +137,7 @@ def access_request(  # noqa: PLR0913  # each has its name at the call
         request_id=request_id(headers),
         trace_id=trace_id_of(headers.get("traceparent")),
         wire=wire,
+        fresh=_fresh(headers),
     )
     return msgspec.structs.replace(asked, document=_document(asked, method)) if profile == "plain" else asked
 
@@ -226,6 +229,7 @@ def _source_ip(headers: Headers, trusted_hops: int) -> str | None:
     return _address(hops[-trusted_hops].strip(" \t"), "x-forwarded-for")
 
 
+@lru_cache(maxsize=4_096)  # people come from the same places again and again; 3 microseconds each
 def _address(text: str, name: str) -> str:
     try:
         address = ip_address(text)
@@ -260,6 +264,16 @@ def _methods(headers: Headers) -> tuple[str, ...]:
     if not all(isinstance(method, str) and _WORD.fullmatch(method) for method in methods):
         raise BadRequestError("`x-pdp-amr` has an entry that is not a word")
     return tuple(methods)
+
+
+def _fresh(headers: Headers) -> bool:
+    """The gateway's own wish for a fresh evaluation. The client's `cache-control` is no wish of the gateway: anybody
+    could then make every answer cost an evaluation.
+    """
+    said = headers.get("x-pdp-cache-control")
+    if said is not None and said.lower() != "no-cache":
+        raise BadRequestError("`x-pdp-cache-control` is not `no-cache`")
+    return said is not None
 
 
 def _words(headers: Headers, name: str) -> tuple[str, ...]:

@@ -32,6 +32,9 @@ _FAULTS: Final = tuple(
         (r"//", "the path has an empty segment"),
     )
 )
+# What most paths look like, and every fault below needs something else: one search instead of twelve.
+_SEGMENT: Final = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+"
+_PLAIN: Final = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?")
 
 
 def ambiguity(path: str) -> str | None:
@@ -41,6 +44,8 @@ def ambiguity(path: str) -> str | None:
     """
     if len(path) > MAX_PATH:
         return "the path is too long"
+    if _PLAIN.fullmatch(path) is not None:
+        return None
     for fault, reason in _FAULTS:
         if fault.search(path):
             return reason

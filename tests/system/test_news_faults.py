@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +20,10 @@ from pdp.errors import SettingsError
 from pdp.redis_client import RedisPlace
 from pdp.signals.announcing import announcing
 from pdp.signals.follower import Patience
-from pdp.signals.port import KINDS
+from pdp.signals.port import KINDS, Kind
 from tests.flaky_proxy import FlakyProxy, flaky_proxy
 from tests.news import QUICK, Ear, following, stream_news, up
+from tests.servers import free_port
 from tests.valkey_server import ValkeyServer, sentinel_service, valkey_cluster, valkey_server
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio, pytest.mark.timeout(60)]
@@ -129,6 +130,32 @@ async def test_a_fleet_needs_hardly_more_beats_than_one_worker(server: ValkeySer
         await asyncio.sleep(3 * patience.quiet_s)
         written = run(server, "XLEN", STREAM) - before
     assert 1 <= written <= 20, "each of twenty by itself would have written 40 to 80"
+
+
+async def test_a_server_that_hangs_up_is_not_run_over_by_those_who_come_back() -> None:
+    with flaky_proxy(("127.0.0.1", free_port())) as proxy:
+        async with AsyncExitStack() as fleet:
+            for _ in range(10):
+                await fleet.enter_async_context(following(stream_news(proxy.url, Patience())))
+            await asyncio.sleep(2.0)
+            assert 10 <= proxy.opened <= 150
+
+
+async def test_a_fault_of_our_own_is_an_outage_like_any_other_and_passes(server: ValkeyServer) -> None:
+    news = stream_news(server.url)
+    ear = Ear(news)
+    faults = [RuntimeError("a bug of ours")]
+
+    def hear(kinds: Collection[Kind]) -> None:
+        if faults:
+            raise faults.pop()
+        ear.hear(kinds)
+
+    async with news.following(hear):
+        await ear.is_told_to_look_at_everything()
+        await ear.sees("up")
+        news.publish("policy", "1")
+        await ear.hears("policy")
 
 
 # --- nothing is missed unnoticed
@@ -322,6 +349,20 @@ async def test_a_wrong_password_is_lost_until_the_file_holds_the_right_one(
         await ear.until(lambda: "`redis_password_file`" in (ear.news.status().fault or ""), "the file is not missed")
         file.write_text("right\n")
         await ear.sees("up")
+
+
+async def test_the_documented_permissions_are_enough(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("secret")
+    allowed = f"news on >secret resetchannels ~{STREAM} -@all +xadd +xread +xrange +xrevrange"
+    with valkey_server(users=("default on nopass ~* +@all", allowed)) as server:
+        news = stream_news(server.url, username="news", password_file=str(file))
+        async with up(news) as ear:
+            news.publish("callers", "1")
+            await ear.counts(published=1)
+            await ear.until(lambda: ear.news.status().lag_ms is not None, "nothing was read")
+            await asyncio.sleep(3 * QUICK.quiet_s)
+            assert (news.state, news.status().unsent) == ("up", 0)
 
 
 def test_a_place_that_cannot_be_used_is_refused_at_the_start() -> None:

@@ -87,7 +87,7 @@ async def test_what_was_judged_once_is_not_judged_again() -> None:
     scene = Scene()
     decisions = [await scene.ask() for _ in range(3)]
     assert [decision.cache for decision in decisions] == ["miss", "hit", "hit"]
-    assert len({decision.verdict for decision in decisions if not decision.verdict.obligations} or {1}) == 1
+    assert [decision.verdict.reasons for decision in decisions] == [("OK",)] * 3
     assert scene.asked == 1
     assert [json.loads(record)["cache"] for record in scene.log.records] == ["miss", "hit", "hit"]
 
@@ -149,13 +149,11 @@ async def test_every_outcome_has_its_own_time_in_the_answer_and_in_the_cache(ans
     assert (await scene.ask()).cache == "miss"
 
 
-@pytest.mark.parametrize(
-    ("longest", "seconds"), [(None, 300), (0, 0), (1, 1), (300, 300), (301, 300), (timedelta.max.total_seconds(), 300)]
-)
-async def test_no_answer_holds_longer_than_the_house_can_hear_of_a_change(longest: float | None, seconds: int) -> None:
+@pytest.mark.parametrize(("longest", "seconds"), [(None, 300), (0, 0), (1, 1), (300, 300), (301, 300), (-1, 0)])
+async def test_no_answer_holds_longer_than_the_house_can_hear_of_a_change(longest: int | None, seconds: int) -> None:
     scene = Scene()
     for path in ("miss", "hit"):
-        scene.longest = None if longest is None else min(timedelta(seconds=longest), timedelta.max)
+        scene.longest = None if longest is None else timedelta(seconds=longest)
         decision = await scene.ask()
         assert (decision.cache, decision.expires_at) == (path, scene.now + timedelta(seconds=seconds))
 

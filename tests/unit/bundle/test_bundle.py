@@ -9,8 +9,9 @@ import pytest
 
 from pdp.bundle import bundle as bundle_module
 from pdp.bundle.annotations import read_reasons
-from pdp.bundle.bundle import DEFAULT_TTL_S, MAX_TTL_S, make_bundle, read_bundle
+from pdp.bundle.bundle import DEFAULT_TTL_S, MAX_TTL_S, Bundle, make_bundle, read_bundle
 from pdp.errors import BundleError
+from pdp.model.decision import Outcome
 
 MANIFEST = {
     "revision": "r1",
@@ -154,6 +155,46 @@ def test_what_a_manifest_leaves_out_is_the_careful_choice():
         manifest={"revision": "r", "metadata": {"entrypoint": "a/b"}}, modules={"a.rego": "package a\n"}, data={}
     )
     assert (made.profile, made.ttl_s) == ("plain", DEFAULT_TTL_S)
+
+
+def with_metadata(**metadata):
+    return {**MANIFEST, "metadata": {**MANIFEST["metadata"], **metadata}}
+
+
+def made_with(**metadata):
+    return make_bundle(manifest=with_metadata(**metadata), modules={"a.rego": "package a\n"}, data={})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "allow", "deny", "step_up"),
+    [
+        ({}, 120, 120, 120),
+        ({"deny_ttl_seconds": 20}, 120, 20, 120),
+        ({"step_up_ttl_seconds": 1}, 120, 120, 1),
+        ({"deny_ttl_seconds": 120, "step_up_ttl_seconds": 60}, 120, 120, 60),
+    ],
+)
+def test_every_outcome_has_its_own_time_at_most_that_of_all(metadata, allow, deny, step_up):
+    ttl = made_with(**metadata).ttl
+    assert [ttl(outcome).total_seconds() for outcome in Outcome] == [allow, allow, step_up, deny]
+
+
+@pytest.mark.parametrize("name", ["deny_ttl_seconds", "step_up_ttl_seconds"])
+@pytest.mark.parametrize("seconds", [0, -1, 121, True, 1.5, "60", None])
+def test_a_time_that_bounds_nothing_is_refused(name, seconds):
+    with pytest.raises(BundleError, match=f"`metadata.{name}` must be 1 to 120"):
+        made_with(**{name: seconds})
+
+
+def test_another_time_is_another_bundle():
+    """Its entries live another time, so that it must not find those of the former one."""
+    digests = {made_with(**metadata).digest for metadata in ({}, {"deny_ttl_seconds": 60}, {"step_up_ttl_seconds": 60})}
+    assert len(digests) == 3
+
+
+def test_a_bundle_that_says_nothing_of_its_times_has_one_for_all():
+    bare = Bundle("r", "d", "plain", "a/b", 7, {}, {})
+    assert {bare.ttl(outcome).total_seconds() for outcome in Outcome} == {7}
 
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path):

@@ -135,14 +135,18 @@ CASES = {
         "with a default that looks at the input": ("answer if r\ndefault r := [x | x := input.b]\nr := 1 if input.a", ["a", "b"]),
         "with an else": ("answer if r.x\nr := input.a if input.c\nelse := input.b if input.d\nelse := input.e", ["a.x", "b.x", "c", "d", "e.x"]),
         "with two definitions, whose values are compared": ("answer if r.x\nr := input.a if input.c\nr := input.b if input.d", ["a", "b", "c", "d"]),
+        "with two bodies": ("answer if r.x\nr := input.a if { input.c } { input.d }", ["a", "c", "d"]),
         "of which nothing is used but that it is there": ("answer if { count([1 | r.x]) == 0 }\nr := input.a if input.c", ["a.x", "c"]),
         "a partial set": ("answer if r[1]\nr contains input.a if input.b", ["a", "b"]),
         "a partial object": ("answer if r.x == 1\nr[k] := v if some k, v in input.a", ["a"]),
         "a partial object of parts": ('answer if r.x.y == 1\nr["x"] := input.a\nr[k] := input.b if k := input.c', ["a", "b", "c"]),
         "a reference as a head": ("answer if r.x.y == 1\nr.x := input.a\nr.z := input.b", ["a.y"]),
         "the whole of a reference head": ("answer if r == {}\nr.x := input.a\nr.z := input.b", ["a", "b"]),
+        "the whole of a reference head and a part of it": ("answer if { r == {}; r.x.y == 1 }\nr.x := input.a\nr.z := input.b", ["a", "b"]),
         "a reference head with a computed step": ("answer if r.x.y == 1\nr[input.k].y := input.a", ["a", "k"]),
         "a reference head with a dot in it": ('answer if r["x.y"].z == 1\nr["x.y"] := input.a', ["a"]),
+        "a path that regorus takes for a head with a dot": ('answer if r.x.y\nr.x.z := 1\nr["x.y"] := to_number(input.a)', ["a"]),
+        "a default with a computed head": ("answer if r\ndefault r[input.k] := 1", ["k"]),
         "a step that no rule has runs its siblings": ("answer if r.c\nr.a := to_number(input.x)", ["x"]),
         "the answer is read whole": ("answer := input.a", ["a"]),
         "the answer through a rule": ("answer := r\nr := input.a", ["a"]),
@@ -159,11 +163,14 @@ CASES = {
         "are not told apart by call": ("answer if { f(input.a); f(input.b) }\nf(x) := x.c", ["a.c", "b.c"]),
         "with a constant parameter look at it": ('answer if f(input.a)\nf("x") := 1\nf(y) if y.z', ["a"]),
         "with a pattern look at it": ('answer if f(input.a)\nf({"x": y}) := y', ["a"]),
+        "with a part of the input in a pattern": ("answer if f(input.a)\nf({input.k: x}) := x", ["a", "k"]),
         "with one name twice compare": ("answer if f(input.a, input.b)\nf(x, x) if x.c", ["a", "b"]),
         "with several clauses compare their results": ("answer if f(input.a).z\nf(x) := x.b if x.c\nf(x) := x.d if x.e", ["a.b", "a.c", "a.d", "a.e"]),
         "with an else do not": ("answer if f(input.a).z\nf(x) := x.b if x.c\nelse := x.d", ["a.b.z", "a.c", "a.d.z"]),
         "with a default": ("answer if f(input.a).z\ndefault f(_) := 1\nf(x) := x.b if x.c", ["a.b.z", "a.c"]),
         "with an argument for the result": ("answer if { f(input.a, y); y.z == 1 }\nf(x) := x.b", ["a"]),
+        "with an argument for a result of their own": ("answer if { f(1, y); y.z == 1 }\nf(_) := input.b", ["b"]),
+        "in the way of a builtin": ("answer if time.clock(input.a)\ntime(x) if x.b", ["a"]),
         "by their full path": ("answer if data.p.f(input.a)\nf(x) if x.b", ["a.b"]),
         "without parameters": ("answer if f()\nf() := input.a", ["a"]),
         "in the place of a builtin": ("answer if count(input.a)\ncount(x) if x.b", ["a.b"]),
@@ -256,6 +263,30 @@ def test_a_package_with_a_dot_in_its_name_is_not_analysed(modules):
     assert {reading.why for reading in explained.readings} == {"name"}
 
 
+SPAN = {"start": 0}
+NUMBER = {"Number": {"span": SPAN, "value": 1}}
+COMPUTED = {"RefBrack": {"span": SPAN, "refr": {"Var": {"span": SPAN, "value": "input"}}, "index": NUMBER}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: tree["package"].update(refr=COMPUTED),
+        lambda tree: tree["package"].update(refr=NUMBER),
+        lambda tree: tree["rules"][0]["Spec"]["head"]["Compr"].update(refr=NUMBER),
+        lambda tree: tree["imports"].append({"refr": COMPUTED}),
+        lambda tree: tree["imports"].append({"refr": NUMBER}),
+        lambda tree: tree["imports"].append({"refr": {"Var": {"span": SPAN, "value": "elsewhere"}}}),
+    ],
+)
+def test_a_name_of_another_form_than_any_parser_lets_through_is_not_analysed(change):
+    modules = parsed("answer if input.a", other="package p\nr if input.b")
+    change(modules[1].tree)
+    explained = explain_footprint(modules, "p/answer")
+    assert explained.footprint == WHOLE
+    assert {reading.why for reading in explained.readings} == {"name"}
+
+
 def test_a_path_that_grows_at_every_turn_ends():
     text = "answer if f(input)\n" + "\n".join(f"f(x) := f(x.{key})" for key in "abcdefgh")
     explained = explain_footprint(parsed(text), "p/answer")
@@ -281,6 +312,16 @@ def test_an_entry_point_that_is_none_sees_the_whole_or_all_of_its_rules(entrypoi
     else:
         assert explained.footprint == WHOLE
         assert {reading.why for reading in explained.readings} == {"entrypoint"}
+
+
+def test_a_function_that_is_looked_up_takes_its_arguments_whole():
+    """No engine parses that today."""
+    modules = parsed("answer if f.g(input.a, input.k)\nf.g(x, y) if x.b == y.c")
+    assert footprint_of(modules, "p/answer").paths == (("a", "b"), ("k", "c"))
+    expression = modules[0].tree["rules"][0]["Spec"]["bodies"][0]["query"]["stmts"][0]["literal"]["Expr"]["expr"]
+    call = expression["Call"]
+    call["fcn"] = {"RefBrack": {"span": {"start": 0}, "refr": call["fcn"], "index": call["params"][1]}}
+    assert footprint_of(modules, "p/answer").paths == (("a",), ("k",))
 
 
 def test_no_modules_see_the_whole():

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from pdp.bundle.findings import Why
+from pdp.commands.bundle_sight import WHYS
 from tests.unit.commands.conftest import only_json, told
 
 MANIFEST = '{"revision": "7", "metadata": {"profile": "plain", "entrypoint": "x/allow"}}'
@@ -102,3 +106,50 @@ def test_a_bundle_without_a_test_does_not_pass(pdp, bundle):
     result = pdp("bundle", "test", bundle)
     assert result.exit_code == 1
     assert result.stdout.splitlines()[-1] == "0 passed, 0 failed"
+
+
+def test_inspect_shows_what_the_policy_can_see_and_where(pdp, bundle):
+    footprint = only_json(pdp("bundle", "inspect", bundle, "--json"))["footprint"]
+    assert footprint == {
+        "whole": False,
+        "paths": [["user"]],
+        "readings": [{"path": ["user"], "module": "x.rego", "line": 5, "why": "value"}],
+    }
+    english = pdp("bundle", "inspect", bundle, lang="en").stdout
+    assert "paths of the input that the policy can see: 1" in english
+    assert [line.split() for line in english.splitlines() if "x.rego:5" in line] == [
+        ["user", "its", "value", "is", "used", "x.rego:5"]
+    ]
+    japanese = pdp("bundle", "inspect", bundle, lang="ja").stdout
+    assert "ポリシーが見る入力: 1 か所" in japanese
+    assert "比較や条件で値を使う" in japanese
+
+
+def test_inspect_says_why_a_policy_sees_everything(pdp, bundle):
+    (bundle / "x.rego").write_text("package x\n\nallow if {\n\tinput.a[_]\n\tcount(input) > 1\n}\n")
+    footprint = only_json(pdp("bundle", "inspect", bundle, "--json"))["footprint"]
+    assert footprint == {
+        "whole": True,
+        "paths": [[]],
+        "readings": [{"path": [], "module": "x.rego", "line": 5, "why": "call"}],
+    }
+    assert "(the whole input)" in pdp("bundle", "inspect", bundle, lang="en").stdout
+    assert "（入力の全体）" in pdp("bundle", "inspect", bundle, lang="ja").stdout
+
+
+def test_inspect_shows_a_bundle_that_does_not_parse_too(pdp, bundle):
+    (bundle / "x.rego").write_text("package x\n\nallow if {\n")
+    footprint = only_json(pdp("bundle", "inspect", bundle, "--json"))["footprint"]
+    assert footprint["whole"] is True
+    assert [reading["why"] for reading in footprint["readings"]] == ["unparsed"]
+
+
+def test_inspect_names_the_first_places_and_counts_the_rest(pdp, bundle):
+    (bundle / "x.rego").write_text("package x\n\n" + "".join(f"allow if input.user == {n}\n\n" for n in range(5)))
+    table = pdp("bundle", "inspect", bundle, lang="en").stdout
+    assert "x.rego:3, x.rego:5, x.rego:7, +2" in table
+
+
+def test_every_reason_for_a_reading_has_its_words_in_both_languages():
+    assert set(WHYS) == {*get_args(Why), "name", "entrypoint", "unparsed"}
+    assert all(text.ja and text.en and text.ja != text.en for text in WHYS.values())

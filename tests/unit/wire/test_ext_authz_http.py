@@ -101,6 +101,24 @@ async def test_a_gateway_says_no_more_than_it_may(
     assert [type(refusal.fault) for refusal, _ in decider.refused] == [NotPermittedError]
 
 
+@pytest.mark.parametrize(
+    ("permissions", "headers", "fresh"),
+    [
+        ((*ALL, "bypass_cache"), (("x-pdp-cache-control", "no-cache"),), True),
+        ((*ALL, "bypass_cache"), (("x-pdp-cache-control", "No-Cache"),), True),
+        ((*ALL, "bypass_cache"), (), False),
+        (ALL, (("x-pdp-cache-control", "no-cache"),), False),
+        ((*ALL, "bypass_cache"), (("cache-control", "no-cache"), ("pragma", "no-cache")), False),
+    ],
+)
+async def test_the_gateway_asks_for_a_fresh_evaluation_and_its_client_cannot(
+    decider: ScriptedDecider, permissions: tuple[Permission, ...], headers: tuple[tuple[str, str], ...], fresh: bool
+) -> None:
+    answer = await handler(decider, permissions=permissions)(ask("u-allow", *headers))
+    assert answer.status == 200
+    assert [request.fresh for request, _ in decider.asked] == [fresh]
+
+
 async def test_a_gateway_without_assertions_passes_the_clients_token_on(decider: ScriptedDecider) -> None:
     token = "eyJ9.eyJzdWIiOiJ1LWFsbG93In0.c2ln"  # {"sub":"u-allow"}
     headers = ((KEY, "key"), ("x-pdp-resource", "mail"), ("authorization", f"Bearer {token}"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.wire.raw_path import MAX_PATH, ambiguity
+from pdp.wire.raw_path import _FAULTS, _PLAIN, MAX_PATH, ambiguity
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,11 @@ def test_what_passes_reads_the_same_however_often_it_is_decoded(tail: str) -> No
     assert ".." not in once.split("/")
     assert "." not in once.split("/")
     assert path.count("/") == once.count("/")
+
+
+@given(st.text(st.sampled_from("/.%25aAfF2;?#~é\\ -_,=") | st.characters(max_codepoint=0x7F), max_size=12))
+def test_what_passes_at_first_sight_passes_every_single_look(text: str) -> None:
+    path = "/" + text
+    if _PLAIN.fullmatch(path) is not None:
+        assert not any(fault.search(path) for fault, _ in _FAULTS)
+        assert unquote(path) == path

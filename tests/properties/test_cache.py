@@ -1,0 +1,458 @@
+"""Whatever happens in whatever order, no answer from a cache differs from what an evaluation would say at that instant.
+
+Three workers, two of which run the same engine, share one Redis that lies and forgets. Each hears of a change in
+the directory or of another policy at once or late, up to BOUND. Clocks differ, go on, jump back, and stop exactly
+at the borders of facts. Held against `tests.cache_world.Oracle`, which remembers nothing:
+
+- every answer is that of an evaluation on this worker's own snapshot, policy and clock;
+- until `expires_at` an evaluation on the same snapshot gives the same answer;
+- a worker's snapshot and policy are never older than BOUND;
+- an entry is not used beyond its end, no error is remembered, and the level in the process keeps its size.
+
+`SEKISHO_CACHE_RUNS` says how many courses of events (`make fuzz` takes many more).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, get_args
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from pdp.cache.entry import Entry
+from pdp.cache.levels import VerdictCache
+from pdp.cache.local import LocalLevel
+from pdp.cache.seal import Seal
+from pdp.callers.caller import Caller
+from pdp.decide import ActivePolicy, Checkpoint, House
+from pdp.errors import BadRequestError
+from pdp.identity.proof import NoIssuer
+from pdp.model.decision import CachePath, Decision, Outcome, Verdict
+from pdp.model.directory import Emergency, Period, Post, Snapshot
+from pdp.model.request import AccessRequest
+from tests.cache_world import (
+    CONTRARY,
+    GATEWAY,
+    HOUR,
+    LEVELS,
+    REQUESTS,
+    START,
+    STEP,
+    WEAK,
+    Oracle,
+    Question,
+    Registers,
+    WorkersEngine,
+    policies,
+    with_posture,
+)
+from tests.simulated_shared_level import Fault, Redis, SimulatedShared
+from tests.stage import MemoryLog
+
+RUNS = int(os.environ.get("SEKISHO_CACHE_RUNS", "25"))
+TAKEN: ContextVar[dict[str, Any]] = ContextVar("taken")  # by the decision that is under way
+BOUND = timedelta(seconds=2)  # within which every worker hears of a change
+COURSES = settings(  # an example is a whole course of events, with some 200 decisions in it
+    max_examples=RUNS, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
+)
+SEAL = Seal(b"a secret of this deployment only")
+STRANGER = Seal(b"the secret of quite another one!")
+SKEWS = (timedelta(), timedelta(seconds=3), timedelta(seconds=-3))
+
+
+@dataclass(frozen=True)
+class Version:
+    """The directory as it was from `since` on, on a clock that only goes forward."""
+
+    snapshot: Snapshot
+    since: timedelta
+
+
+class Quiet:
+    """An observer who does not count."""
+
+    def decided(self, decision: Decision, wire: str, steps_us: Any) -> None: ...
+
+    def refused(self, refusal: Any) -> None: ...
+
+
+class Worker:
+    """A `Checkpoint` with all its memories, behind its own view of the world."""
+
+    def __init__(self, machine: Prefecture, number: int, entries: int, longest: timedelta | None) -> None:
+        self.machine, self.skew, self.longest, self.entries = machine, SKEWS[number], longest, entries
+        self.view = machine.versions[0].snapshot
+        self.policy = policies()[0]
+        self.engine = WorkersEngine(machine.oracle, CONTRARY if number == 2 else "regorus", self.policy.bundle.digest)
+        self.engine.on_verdict = lambda document: machine.note(self, self.policy, document)
+        self.shared = SimulatedShared(machine.redis)
+        self.cache = VerdictCache(LocalLevel(entries), (self.shared, SEAL))
+        self.log = MemoryLog()
+        house = House(
+            clock=self.clock,
+            stopwatch=lambda: 0,
+            new_id=lambda: "id",
+            policies=self,
+            directory=self,
+            levels=LEVELS,
+            tokens=NoIssuer(),
+            engine=self.engine,
+            log=self.log,
+            observer=Quiet(),
+            cache=self.cache,
+            longest=lambda: self.longest,
+        )
+        self.checkpoint = Checkpoint(house)
+
+    @property
+    def now(self) -> datetime:
+        return (self.machine.wall + self.skew).astimezone(UTC)
+
+    def clock(self) -> datetime:
+        TAKEN.get()["now"] = self.now
+        return self.now
+
+    def active(self) -> ActivePolicy:
+        TAKEN.get()["policy"] = self.policy
+        return self.policy
+
+    def current(self) -> Snapshot:
+        TAKEN.get()["snapshot"] = self.view
+        return self.view
+
+    def is_stale(self) -> bool:
+        return False
+
+    def hear(self, version: Version) -> None:
+        self.view = version.snapshot
+
+    def switch(self, policy: ActivePolicy) -> None:
+        self.policy, self.engine.digest = policy, policy.bundle.digest
+
+
+Asked = tuple[AccessRequest, Caller, bool]  # and whether it is to be a new evaluation
+WORKERS = st.sampled_from((0, 0, 1, 1, 2))
+ASKED = st.tuples(
+    st.sampled_from(REQUESTS),
+    st.sampled_from((GATEWAY, GATEWAY, GATEWAY, WEAK)),
+    st.sampled_from((False,) * 7 + (True,)),
+)
+LITTLE = st.sampled_from((-STEP, timedelta(), STEP))
+SPANS = st.sampled_from((STEP, timedelta(seconds=1), timedelta(seconds=19), timedelta(seconds=60), timedelta(minutes=5), HOUR, 7 * HOUR))  # fmt: skip
+NEAR = st.builds(lambda hours, little: hours * HOUR + little, st.integers(-26, 26), LITTLE)
+
+
+class Prefecture(RuleBasedStateMachine):
+    loop: ClassVar[asyncio.AbstractEventLoop]
+    oracle: ClassVar[Oracle]
+    met: ClassVar[Counter[str]]  # over all courses: one that meets nothing proves nothing
+
+    @initialize(
+        entries=st.lists(st.sampled_from((0, 2, 50)), min_size=3, max_size=3),
+        longest=st.lists(st.sampled_from((None, None, BOUND)), min_size=3, max_size=3),
+        regulars=st.lists(st.sampled_from(REQUESTS[:-2]), min_size=2, max_size=2),
+    )
+    def begin(self, entries: list[int], longest: list[timedelta | None], regulars: list[AccessRequest]) -> None:
+        self.regulars = regulars
+        self.wall, self.elapsed = START, timedelta()
+        self.registers, self.redis = Registers(), Redis()
+        self.versions = [Version(self.registers.snapshot(1), self.elapsed)]
+        self.policy, self.policy_since = policies()[0], self.elapsed
+        self.workers = [Worker(self, number, *parts) for number, parts in enumerate(zip(entries, longest, strict=True))]
+        self.ends: dict[tuple[str, ...], list[datetime]] = {}  # of what was ever evaluated, by what the policy saw
+
+    # --- Questions ----------------------------------------------------------------------------------------------------
+
+    @rule(all_asked=st.lists(st.tuples(WORKERS, ASKED), min_size=1, max_size=6))
+    def some_ask_one_after_another(self, all_asked: list[tuple[int, Asked]]) -> None:
+        for asked in all_asked:
+            self._ask([asked])
+
+    @rule(all_asked=st.lists(st.tuples(WORKERS, ASKED), min_size=2, max_size=4), alike=st.booleans())
+    def several_ask_at_once(self, all_asked: list[tuple[int, Asked]], alike: bool) -> None:
+        self._ask([all_asked[0]] * 3 if alike else all_asked)
+
+    @rule(
+        asked=st.tuples(WORKERS, ASKED),
+        what=st.sampled_from(("heard", "policy", "left", "left", "failed")),
+        which=st.integers(0, 2),
+    )
+    def something_happens_while_several_ask(self, asked: tuple[int, Asked], what: str, which: int) -> None:
+        worker = self.workers[asked[0]]
+        if what == "heard":
+            worker.engine.meanwhile.append(lambda: worker.hear(self.versions[-1]))
+        elif what == "policy":
+            worker.engine.meanwhile.append(lambda: self._activate(which, late=False))
+        elif what == "failed":
+            worker.engine.failing += 1
+        self._ask([asked] * 3, leaves=what == "left")
+        worker.engine.meanwhile.clear()
+        worker.engine.failing = 0
+
+    def _ask(self, all_asked: list[tuple[int, Asked]], *, leaves: bool = False) -> None:
+        failed = [worker.engine.failed for worker in self.workers]
+        for (number, asked), ended in zip(
+            all_asked, self.loop.run_until_complete(self._all(all_asked, leaves)), strict=True
+        ):
+            worker = self.workers[number]
+            if isinstance(ended, asyncio.CancelledError):
+                self.met["left"] += 1
+                continue
+            assert not isinstance(ended, BaseException), ended
+            decision, taken = ended
+            policy, snapshot = taken["policy"], taken["snapshot"]
+            assert (decision.at, decision.directory_epoch) == (taken["now"], snapshot.epoch)
+            assert decision.bundle_digest == policy.bundle.digest
+            self.met[decision.cache] += 1
+            if decision.verdict.reasons == ("EVALUATION_ERROR",):
+                assert worker.engine.failed > failed[number], "nothing failed just now: an error was remembered"
+                assert (decision.cache, decision.expires_at) == ("bypass", decision.at)
+                self.met["error"] += 1
+                continue
+            question = Question(asked[0], asked[1], snapshot, policy, worker.engine.name)
+            self._hold_against_the_truth(question, decision, worker.longest)
+
+    async def _all(self, all_asked: list[tuple[int, Asked]], leaves: bool) -> list[Any]:
+        tasks = [asyncio.create_task(self._one(self.workers[number], *asked)) for number, asked in all_asked]
+        if leaves:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            tasks[0].cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _one(self, worker: Worker, request: AccessRequest, caller: Caller, fresh: bool) -> Any:
+        taken: dict[str, Any] = {}
+        TAKEN.set(taken)
+        asked = msgspec.structs.replace(request, fresh=fresh)
+        return await worker.checkpoint.decide(asked, caller), taken
+
+    def _hold_against_the_truth(self, question: Question, decision: Decision, longest: timedelta | None) -> None:
+        now, verdict = decision.at, decision.verdict
+        assert verdict == self.oracle.answer(question, now), f"{decision.cache} of {question.request}"
+        self.met[verdict.outcome] += 1
+        if verdict.reasons == ("BAD_INPUT",):
+            assert decision.expires_at == now
+            return
+        most = min(question.policy.bundle.ttl(verdict.outcome), longest or timedelta.max)
+        assert now <= decision.expires_at <= now + most
+        for instant in self._borders(question, now, decision.expires_at):
+            self.met["border"] += 1
+            assert verdict == self.oracle.answer(question, instant), f"relied on until {decision.expires_at}"
+        if decision.cache == "hit":
+            ends = self.ends[sight(question.engine, question.policy, decision.input)]
+            assert any(now < end for end in ends), "an entry was used at or beyond its end"
+
+    def _borders(self, question: Question, now: datetime, end: datetime) -> Iterator[datetime]:
+        """Every instant in (now, end) at which any fact changes, and the last one before the end."""
+        border = question.facts(now).horizon.earliest()
+        while border is not None and border < end:
+            yield border
+            try:
+                border = question.facts(border).horizon.earliest()
+            except BadRequestError:
+                return
+        if now < end - STEP:
+            yield end - STEP
+
+    def note(self, worker: Worker, policy: ActivePolicy, document: bytes) -> None:
+        """An entry may stand in some cache from now on: until when at most."""
+        ttl = policy.bundle.ttl(self.oracle.verdict(policy, document, worker.engine.name).outcome)
+        self.ends.setdefault(sight(worker.engine.name, policy, document), []).append(worker.now + ttl)
+
+    # --- The directory and the policy ---------------------------------------------------------------------------------
+
+    @rule(
+        what=st.sampled_from(
+            ("posture", "state", "permit", "loan", "post", "leave", "work", "emergency", "source", "alike")
+        ),
+        which=st.integers(0, 2),
+        start=NEAR,
+        length=SPANS,
+        at_once=st.lists(st.booleans(), min_size=3, max_size=3),
+    )
+    def the_directory_changes(
+        self, what: str, which: int, start: timedelta, length: timedelta, at_once: list[bool]
+    ) -> None:
+        begin = self.wall + start
+        self._change(what, which, begin, Period(begin, begin + length))
+        self.versions.append(Version(self.registers.snapshot(self.versions[-1].snapshot.epoch + 1), self.elapsed))
+        for worker, hears in zip(self.workers, at_once, strict=True):
+            if hears:
+                worker.hear(self.versions[-1])
+
+    def _change(self, what: str, which: int, begin: datetime, period: Period) -> None:
+        held = self.registers
+        device = ("d-1", "d-2", "d-4")[which]
+        user = ("u-1", "u-2", "u-3")[which]
+        match what:
+            case "posture":
+                facts = ({"observed_at": begin}, {"edr_running": False}, {"tampered": "unknown"})[which]
+                held.devices["d-1"] = with_posture(held.devices["d-1"], **facts)
+            case "state":
+                held.devices[device] = replace(held.devices[device], state=("in_service", "lost", "quarantined")[which])
+            case "permit":
+                held.permits["d-3"] = replace(held.permits["d-3"], period=period, held=which == 0)
+            case "loan":
+                held.loans["d-4"] = replace(held.loans["d-4"], period=period, user=user)
+            case "post":
+                posts = (Post("kankyo", Period(None, begin)), Post("soumu", Period(begin)))[: which + 1]
+                held.users["u-2"] = replace(held.users["u-2"], posts=posts)
+            case "leave":
+                held.users[user] = replace(held.users[user], employment=Period(None, begin))
+            case "work":
+                held.work["w-1"] = replace(held.work["w-1"], period=period)
+            case "emergency":
+                held.emergencies = {"e-1": Emergency(period)} if which else {}
+            case "source":
+                held.posture_source = ("ok", "unavailable", "unavailable")[which]
+            case "alike":
+                fresh = Registers()
+                held.users, held.devices, held.posture_source = fresh.users, fresh.devices, "ok"
+
+    @rule(number=WORKERS)
+    def a_worker_hears(self, number: int) -> None:
+        self.workers[number].hear(self.versions[-1])
+
+    @rule(which=st.integers(0, 2), late=st.booleans())
+    def another_policy_is_activated(self, which: int, late: bool) -> None:
+        self._activate(which, late=late)
+
+    def _activate(self, which: int, *, late: bool) -> None:
+        self.policy, self.policy_since = policies()[which], self.elapsed
+        for worker in self.workers[late:]:  # a late one goes on with the former policy until it hears
+            worker.switch(self.policy)
+
+    # --- Time ---------------------------------------------------------------------------------------------------------
+
+    @rule(span=SPANS, little=LITTLE)
+    def time_passes(self, span: timedelta, little: timedelta) -> None:
+        self._pass(max(span + little, timedelta()))
+
+    @rule(number=WORKERS, request=st.sampled_from(REQUESTS), which=st.integers(0, 5), little=LITTLE)
+    def time_passes_to_a_border(self, number: int, request: AccessRequest, which: int, little: timedelta) -> None:
+        worker = self.workers[number]
+        question = Question(request, GATEWAY, worker.view, worker.policy, worker.engine.name)
+        try:
+            borders = sorted(question.facts(worker.now).horizon.changes.values())
+        except BadRequestError:
+            return
+        if borders:
+            self._pass(max(borders[which % len(borders)] + little - worker.now, timedelta()))
+
+    @rule(number=WORKERS, which=st.integers(0, 3), little=LITTLE)
+    def time_passes_to_the_end_of_an_entry(self, number: int, which: int, little: timedelta) -> None:
+        now = self.workers[number].now
+        ends = sorted({end for known in self.ends.values() for end in known if end > now})
+        if ends:
+            self._pass(max(ends[which % len(ends)] + little - now, timedelta()))
+
+    @rule(step=st.sampled_from((-7 * HOUR, -HOUR, timedelta(seconds=-10), -STEP, timedelta(seconds=10), HOUR)))
+    def the_clocks_are_set(self, step: timedelta) -> None:
+        self.wall += step
+
+    def _pass(self, span: timedelta) -> None:
+        self.elapsed += span
+        self.wall += span
+        for worker in self.workers:
+            if self._superseded_for(worker.view) >= BOUND:
+                worker.hear(self.versions[-1])
+            if worker.policy is not self.policy and self.elapsed - self.policy_since >= BOUND:
+                worker.switch(self.policy)
+
+    def _superseded_for(self, view: Snapshot) -> timedelta:
+        """How long ago this was the present directory."""
+        following = [version for version in self.versions if version.snapshot.epoch > view.epoch]
+        return self.elapsed - following[0].since if following else timedelta(-1)
+
+    # --- Redis, and room ----------------------------------------------------------------------------------------------
+
+    @rule(number=WORKERS, faults=st.lists(st.sampled_from(list(Fault)), min_size=1, max_size=3))
+    def redis_will_fail(self, number: int, faults: list[Fault]) -> None:
+        self.workers[number].shared.faults.extend(faults)
+
+    @rule(how=st.sampled_from(("emptied", "json", "stranger", "moved")), which=st.integers(0, 7))
+    def somebody_writes_into_redis(self, how: str, which: int) -> None:
+        values = self.redis.values
+        asked = sorted({key for worker in self.workers for key in worker.shared.asked})
+        if how == "emptied" or not asked:
+            values.clear()
+            return
+        key, other = asked[which % len(asked)], asked[(which + 1) % len(asked)]
+        allow = Entry(Verdict(Outcome.ALLOW, ("OK",)), self.wall + 100 * HOUR)
+        forged = {
+            "json": b'["2033-01-01T00:00:00Z","allow",["OK"],{},null,null]',
+            "stranger": STRANGER.close(key, allow),
+        }
+        values[key] = forged.get(how) or values.get(other, b"")
+
+    @rule(number=WORKERS, entries=st.sampled_from((0, 1, 50)))
+    def a_worker_starts_again(self, number: int, entries: int) -> None:
+        former = self.workers[number]
+        worker = self.workers[number] = Worker(self, number, entries, former.longest)
+        worker.hear(self.versions[-1])
+        worker.switch(self.policy)
+        worker.shared.asked = former.shared.asked  # only so that its keys are known to whoever writes into Redis
+
+    @invariant()
+    def those_who_always_ask_are_told_the_truth(self) -> None:
+        """After every event: what was remembered before it meets what is true after it."""
+        for number in range(len(getattr(self, "workers", ()))):
+            self._ask([(number, (request, GATEWAY, False)) for request in self.regulars])
+
+    # --- Always -------------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def no_worker_is_further_behind_than_the_bound(self) -> None:
+        for worker in getattr(self, "workers", ()):
+            assert self._superseded_for(worker.view) < BOUND
+            assert worker.policy is self.policy or self.elapsed - self.policy_since < BOUND
+
+    @invariant()
+    def the_level_in_the_process_keeps_its_size_and_nothing_is_under_way(self) -> None:
+        for worker in getattr(self, "workers", ()):
+            assert worker.cache.status().entries <= worker.entries
+            assert len(worker.log.records) >= worker.cache.status().kept
+
+    def teardown(self) -> None:
+        for worker in getattr(self, "workers", ()):
+            status = worker.cache.status()
+            self.met["local"] += status.local_hits
+            self.met["shared"] += status.shared_hits
+            self.met["joined"] += status.joined
+            self.met["evicted"] += status.evicted
+            self.met["corrupted"] += status.shared.corrupted if status.shared is not None else 0
+
+
+def sight(engine: str, policy: ActivePolicy, document: bytes) -> tuple[str, ...]:
+    """What this engine's policy sees of the document, as text."""
+    seen = msgspec.json.decode(document)
+    return (engine, policy.bundle.digest, *(repr(_at(seen, path)) for path in policy.footprint.paths))
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+@pytest.mark.timeout(600)
+def test_no_answer_ever_differs_from_an_evaluation_at_the_same_instant() -> None:
+    oracle, loop = Oracle(policies()), asyncio.new_event_loop()
+    Prefecture.oracle, Prefecture.loop, Prefecture.met = oracle, loop, Counter()
+    try:
+        run_state_machine_as_test(Prefecture, settings=COURSES)
+    finally:
+        loop.close()
+        oracle.close()
+    wanted = (*Outcome, *get_args(CachePath), "border", "local", "shared", "joined", "evicted")
+    assert [what for what in wanted if not Prefecture.met[what]] == [], "too little was met to prove anything"
