@@ -9,6 +9,7 @@ import pytest
 from pdp.bundle.bundle import make_bundle, read_bundle
 from pdp.bundle.footprint import WHOLE, Footprint, explain_footprint, footprint_of
 from pdp.engine.footprint_check import bundle_footprint, examine_bundle
+from pdp.engine.frames import MAX_BODY_BYTES
 from pdp.engine.syntax import parse_modules
 
 POLICIES = Path(__file__).parents[3] / "policies"
@@ -169,7 +170,7 @@ CASES = {
         "with an else do not": ("answer if f(input.a).z\nf(x) := x.b if x.c\nelse := x.d", ["a.b.z", "a.c", "a.d.z"]),
         "with a default": ("answer if f(input.a).z\ndefault f(_) := 1\nf(x) := x.b if x.c", ["a.b.z", "a.c"]),
         "with an argument for the result": ("answer if { f(input.a, y); y.z == 1 }\nf(x) := x.b", ["a"]),
-        "with an argument for a result of their own": ("answer if { f(1, y); y.z == 1 }\nf(_) := input.b", ["b"]),
+        "with an argument for a result of their own": ("answer if { f(1, y); y.z == 1; input.b.c }\nf(_) := input.b", ["b"]),
         "in the way of a builtin": ("answer if time.clock(input.a)\ntime(x) if x.b", ["a"]),
         "by their full path": ("answer if data.p.f(input.a)\nf(x) if x.b", ["a.b"]),
         "without parameters": ("answer if f()\nf() := input.a", ["a"]),
@@ -306,7 +307,7 @@ def test_a_module_that_is_nested_too_deep_sees_the_whole():
 
 @pytest.mark.parametrize("entrypoint", ["p/nothing", "q/answer", "answer", "", "p", "p/answer/deep"])
 def test_an_entry_point_that_is_none_sees_the_whole_or_all_of_its_rules(entrypoint):
-    explained = explain_footprint(parsed("answer := input.a if input.b"), entrypoint)
+    explained = explain_footprint(parsed("answer := input.a if { input.b; input.a.c }"), entrypoint)
     if entrypoint in ("p", "p/answer/deep"):
         assert explained.footprint.paths == (("a",), ("b",))
     else:
@@ -462,6 +463,10 @@ def test_a_bundle_with_a_module_that_does_not_parse_sees_the_whole():
     examined = examine_bundle(bundle)
     assert [fault.code for fault in examined.faults][:1] == ["syntax_error"]
     assert [(one.module, one.why) for one in examined.sight.readings] == [("p.rego", "unparsed")]
+
+
+def test_a_bundle_that_no_parser_can_be_given_sees_the_whole():
+    assert bundle_footprint(bundle_of("answer if input.a\n#" + "x" * MAX_BODY_BYTES)) == WHOLE
 
 
 def test_a_bundle_is_examined_for_faults_and_footprint_at_once():
