@@ -15,6 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 TOOLS_STAMP := .tools/.installed
+TOOLS_BENCH_STAMP := .tools/.installed-bench
 
 .PHONY: help
 help: ## this list
@@ -54,8 +55,13 @@ fuzz: dev ## the property tests, for longer and with fresh seeds
 	$(BIN)/pytest $(wildcard tests/properties tests/fuzz) --hypothesis-profile=fuzz --timeout=1800 $(ARGS)
 
 .PHONY: bench
-bench: dev tools ## measure against the budgets, one program of bench/ after the other
-	for program in bench/[a-z]*.py; do echo "== $$program"; $(BIN)/python "$$program" $(ARGS); done
+bench: dev $(TOOLS_BENCH_STAMP) ## measure side by side with OPA, an echo and Cerbos: ten minutes (ARGS=--quick: one or two)
+	$(BIN)/python bench/declog.py $(if $(findstring --quick,$(ARGS)),--records 5000)
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: profile
+profile: dev $(TOOLS_BENCH_STAMP) ## where each microsecond goes: a table, and flame graphs in bench/results
+	$(BIN)/python -m bench.flame $(ARGS)
 
 .PHONY: docs
 docs: dev ## do the links in the documents resolve, do the commands they name exist
@@ -111,4 +117,8 @@ $(DEV_STAMP): requirements/dev.txt | $(RUN_STAMP)
 
 $(TOOLS_STAMP): tools/install.py $(DEV_STAMP)
 	$(BIN)/python tools/install.py
+	touch $@
+
+$(TOOLS_BENCH_STAMP): tools/install.py $(DEV_STAMP)
+	$(BIN)/python tools/install.py --bench
 	touch $@

@@ -89,6 +89,7 @@ def _rates(results: dict[str, Any]) -> str:
                 "p99.9 ms",
                 "CPU µs",
                 "helpers µs",
+                "× OPA, CPU",
                 "hits",
             )
             plural = "s" if connections > 1 else ""
@@ -108,6 +109,7 @@ def _rate_row(results: dict[str, Any], name: str, bodies: str, connections: int)
         percent(summary.ratio(results, name, "echo", bodies, connections)),
         *(figure(what, 2) for what in ("p50_ms", "p99_ms", "p999_ms")),
         *(figure(what, 0) for what in ("cpu_us", "helpers_cpu_us")),
+        number(summary.cpu_ratio(results, name, "opa", bodies, connections), 2),
         percent(summary.hit_share(results, name, bodies, connections)),
     ]
 

@@ -21,7 +21,7 @@ def print_tables(results: dict[str, Any]) -> None:
     console.print(
         f"\n{meta['machine']['cores']} cores, {meta['machine']['cpu']}; {meta['at']}; effort {meta['effort']['name']}"
     )
-    for bodies in _BODIES:
+    for bodies in meta["effort"]["kinds"]:
         for connections in summary.connections_of(results):
             console.print(_loads(results, bodies, connections))
     console.print(_half_load(results))

@@ -26,6 +26,7 @@ from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocket
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
 from redis.maint_notifications import MaintNotificationsConfig
@@ -164,20 +165,41 @@ def _database(path: list[str]) -> int:
     return int(path[0])
 
 
-def _credentials(place: RedisPlace) -> dict[str, str]:
-    found = {"username": place.username} if place.username else {}
+def _credentials(place: RedisPlace) -> dict[str, Any]:
     if place.password_file:
-        try:
-            with Path(place.password_file).open("rb") as file:
-                text = file.read(_MAX_PASSWORD_BYTES + 1).decode()
-        except OSError as fault:
-            raise SettingsError(f"`redis_password_file` cannot be read: {fault.strerror}") from None
-        except UnicodeDecodeError:
-            raise SettingsError("`redis_password_file` is not UTF-8") from None
-        found["password"] = text.rstrip("\r\n")
-        if not 0 < len(text) <= _MAX_PASSWORD_BYTES or not found["password"]:
-            raise SettingsError("`redis_password_file` is empty, or too long for a password")
-    return found
+        _read_password(place.password_file)  # an operator hears of a file that cannot be used at the start
+        return {"credential_provider": _FromFile(place.username, place.password_file)}
+    return {"username": place.username} if place.username else {}
+
+
+class _FromFile(CredentialProvider):
+    """Reads the password at each connection, so that a new one counts without a restart."""
+
+    def __init__(self, username: str, file: str) -> None:
+        self._username = username
+        self._file = file
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Raises SettingsError where the file cannot be used now."""
+        password = _read_password(self._file)
+        return (self._username, password) if self._username else (password,)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
+
+def _read_password(name: str) -> str:
+    try:
+        with Path(name).open("rb") as file:
+            text = file.read(_MAX_PASSWORD_BYTES + 1).decode()
+    except OSError as fault:
+        raise SettingsError(f"`redis_password_file` cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError("`redis_password_file` is not UTF-8") from None
+    password = text.rstrip("\r\n")
+    if not password or len(text) > _MAX_PASSWORD_BYTES:
+        raise SettingsError("`redis_password_file` is empty, or too long for a password")
+    return password
 
 
 def _tls(place: RedisPlace) -> ssl.SSLContext:
@@ -217,8 +239,8 @@ def _sentinel(target: _Target, options: dict[str, Any], tls: ssl.SSLContext | No
     They are asked with the same user and password, and then, where they know neither, with none.
     """
     asked = [options]
-    if "password" in options:
-        asked.append({name: value for name, value in options.items() if name not in ("username", "password")})
+    if "credential_provider" in options:
+        asked.append({name: value for name, value in options.items() if name != "credential_provider"})
     manager = Sentinel([])  # type: ignore[no-untyped-call]
     manager.sentinels = [
         Redis.from_pool(ConnectionPool(max_connections=2, host=host, port=port, **with_, **_connections(tls), db=0))

@@ -66,6 +66,12 @@ class FlakyProxy:
 
         self._do(hold())
 
+    def swallow(self, *, on: bool) -> None:
+        """A partition, and its end: connections from before it stay dead."""
+        self.manner = "swallow" if on else "pass"
+        if not on:
+            self.drop_connections()
+
     def drop_connections(self) -> None:
         async def drop() -> None:
             for writer in list(self._writers):

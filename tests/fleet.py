@@ -1,7 +1,7 @@
 """Whole services for system tests: `pdp serve` processes over one small directory, and what an operator sees of them.
 
-    with house(place) as home:
-        with services(home, {"one": {"workers": 1, "redis_url": …}, …}) as fleet: …
+    home = house(place)
+    with services(home, {"one": {"workers": 1, "redis_url": …}, …}) as started: …
 
 Every process is ended by its id. Settings go in as `PDP_*` variables, so any of them can be given.
 """
@@ -17,9 +17,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,13 @@ from pdp.directory.demo_people import FiscalYear
 from pdp.directory.personas import personas
 from pdp.directory.registers import REGISTERS, registers_of
 from pdp.store.store import open_store
-from tests.servers import free_port
 
 START_S = 60.0  # several at once on two busy processors
 STOP_S = 20.0
 LOOK_AGAIN_S = 0.03
 ANSWER_S = 5.0  # no answer takes as long, whatever becomes of Redis
 
+_RUNNING = re.compile(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")
 _SAMPLE = re.compile(r'^(sekisho_\w+)(?:\{(?:\w+="([^"]*)")?\})? (\S+)$', re.MULTILINE)
 
 Samples = Mapping[tuple[str, str], float]
@@ -93,16 +94,17 @@ class Service:
         self.name = name
         self.home = home
         self.workers = int(str(settings.get("workers", 1)))
-        self.port = free_port()
         self.place = home.place / name
         self.state = self.place / "state"
         self.place.mkdir(exist_ok=True)
         self._log = self.place / "log"
+        self._log.touch()
+        self._started_before = self._log.read_text(encoding="utf-8").count("Application startup complete")
         own = {
             "database_url": home.database_url,
             "state_dir": self.state,
             "node": name,
-            "port": self.port,
+            "port": 0,  # what is free now need not be free when it has started
             "durability": "process",
             "directory_poll_s": 0.2,  # metrics are read off as often
             "log_level": "info",
@@ -129,7 +131,11 @@ class Service:
     def is_up(self) -> bool:
         assert self.process.poll() is None, self._log.read_text(encoding="utf-8")[-3000:]
         text = self._log.read_text(encoding="utf-8")
-        return text.count("Application startup complete") >= self.workers and _listens(self.port)
+        return text.count("Application startup complete") >= self._started_before + self.workers
+
+    @cached_property
+    def port(self) -> int:
+        return int(_RUNNING.findall(self._log.read_text(encoding="utf-8"))[-1])
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_S)
@@ -192,7 +198,8 @@ class Service:
             self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             for pid in below:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.wait(STOP_S)
             raise AssertionError(f"{self.name} did not end") from None
 
@@ -224,16 +231,6 @@ def services(home: House, settings: Mapping[str, Mapping[str, object]]) -> Itera
     finally:
         for service in started.values():
             service.terminate()
-        for service in started.values():
-            service.end()
-
-
-def _listens(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_S)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
+        with ExitStack() as stack:
+            for service in started.values():
+                stack.callback(service.end)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 
+from pdp.api.one_write import OneWriteProtocol
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,7 +34,7 @@ def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[int
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=OneWriteProtocol,
             ws="none",
             lifespan=lifespan,
             log_level="critical",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -10,15 +11,18 @@ from typing import Self
 
 from tests.servers import STOP_S
 
+_made = itertools.count()
+
 
 class Namespace:
     """A server behind a network of its own, whose cable can be pulled: packets vanish, nobody is told."""
 
     def __init__(self) -> None:
-        self._name = f"sekisho{os.getpid() % 100_000}"
-        self._near = f"skn{os.getpid() % 100_000}"
-        self._far = f"skf{os.getpid() % 100_000}"
-        self.address = "10.213.77.2"
+        number = os.getpid() * 16 + next(_made)  # names and addresses of its own: the machine has one of each
+        self._name = f"sekisho{number}"
+        self._near, self._far = f"skn{number}", f"skf{number}"
+        subnet = f"10.{128 + number // 250 % 100}.{number % 250}"
+        self._near_address, self.address = f"{subnet}.1", f"{subnet}.2"
 
     @staticmethod
     def is_possible() -> bool:
@@ -43,7 +47,7 @@ class Namespace:
         self._ip("netns", "add", self._name)
         try:
             self._ip("link", "add", self._near, "type", "veth", "peer", "name", self._far, "netns", self._name)
-            self._ip("addr", "add", "10.213.77.1/30", "dev", self._near)
+            self._ip("addr", "add", f"{self._near_address}/30", "dev", self._near)
             self._ip("link", "set", self._near, "up")
             self._ip("-n", self._name, "addr", "add", f"{self.address}/30", "dev", self._far)
             self._ip("-n", self._name, "link", "set", "lo", "up")

@@ -14,6 +14,7 @@ from pdp.activation import Activation
 from pdp.api.app import serve_app
 from pdp.api.surface import Probe, Surface
 from pdp.bundle.bundle import Bundle
+from pdp.cache.levels import VerdictCache
 from pdp.callers.caller import Callers, UnsafeAnyone
 from pdp.decide import Checkpoint, House
 from pdp.engine.port import Engine
@@ -67,6 +68,7 @@ class Stage:
         snapshot: Snapshot,
         callers: Callers | None = None,
         engine: Callable[[], Engine] = RegorusEngine,
+        cache: VerdictCache | None = None,
     ) -> None:
         self.now = now
         self.snapshot = snapshot
@@ -76,6 +78,7 @@ class Stage:
         self._bundle = bundle
         self._callers = callers or UnsafeAnyone()
         self._make_engine = engine
+        self.cache = cache
         self._app: Any = None
 
     def current(self) -> Snapshot:
@@ -100,6 +103,7 @@ class Stage:
                 engine=engine,
                 log=self.log,
                 observer=self.metrics,
+                cache=self.cache,
             )
         )
 

@@ -249,7 +249,7 @@ def asked(services: Sequence[Service], known: Sequence[Question], *, exactly: bo
         yield stream
     finally:
         stream.stop()
-    assert stream.faults == []
+        assert stream.faults == []
     for service in services if exactly else ():
         new = sum(service.recorded().values()) - before[service.name]
         assert new == stream.answered[service.name], f"{service}: {new} records"
@@ -263,12 +263,14 @@ class Fleet:
     valkey: ValkeyServer
     known: list[Question]
     before: dict[str, Samples] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)  # of the stream that is asked now
 
     @contextmanager
     def asked(self) -> Iterator[Stream]:
         """Everybody is well and asked; and at the end is well again."""
         self.are_well()
         with asked(self.services, self.known) as stream:
+            self.faults = stream.faults
             stream.goes_on()
             self.look()
             yield stream
@@ -281,14 +283,18 @@ class Fleet:
         self.before = {service.name: service.metrics() for service in self.services}
 
     def see(self, holds: Callable[[Service, Samples], bool], otherwise: str) -> None:
-        """Wait until it holds for every service; each is ready all the time."""
+        """Wait until it holds for every service; each is ready all the time, and no answer is wrong."""
 
         def missing() -> list[str]:
             for service in self.services:
                 service.details()
             return [service.name for service in self.services if not holds(service, service.metrics())]
 
-        until(lambda: not missing(), lambda: f"{otherwise}: {missing()} of {[s.details() for s in self.services]}")
+        until(
+            lambda: self.faults or not missing(),
+            lambda: f"{otherwise}: {missing()} of {[service.details() for service in self.services]}",
+        )
+        assert self.faults == []
 
     def rises(self, name: str, label: str = "") -> Callable[[Service, Samples], bool]:
         """Since the last look, by one for each worker at least."""
@@ -301,12 +307,9 @@ class Fleet:
 
     def are_well(self) -> None:
         self.see(lambda _, now: now["redis_up", ""] == now["news_up", ""] == 1, "not everybody is well")
-        for service in self.services:
-            until(
-                lambda service=service: {service.details()[part] for part in ("shared_cache", "news")} == {"up"},
-                "ready, but not well",
-            )
+        self.say_so("shared_cache", "up")
+        self.say_so("news", "up")
 
     def say_so(self, part: str, word: str) -> None:
         """`/readyz` names the fault."""
-        self.see(lambda service, _: word in service.details()[part], f"nobody says `{word}` of {part}")
+        self.see(lambda service, _: service.details()[part].startswith(word), f"nobody says `{word}` of {part}")

@@ -252,7 +252,7 @@ class ValkeyCluster:
 
 
 @contextmanager
-def valkey_cluster(primaries: int = 3) -> Iterator[ValkeyCluster]:
+def valkey_cluster(primaries: int = 3, users: Sequence[str] = ()) -> Iterator[ValkeyCluster]:
     with _home() as home, ExitStack() as stack:
         nodes = []
         for _ in range(primaries):
@@ -262,7 +262,7 @@ def valkey_cluster(primaries: int = 3) -> Iterator[ValkeyCluster]:
                 *("--cluster-node-timeout", "500", "--cluster-require-full-coverage", "no"),
                 *("--cluster-port", str(port + 10_000)),
             )
-            node = ValkeyServer(home, port=port, arguments=options)
+            node = ValkeyServer(home, port=port, users=users, arguments=options)
             stack.callback(node.close)
             nodes.append(node)
         bounds = [16_384 * number // primaries for number in range(primaries + 1)]

@@ -5,7 +5,7 @@
 
 | file | for | from |
 |---|---|---|
-| `requirements/run.txt` | `make run` | the project's dependencies and the group `build` |
+| `requirements/run.txt` | `make run` | the project's dependencies, the extra `demo` and the group `build` |
 | `requirements/dev.txt` | `make check`, `make test` | those, the extras and the group `dev`, at the pins of `run.txt` |
 
 The first lines of a lock carry two digests: one of pyproject.toml's dependency tables, so that a changed
@@ -25,7 +25,7 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOCKS: Final[dict[str, tuple[str, ...]]] = {
-    "requirements/run.txt": ("--group", "build"),
+    "requirements/run.txt": ("--group", "build", "--extra", "demo"),
     "requirements/dev.txt": ("--group", "dev", "--all-extras", "--constraint", "requirements/run.txt"),
 }
 _PYTHON: Final = "3.11"  # the oldest that the project supports; --universal covers the newer ones

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.crc import key_slot
 
+from pdp.cache.ending import end
 from pdp.cache.lane import Lane
 from pdp.cache.word import word
 from pdp.logs import get_log
@@ -53,8 +54,7 @@ class ClusterLanes:
         return self._slots.get(key_slot(self._head + key))
 
     async def close(self) -> None:
-        self._watch.cancel()
-        await asyncio.gather(self._watch, return_exceptions=True)
+        await end(self._watch)
         await self._retire(list(self._lanes))
 
     async def _keep(self) -> None:
@@ -96,6 +96,7 @@ class ClusterLanes:
             deadline_s=self._deadline_s,
             counts=self._counts,
             singly=True,
+            node=node.name,
             on_fault=self._is_stale.set,
         )
 

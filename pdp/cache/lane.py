@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.cache.batch import MAX_KEYS, Batch, Counts, Waiters
 from pdp.cache.breaker import Breaker
+from pdp.cache.ending import end
 from pdp.cache.line import Line
 from pdp.cache.word import word
 from pdp.logs import get_log
@@ -27,13 +28,15 @@ CONNECT_S: Final = 2.0  # for a connection with TLS, login and perhaps a questio
 ABANDON_S: Final = 0.25  # an answer that is this late will not come: the connection is given up with it
 HEARTBEAT_S: Final = 2.0  # so that a Redis that nobody asks, and that is gone, is known to be gone
 GRACE: Final = 3  # how often a deadline is put off because the answer lies there, and this loop was busy elsewhere
+TRIES: Final = 3  # reads of one probe, of which one must be in time: the first on a new connection is often slow
 PROBE: Final = b"probe"  # a key that nobody writes
 
 _log = get_log(__name__)
 
 
 class Lane:
-    """To be made inside a running event loop; `close` ends it. `singly`: one command for each key (cluster).
+    """To be made inside a running event loop; `close` ends it. `singly`: one command for each key, and
+    `node`: its name for the log; both for a cluster.
 
     `on_fault` hears of lost connections, failed probes and keys that moved: a cluster looks where its nodes are.
     """
@@ -47,9 +50,11 @@ class Lane:
         deadline_s: float,
         counts: Counts,
         singly: bool = False,
+        node: str | None = None,
         on_fault: Callable[[], None] = lambda: None,
     ) -> None:
         self.breaker = Breaker()
+        self._log = _log if node is None else _log.bind(node=node)
         self._take, self._give_back = take, give_back
         self._head = head
         self._deadline_s = deadline_s
@@ -79,8 +84,7 @@ class Lane:
         return waiter
 
     async def close(self) -> None:
-        self._keeper.cancel()
-        await asyncio.gather(self._keeper, return_exceptions=True)
+        await end(self._keeper)
 
     def _flush(self) -> None:
         if not self._pending:
@@ -148,10 +152,14 @@ class Lane:
             connection = await self._take()
         line = Line(connection, self._give_back, on_answer=self._answered, on_end=self._lost)
         try:
-            fault = (await self._beat(line)).fault
-            if fault is None and not line.ended.done():
-                await self._watch(line)
-            return fault or line.ended.result()
+            fault: str | None = None
+            for _ in range(TRIES):
+                fault = (await self._beat(line)).fault
+                if fault is None and not line.ended.done():
+                    await self._watch(line)
+                if line.ended.done():
+                    return line.ended.result()
+            return fault or "timeout"
         finally:
             if line is self._line:
                 self._line = None
@@ -180,6 +188,6 @@ class Lane:
         if is_up is not self._was_up:
             self._was_up = is_up
             if is_up:
-                _log.info("the cache in redis is used")
+                self._log.info("the cache in redis is used")
             else:
-                _log.warning("the cache in redis is not used for now", fault=self.breaker.fault)
+                self._log.warning("the cache in redis is not used for now", fault=self.breaker.fault)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import InvalidResponse, ResponseError
 
+from pdp.cache.ending import end
 from pdp.cache.word import word
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Line:
 
     async def close(self) -> None:
         self.end("closed")
-        await asyncio.gather(self._reading, return_exceptions=True)
+        await end(self._reading)
         try:
             await self._connection.disconnect(nowait=True)
         finally:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Final
 
+from pdp.cache.ending import end
 from pdp.cache.word import word
 from pdp.logs import get_log
 
@@ -59,8 +60,7 @@ class Writes:
         self._some.set()
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         self._counts.dropped += len(self._waiting)
         self._waiting.clear()
 

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 class Evaluation:
     """`POST /access/v1/evaluation`: one question, one answer (section 6)."""
 
-    def __init__(self, reception: Reception, profile: Callable[[], Profile]) -> None:
+    def __init__(self, reception: Reception, profile: Callable[[], Profile], readings: Readings) -> None:
         self._reception = reception
         self._profile = profile
-        self._readings = Readings()
+        self._readings = readings
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         return await self._reception.serve(request, "decide", self._answer)
@@ -59,10 +59,10 @@ def authzen_routes(
     endpoints stand below that path too, for a gateway that does not take it off. Raises SettingsError for
     a `public_url` that cannot be a PDP identifier.
     """
-    reception = Reception(decider, callers)
+    reception, readings = Reception(decider, callers), Readings()
     by_path: dict[str, Handler] = {
-        ENDPOINTS["access_evaluation_endpoint"]: Evaluation(reception, profile),
-        ENDPOINTS["access_evaluations_endpoint"]: Evaluations(reception, profile),
+        ENDPOINTS["access_evaluation_endpoint"]: Evaluation(reception, profile, readings),
+        ENDPOINTS["access_evaluations_endpoint"]: Evaluations(reception, profile, readings),
     }
     if searching is not None:
         for kind in REQUIRED:

@@ -19,7 +19,6 @@ from pdp.errors import BadRequestError, CallerRefusedError, PayloadTooLargeError
 from pdp.wire.authzen_answer import decision_answer, decision_json, encode_json
 from pdp.wire.authzen_call import WIRE, require
 from pdp.wire.authzen_entities import REQUIRED, optional
-from pdp.wire.authzen_mapping import access_request
 from pdp.wire.error_answer import JSON, echo, told
 from pdp.wire.exchange import HttpAnswer, Refusal
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from pdp.bundle.bundle import Profile
     from pdp.wire.authzen_call import Call, Reception
+    from pdp.wire.authzen_readings import Readings
     from pdp.wire.exchange import HttpRequest
 
 MAX_ITEMS: Final = 100  # evaluations in one call; standards, section 1.9
@@ -55,10 +55,11 @@ class _Item(NamedTuple):
 class Evaluations:
     """`POST /access/v1/evaluations`."""
 
-    def __init__(self, reception: Reception, profile: Callable[[], Profile]) -> None:
+    def __init__(self, reception: Reception, profile: Callable[[], Profile], readings: Readings) -> None:
         self._reception = reception
         self._decider = reception.decider
         self._profile = profile
+        self._readings = readings
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         return await self._reception.serve(request, "decide", self._answer)
@@ -68,12 +69,12 @@ class Evaluations:
         items = optional(call.body, "evaluations", list, "")
         profile = self._profile()
         if not items:
-            decision = await self._decider.decide(access_request(call.body, profile, call), call.caller)
+            decision = await self._decider.decide(self._readings.asked(call, profile), call.caller)
             return decision_answer(decision, profile, call.caller, call.request_id)
         require(call.caller, "batch")
         if len(items) > MAX_ITEMS:
             raise PayloadTooLargeError(f"more than {MAX_ITEMS} evaluations in one call", pointer="/evaluations")
-        defaults = {name: optional(call.body, name, dict, "") for name in _MEMBERS if name in call.body}
+        defaults = {name: optional(call.body, name, dict, "") for name in _INHERITED if name in call.body}
 
         async def decide(numbered: tuple[int, Any]) -> _Item:
             index, item = numbered
@@ -89,7 +90,7 @@ class Evaluations:
     async def _item(self, item: Any, defaults: Mapping[str, Any], profile: Profile, call: Call, at: str) -> _Item:
         """One item, decided or refused. Raises NotReadyError only: then there is no answer at all."""
         try:
-            asked = access_request(with_defaults(item, defaults, at), profile, call, at)
+            asked = self._readings.asked_by_item(with_defaults(item, defaults, at), call, profile, at)
         except (BadRequestError, CallerRefusedError) as fault:
             return await self._refused(fault, call)
         decision = await self._decider.decide(asked, call.caller)
@@ -103,20 +104,29 @@ class Evaluations:
         return _Item(decision_id, permits=False, json=body)
 
 
-_MEMBERS: Final[tuple[str, ...]] = ("subject", "action", "resource", "context")
+# The members of a question, and what of each an item takes from the default where its own entity lacks it.
+_INHERITED: Final[Mapping[str, tuple[str, ...]]] = {
+    **{str(kind): must for kind, must in REQUIRED.items()},
+    "context": (),
+}
 
 
 def with_defaults(item: Any, defaults: Mapping[str, Any], at: str) -> dict[str, Any]:
     """The four members of one item: its own, else the default's. Raises BadRequestError where it is no object."""
     if type(item) is not dict:
         raise BadRequestError("must be an object", pointer=at)
-    merged = {**defaults, **{name: item[name] for name in _MEMBERS if name in item}}
-    for kind, required in REQUIRED.items():
-        own, default = item.get(kind), defaults.get(kind)
-        if type(own) is dict and default:
-            lacking = {name: default[name] for name in required if name not in own and name in default}
-            merged[kind] = {**own, **lacking} if lacking else own
+    merged = dict(defaults)
+    for name in _INHERITED:
+        if name in item:
+            merged[name] = _completed(item[name], defaults.get(name), _INHERITED[name])
     return merged
+
+
+def _completed(own: Any, default: Any, required: tuple[str, ...]) -> Any:
+    if not default or type(own) is not dict:
+        return own
+    lacking = {name: default[name] for name in required if name not in own and name in default}
+    return {**own, **lacking} if lacking else own
 
 
 async def in_order(ask: Callable[[_Q], Awaitable[_A]], questions: Sequence[_Q], at_once: int = AT_ONCE) -> list[_A]:
@@ -124,17 +134,27 @@ async def in_order(ask: Callable[[_Q], Awaitable[_A]], questions: Sequence[_Q], 
 
     Where one raises, the others are waited for and the first error is raised: nothing is left running.
     """
-    turn = asyncio.Semaphore(at_once)
+    answers: list[_A | BaseException] = [_UNASKED] * len(questions)
+    waiting = iter(enumerate(questions))
 
-    async def in_turn(question: _Q) -> _A:
-        async with turn:
-            return await ask(question)
+    async def worker() -> None:
+        for number, question in waiting:
+            try:
+                answers[number] = await ask(question)
+            except _STOP:
+                raise
+            except BaseException as fault:  # noqa: BLE001  # raised below, when nothing is left running
+                answers[number] = fault
 
-    answers = await asyncio.gather(*(in_turn(question) for question in questions), return_exceptions=True)
+    await asyncio.gather(*(worker() for _ in range(min(at_once, len(questions)))))
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
     return cast("list[_A]", answers)
+
+
+_UNASKED: Final = RuntimeError("a question was not asked")
+_STOP: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
 
 async def _until(

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from pdp.model.request import UnverifiedToken
+from pdp.wire.authzen_answer import encode_json
 from pdp.wire.authzen_mapping import access_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Permission
     from pdp.model.request import AccessRequest
@@ -42,13 +45,22 @@ class Readings:
 
     def asked(self, call: Call, profile: Profile) -> AccessRequest:
         """The access that the body of this call asks about. Raises as `access_request`, and for a body that is none."""
-        key = (call.raw, profile, call.caller.permissions)
+        return self._asked(call.raw, lambda: call.body, call, profile, "")
+
+    def asked_by_item(self, question: Mapping[str, Any], call: Call, profile: Profile, at: str) -> AccessRequest:
+        """The access that one question of several asks about. Raises as `access_request`."""
+        return self._asked(encode_json(question), lambda: question, call, profile, at)
+
+    def _asked(
+        self, raw: bytes, members: Callable[[], Mapping[str, Any]], call: Call, profile: Profile, at: str
+    ) -> AccessRequest:
+        key = (raw, profile, call.caller.permissions)
         known = self._young.get(key)
         if known is None:
             known = self._old.get(key)
             if known is None:
-                asked = access_request(call.body, profile, call)
-                if len(call.raw) <= MAX_BYTES and not _has_token(asked):
+                asked = access_request(members(), profile, call, at)
+                if len(raw) <= MAX_BYTES and not _has_token(asked):
                     self._keep(key, replace(asked, request_id=None, trace_id=None, fresh=False))
                 return asked
             self._keep(key, known)

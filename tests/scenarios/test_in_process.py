@@ -1,4 +1,4 @@
-"""Every shared scenario through `decide()`, on both engines; and the runner itself."""
+"""Every shared scenario through `decide()`, on both engines, with every kind of cache; and the runner itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pdp.bundle.bundle import Bundle, read_bundle
+from pdp.engine.footprint_check import bundle_footprint
 from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
@@ -17,6 +18,7 @@ from pdp.scenario.format import Scenario, read_scenarios
 from pdp.scenario.in_process import InProcess
 from pdp.scenario.runner import run_scenario
 from pdp.settings import load_settings
+from tests.caches import CACHES, cache_of, until_written
 from tests.servers import opa_server
 
 pytestmark = pytest.mark.anyio
@@ -47,14 +49,33 @@ def stories(shared: Path) -> list[Scenario]:
     return read_scenarios([shared / "scenarios"])
 
 
-async def test_every_shared_scenario_comes_out_as_it_says(engine, bundle, stories):
-    way = InProcess(engine, bundle)
-    failed = []
+async def told(stories: list[Scenario], way: InProcess) -> tuple[int, list[str]]:
+    """How many questions were asked, and every answer that is not the expected one."""
+    asked, failed = 0, []
     for story in stories:
         for result in await run_scenario(story, way, way.reference):
+            asked += 1
             failed += [f"{story.id}, step {result.step}: {fault}" for fault in result.faults]
-    assert failed == []
+    return asked, failed
+
+
+@pytest.mark.parametrize("kind", CACHES)
+async def test_every_shared_scenario_comes_out_as_it_says(engine, bundle, stories, kind):
+    """Twice, so that the second time is told from memory."""
     assert len(stories) >= 40
+    footprint = bundle_footprint(bundle)
+    async with cache_of(kind) as cache:
+        way = InProcess(engine, bundle, footprint=footprint, cache=cache)
+        for again in (False, True):
+            before = None if cache is None else cache.status()
+            asked, failed = await told(stories, way)
+            assert failed == []
+            if cache is None or before is None:
+                continue
+            now = cache.status()
+            hits = now.local_hits + now.shared_hits - before.local_hits - before.shared_hits
+            assert again is (hits == asked), "the second telling is from memory, and the first is not"
+            await until_written(cache)
 
 
 STORY = """

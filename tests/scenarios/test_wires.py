@@ -13,6 +13,8 @@ import msgspec
 import pytest
 
 from pdp.bundle.bundle import read_bundle
+from pdp.cache.levels import VerdictCache
+from pdp.cache.local import LocalLevel
 from pdp.facts.reference import read_reference
 from pdp.model.directory import Snapshot, snapshot_of
 from pdp.model.request import AccessRequest, AssertedClaims
@@ -29,9 +31,11 @@ BUNDLE = read_bundle(load_settings(environ={}).bundle_path)
 REFERENCE = read_reference(BUNDLE.data)
 
 
-@pytest.fixture
-def stage() -> Stage:
-    return Stage(BUNDLE, now=datetime(2023, 8, 1, tzinfo=UTC), snapshot=snapshot_of(epoch=1))
+@pytest.fixture(params=["off", "on"])
+def stage(request: pytest.FixtureRequest) -> Stage:
+    """With the decision cache off, and on."""
+    cache = VerdictCache(LocalLevel(1_000)) if request.param == "on" else None
+    return Stage(BUNDLE, now=datetime(2023, 8, 1, tzinfo=UTC), snapshot=snapshot_of(epoch=1), cache=cache)
 
 
 @pytest.fixture
@@ -78,14 +82,13 @@ def authzen_body(request: AccessRequest) -> dict[str, Any]:
 class AuthzenWay:
     """Over HTTP, as a gateway asks."""
 
-    def __init__(self, stage: Stage, port: int) -> None:
+    def __init__(self, stage: Stage, client: httpx.AsyncClient) -> None:
         self._stage = stage
-        self._url = f"http://127.0.0.1:{port}/access/v1/evaluation"
+        self._client = client
 
     async def ask(self, snapshot: Snapshot, request: AccessRequest, now: datetime) -> Answer:
         self._stage.snapshot, self._stage.now = snapshot, now.astimezone(UTC)
-        async with httpx.AsyncClient() as client:
-            answer = await client.post(self._url, json=authzen_body(request))
+        answer = await self._client.post("/access/v1/evaluation", json=authzen_body(request))
         assert answer.status_code == 200, answer.text
         body = answer.json()
         said = body["context"]
@@ -94,17 +97,21 @@ class AuthzenWay:
 
 
 async def test_every_scenario_holds_over_http(stage: Stage, stories: list[Scenario]) -> None:
+    """Twice, so that with a cache the second time is told from memory."""
     failed = []
     with serving(stage, lifespan="on") as port:
-        way = AuthzenWay(stage, port)
-        for story in stories:
-            for result in await run_scenario(story, way, REFERENCE):
-                failed += [f"{story.id}, step {result.step}: {fault}" for fault in result.faults]
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            way = AuthzenWay(stage, client)
+            for story in (*stories, *stories):
+                for result in await run_scenario(story, way, REFERENCE):
+                    failed += [f"{story.id}, step {result.step}: {fault}" for fault in result.faults]
     assert failed == []
-    records = stage.log.records
+    records = [json.loads(record) for record in stage.log.records]
     steps = sum(len(story.steps) for story in stories)
-    assert len(records) == steps, "one record for each answer"
-    assert all(json.loads(record)["kind"] == "decision" for record in records)
+    assert len(records) == 2 * steps, "one record for each answer"
+    assert all(record["kind"] == "decision" for record in records)
+    again = {record["cache"] for record in records[steps:]}
+    assert again == ({"bypass"} if stage.cache is None else {"hit"})
 
 
 @pytest.fixture

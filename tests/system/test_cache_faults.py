@@ -9,9 +9,11 @@ recorded, `/readyz` says ready, and the metrics show the fault and its end.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,6 @@ from pdp.settings import load_settings
 from tests.flaky_proxy import FlakyProxy, flaky_proxy
 from tests.fleet import House, Samples, Service, house, services
 from tests.namespace import Namespace
-from tests.servers import free_port
 from tests.steady_stream import Fleet, Question, Stream, asked, questions
 from tests.valkey_server import ValkeyServer, valkey_server
 
@@ -88,14 +89,19 @@ def proxy(valkey: ValkeyServer) -> Iterator[FlakyProxy]:
 
 
 @pytest.fixture(scope="module")
-def everybody(home: House, valkey: ValkeyServer, proxy: FlakyProxy, later: int) -> Iterator[dict[str, Service]]:
+def everybody(
+    home: House, valkey: ValkeyServer, proxy: FlakyProxy, later: socket.socket
+) -> Iterator[dict[str, Service]]:
     """Started at once, which is quicker; and what they recorded is proven when all is over."""
     settings = {
         "one-worker-both-levels": shared(home, valkey.url, cache_entries=FEW),
         "two-workers-redis-only": shared(home, valkey.url, cache_entries=0, workers=2),
         "behind-a-proxy": shared(home, proxy.url, cache_entries=0, redis_prefix="behind"),
         "not-let-in": shared(home, valkey.url, cache_entries=0, redis_username="late"),
-        "before-its-redis": {"redis_url": f"redis://127.0.0.1:{later}", "redis_deadline_ms": DEADLINE_MS},
+        "before-its-redis": {
+            "redis_url": f"redis://127.0.0.1:{later.getsockname()[1]}",
+            "redis_deadline_ms": DEADLINE_MS,
+        },
     }
     with services(home, settings) as started:
         yield started
@@ -106,9 +112,11 @@ def everybody(home: House, valkey: ValkeyServer, proxy: FlakyProxy, later: int) 
 
 
 @pytest.fixture(scope="module")
-def later() -> int:
-    """The port of a Valkey that is not there yet."""
-    return free_port()
+def later() -> Iterator[socket.socket]:
+    """Keeps the port of a Valkey that is not there yet: whoever connects is refused."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield kept
 
 
 @pytest.fixture
@@ -156,27 +164,29 @@ def frozen(server: ValkeyServer) -> Iterator[None]:
     server.thaw()
 
 
-def another_password(server: ValkeyServer) -> Iterator[None]:
-    server.control.config_set("requirepass", "second")
-    server.control.client_kill_filter(_type="normal", skipme=True)
-    yield
-    server.control.config_set("requirepass", PASSWORD)
-
-
-AWAY: dict[str, tuple[Callable[[ValkeyServer], Iterator[None]], str]] = {
-    "killed": (killed, ""),
-    "frozen": (frozen, ""),
-    "under-another-password": (another_password, "AuthenticationError"),
-}
+AWAY: dict[str, Callable[[ValkeyServer], Iterator[None]]] = {"killed": killed, "frozen": frozen}
 
 
 @pytest.mark.parametrize("how", AWAY)
 def test_every_answer_is_right_while_redis_is(fleet: Fleet, how: str) -> None:
-    way, word = AWAY[how]
     with fleet.asked() as stream:
-        with contextmanager(way)(fleet.valkey):
-            lost(fleet, stream, word=word)
+        with contextmanager(AWAY[how])(fleet.valkey):
+            lost(fleet, stream)
         found(fleet, stream)
+
+
+def test_every_answer_is_right_while_redis_has_another_password_until_the_file_has_it_too(
+    fleet: Fleet, home: House
+) -> None:
+    control, file = fleet.valkey.control, home.place / "password"
+    with fleet.asked() as stream:
+        control.config_set("requirepass", "second")
+        control.client_kill_filter(_type="normal", skipme=True)
+        lost(fleet, stream, word="AuthenticationError")
+        file.write_text("second", encoding="utf-8")
+        found(fleet, stream)
+        file.write_text(PASSWORD, encoding="utf-8")
+        control.config_set("requirepass", PASSWORD)
 
 
 @pytest.mark.parametrize("how", [PARTITION])
@@ -235,13 +245,15 @@ def test_a_service_that_redis_does_not_let_in_answers_without_it_until_it_does(
         stream.ends_soon()
         stream.goes_on()
         stream.may_last()
-        valkey.control.execute_command("ACL", "SETUSER", "late", "on", f">{PASSWORD}", "~*", "&*", "+@all")
+        valkey.control.acl_setuser(
+            "late", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], channels=["*"], categories=["+@all"]
+        )
         found(shut_out, stream)
         shut_out.see(shut_out.one_rises("redis_reads_total", "hits"), "it finds nothing")
 
 
 def test_a_service_that_starts_before_its_redis_answers_and_finds_it_later(
-    everybody: dict[str, Service], later: int, known: list[Question]
+    everybody: dict[str, Service], later: socket.socket, known: list[Question]
 ) -> None:
     service = everybody["before-its-redis"]
     with asked([service], known) as stream:
@@ -249,7 +261,9 @@ def test_a_service_that_starts_before_its_redis_answers_and_finds_it_later(
         assert "does not answer" in service.details()["shared_cache"]
         stream.ends_soon()
         stream.may_last()
-        with valkey_server(port=later) as server:
+        port = later.getsockname()[1]
+        later.close()
+        with valkey_server(port=port) as server:
             alone = Fleet([service], server, known)
             alone.look()
             found(alone, stream)
@@ -277,8 +291,8 @@ def garbage(server: ValkeyServer) -> None:
 
 def values_of_other_keys(server: ValkeyServer) -> None:
     names = keys(server)
-    values = [server.control.get(name) or b"" for name in names]
-    put(server, dict(zip(names, [*values[1:], *values[:1]], strict=True)))
+    values: Any = server.control.mget(names)
+    put(server, {name: value or b"" for name, value in zip(names, [*values[1:], *values[:1]], strict=True)})
 
 
 def forged(secret: bytes, *, until_s: float) -> Callable[[ValkeyServer], None]:
@@ -295,7 +309,8 @@ def forged(secret: bytes, *, until_s: float) -> Callable[[ValkeyServer], None]:
 def another_type(server: ValkeyServer) -> None:
     pipe = server.control.pipeline(transaction=True)
     for name in keys(server):
-        pipe.delete(name).lpush(name, b"x")
+        pipe.delete(name)
+        pipe.lpush(name, b"x")
     pipe.execute()
 
 

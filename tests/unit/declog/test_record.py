@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 
 import msgspec
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pdp.declog.marks import rfc3339
 from pdp.declog.record import MAX_TEXT, Record, read_record, record_of, refusal_of
 from pdp.errors import BadRequestError, RecordDamagedError, RecordFailedError
 from pdp.model.decision import Outcome, Verdict
@@ -219,3 +220,31 @@ def test_every_record_that_is_written_can_be_read():
         assert tuple(record.reasons) == verdict.reasons
         assert record.obligations == verdict.obligations
         assert record.required_auth_level == verdict.required_auth_level
+
+
+def test_a_document_that_was_written_once_is_still_looked_at_for_another_profile() -> None:
+    """What is remembered of a `zta` document must not let a `plain` one keep its token."""
+    document = json.dumps({"subject": {"properties": {"token": TOKEN}}}).encode()
+    facts = decision(ID, document=document)
+    written = [
+        record_of(facts, request(), time=START, caller_id="c", profile=profile, steps_us={})
+        for profile in ("zta", "plain", "zta")
+    ]
+    assert TOKEN.encode() not in written[1]
+    assert read_record(written[1]).redacted == ["/subject/properties/token"]
+    assert written[0] == written[2]
+
+
+def test_a_document_that_is_no_json_is_refused_each_time() -> None:
+    facts = decision(ID, document=b'{}, "outcome": "allow"')
+    for _ in range(2):
+        with pytest.raises(RecordFailedError):
+            record_of(facts, request(), time=START, caller_id="c", profile="zta", steps_us={})
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 100_000, 123_450, 999_999])
+def test_a_time_has_six_decimals_and_stands_in_utc(microsecond: int) -> None:
+    tokyo = timezone(timedelta(hours=9))
+    instant = datetime(2026, 4, 1, 8, 0, 0, microsecond, tzinfo=tokyo)
+    assert rfc3339(instant) == f"2026-03-31T23:00:00.{microsecond:06d}Z"
+    assert rfc3339(instant.astimezone(UTC)) == rfc3339(instant)

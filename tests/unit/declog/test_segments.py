@@ -74,6 +74,20 @@ async def test_block_waits_for_room_in_the_queue(tmp_path: Path, limit: dict[str
     assert sorted(answered(tmp_path)) == sorted(lines(21))
 
 
+async def test_nothing_is_held_of_a_record_that_was_answered(tmp_path: Path):
+    """Its deadline is seconds away, and a busy log would hold thousands until then."""
+    async with opened(tmp_path) as log:
+        for line in lines(50):
+            await log.append(line)
+        await asyncio.gather(*(log.append(line) for line in lines(50, 50)))
+        assert not log._under_way
+        hung_up = asyncio.ensure_future(log.append(lines(1, 100)[0]))
+        await anyio.lowlevel.checkpoint()
+        hung_up.cancel()
+        await until(lambda: not log._under_way)
+    assert answered(tmp_path) == lines(101)
+
+
 async def test_block_gives_up_on_a_full_queue_at_the_deadline(tmp_path: Path):
     disk = StuckDisk()
     limits = replace(QUICK, queued_records=1, deadline_s=0.2)

@@ -101,6 +101,32 @@ async def test_a_disk_that_hangs_gives_no_answer_after_the_deadline(tmp_path: Pa
         assert log.unrecorded == 1
 
 
+async def test_each_record_has_its_own_deadline_and_what_came_later_expires_later(tmp_path: Path):
+    disk = StuckDisk()
+    loop = asyncio.get_running_loop()
+    async with opened(tmp_path, disk=disk, limits=replace(QUICK, deadline_s=0.3)) as log:
+        disk.stick()
+        began, ended = {}, {}
+
+        async def append(number: int) -> None:
+            began[number] = loop.time()
+            with pytest.raises(RecordFailedError, match="in time"):
+                await log.append(lines(1, number)[0])
+            ended[number] = loop.time()
+
+        with anyio.fail_after(5):
+            async with asyncio.TaskGroup() as waiting:
+                for number in range(4):
+                    waiting.create_task(append(number))
+                    await anyio.sleep(0.05)  # the deadline is what this is about
+        assert all(ended[number] - began[number] >= 0.29 for number in range(4))
+        assert list(ended) == [0, 1, 2, 3]
+        assert ended[3] - ended[0] > 0.1
+        assert log.unrecorded == 4
+        disk.free.set()
+        await log.append(lines(1, 9)[0])
+
+
 @pytest.mark.parametrize("back_pressure", ["deny", "block"])
 async def test_closing_a_log_that_is_down_fails_whoever_waits(tmp_path: Path, back_pressure: str):
     disk = FaultyDisk()

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import copy
+import json
+import random
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
+from pdp.api.openapi import CALLER
 from pdp.callers.caller import PERMISSIONS
+from pdp.errors import BadRequestError
 from pdp.model.request import AccessRequest, AssertedClaims, Network, UnverifiedToken
+from pdp.wire.authzen_mapping import _Asked, _explained
+from pdp.wire.strict_json import parse_json
+from tests.fuzz.wire import _warp
 from tests.unit.wire.authzen_world import World, question
 
 pytestmark = pytest.mark.anyio
@@ -246,3 +255,30 @@ async def test_profile_plain_passes_the_four_members_on_as_they_came_and_reads_n
 
 async def test_profile_plain_invents_no_context() -> None:
     assert "context" not in (await mapped(question(), profile="plain")).document
+
+
+def test_what_is_no_question_is_refused_in_our_words_and_what_is_one_has_no_fault() -> None:
+    """The one conversion and the careful reading, which only explains, must draw the same line."""
+    chance = random.Random(20260401)
+    refused = taken = 0
+    for _ in range(4_000):
+        body: Any = copy.deepcopy(CALLER)
+        for _ in range(chance.randrange(1, 4)):
+            body = _warp(body, chance)
+        try:
+            body = parse_json(json.dumps(body).encode())
+        except BadRequestError:  # half a character, a number that is none
+            continue
+        if not isinstance(body, dict):
+            continue
+        try:
+            msgspec.convert(body, _Asked)
+        except msgspec.ValidationError as fault:
+            refused += 1
+            explained = _explained(body, "", fault)
+            assert explained.message != str(fault), body
+        else:
+            taken += 1
+            assert _explained(body, "", msgspec.ValidationError("nothing is wrong")).message == "nothing is wrong"
+    assert refused > 500
+    assert taken > 500
