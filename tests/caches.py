@@ -44,5 +44,5 @@ async def cache_of(kind: Kind) -> AsyncIterator[VerdictCache | None]:
 async def until_written(cache: VerdictCache) -> None:
     """Redis is written behind the answer: wait until it has all that was kept."""
     async with asyncio.timeout(PATIENCE_S):
-        while (shared := cache.status().shared) is not None and shared.written < cache.status().kept:
+        while (shared := cache.status().shared) is not None and shared.written < cache.status().kept:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_AGAIN_S)

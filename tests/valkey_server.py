@@ -204,13 +204,14 @@ class SentinelService:
 
 
 @contextmanager
-def sentinel_service(password: str = "") -> Iterator[SentinelService]:
+def sentinel_service(password: str = "", users: Sequence[str] = ()) -> Iterator[SentinelService]:
+    """The sentinel itself has no password, and knows none of `users`."""
     with _home() as home, ExitStack() as stack:
         common = ("--repl-diskless-sync-delay", "0", *(("--masterauth", password) if password else ()))
-        master = ValkeyServer(home, password=password, arguments=common)
+        master = ValkeyServer(home, password=password, users=users, arguments=common)
         stack.callback(master.close)
         following = ("--replicaof", f"127.0.0.1 {master.port}")
-        replica = ValkeyServer(home, password=password, arguments=(*common, *following))
+        replica = ValkeyServer(home, password=password, users=users, arguments=(*common, *following))
         stack.callback(replica.close)
         until(lambda: replica.control.info("replication")["master_link_status"] == "up", "replication")
         file = home / "sentinel.conf"

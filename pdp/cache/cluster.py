@@ -33,7 +33,10 @@ _log = get_log(__name__)
 
 
 class ClusterLanes:
-    """To be made inside a running event loop; `close` ends it. Until the first look, no key has a lane."""
+    """To be made inside a running event loop; `close` ends it. Until the first look, no key has a lane.
+
+    `fault`: why the last look found nothing out.
+    """
 
     def __init__(self, client: RedisCluster, *, head: bytes, deadline_s: float, counts: Counts) -> None:
         self._client = client
@@ -43,6 +46,7 @@ class ClusterLanes:
         self._lanes: dict[str, Lane] = {}
         self._slots: dict[int, Lane] = {}
         self._is_stale = asyncio.Event()
+        self.fault: str | None = None
         self._was_seen: bool | None = None
         self._watch = asyncio.create_task(self._keep())
 
@@ -105,6 +109,7 @@ class ClusterLanes:
         await asyncio.gather(*(lane.close() for lane in gone), return_exceptions=True)
 
     def _say(self, fault: str | None) -> None:
+        self.fault = fault
         seen = fault is None
         if seen is not self._was_seen:
             self._was_seen = seen

@@ -39,6 +39,11 @@ class Lanes(Protocol):
     @property
     def all(self) -> list[Lane]: ...
 
+    @property
+    def fault(self) -> str | None:
+        """Why nobody knows who has which key."""
+        ...
+
     def of(self, key: bytes) -> Lane | None: ...
 
     async def close(self) -> None: ...
@@ -51,6 +56,7 @@ class OneLane:
         pool = client.connection_pool
         self._lane = Lane(pool.get_connection, pool.release, head=head, deadline_s=deadline_s, counts=counts)
         self.all = [self._lane]
+        self.fault = None
 
     def of(self, key: bytes) -> Lane:  # noqa: ARG002  # the port's
         return self._lane
@@ -108,7 +114,7 @@ class RedisLevel:
             written=counts.written,
             dropped=counts.dropped,
             opened=sum(breaker.opened for breaker in breakers),
-            fault=open_[0].fault if open_ else self._writes.fault,
+            fault=open_[0].fault if open_ else self._lanes.fault or self._writes.fault,
         )
 
     async def close(self) -> None:

@@ -201,6 +201,7 @@ class Prefecture(RuleBasedStateMachine):
         self._ask([asked] * 3, leaves=what == "left")
         worker.engine.meanwhile.clear()
         worker.engine.failing = 0
+        self._ask([asked])
 
     def _ask(self, all_asked: list[tuple[int, Asked]], *, leaves: bool = False) -> None:
         failed = [worker.engine.failed for worker in self.workers]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,8 @@ def found(fleet: Fleet, stream: Stream) -> None:
 
 
 def killed(server: ValkeyServer) -> Iterator[None]:
+    server.freeze()
+    time.sleep(DEADLINE_MS / 2_000)  # so that questions are under way that it will never answer
     server.kill()
     yield
     server.restart()

@@ -15,7 +15,7 @@ from pdp.errors import SettingsError
 from pdp.redis_client import RedisPlace, open_redis, read_url
 from tests.certificates import Authority
 from tests.flaky_proxy import flaky_proxy
-from tests.valkey_server import valkey_cluster, valkey_server
+from tests.valkey_server import sentinel_service, valkey_cluster, valkey_server
 
 pytestmark = pytest.mark.anyio
 
@@ -181,6 +181,28 @@ async def test_a_cluster_is_spoken_to_over_tls_with_our_authority(tmp_path: Path
         found = plain.nodes_manager.nodes_cache.values()
         assert {type(node.acquire_connection()._parser).__name__ for node in found} == {"_BoundedParser"}
         await plain.aclose()
+
+
+async def test_a_sentinel_service_is_spoken_to_over_tls_with_our_authority(tmp_path: Path) -> None:
+    client = opened(RedisPlace("rediss+sentinel://localhost:1/pdp/2", ca_file=str(Authority(tmp_path).certificate)))
+    pool: Any = client.connection_pool
+    sentinels = [sentinel.connection_pool.make_connection() for sentinel in pool.sentinel_manager.sentinels]
+    for connection in (pool.make_connection(), *sentinels):
+        assert connection._connection_arguments()["ssl"].cert_store_stats()["x509_ca"] == 1
+        assert type(connection._parser).__name__ == "_BoundedParser"
+        assert connection.socket_timeout == connection.socket_connect_timeout == 5.0
+        assert connection.retry.get_retries() == 0
+    await client.aclose()
+
+
+@pytest.mark.system
+async def test_a_sentinel_that_does_not_know_our_user_is_asked_without_one(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("open-sesame")
+    with sentinel_service(users=["pdp on >open-sesame ~* +@all"]) as service:
+        client = opened(RedisPlace(service.url, username="pdp", password_file=str(password)))
+        assert await client.execute_command("ACL WHOAMI") == b"pdp"
+        await client.aclose()
 
 
 @pytest.mark.system
