@@ -39,7 +39,7 @@ from rich.table import Table
 
 from bench.contestants import HERE, PDP, ROOT, prepare, tool
 from bench.documents import Archive
-from bench.effort import AT_ONCE, STREAM
+from bench.effort import STREAM
 from bench.load import closed_loop, quantile, send_once, write_targets
 from bench.machine import describe
 from bench.prefecture import stream_of
@@ -54,11 +54,14 @@ if TYPE_CHECKING:
     from bench.contestants import House
 
 SETTLE_S: Final = 1.0  # of each open loop: connections are being opened
+_LOOKUPS: Final = re.compile(r'^sekisho_cache_lookups_total\{path="(\w+)"\} (\S+)', re.MULTILINE)
 PHASES: Final = ("before", "while", "after")
 CONNECTIONS: Final = 32
 MOST_CONNECTIONS: Final = 512  # of an open loop; a request that is due does not wait for another one's answer
 FIRST: Final = 2_000  # questions of the stream that a cache knows when the highest rate is looked for
 SLOW_S: Final = 0.05
+GENTLY: Final = 4  # requests under way while a cache is filled: more, and a busy machine looks like a slow Redis
+LEAST_HITS: Final = 0.5  # before the fault; with fewer, there is nothing that it could take away
 WELL_S: Final = 30.0
 ROWS: Final = {"both levels": {}, "Redis only": {"CACHE_ENTRIES": "0"}}
 
@@ -111,13 +114,14 @@ def faults(*, in_namespace: bool) -> list[Fault]:
 
 @dataclass(frozen=True)
 class Third:
-    """The requests that were due in one third. Times in milliseconds, from when they were due."""
+    """The requests that were due in one third, and the decisions made in it. Times in ms, from when they were due."""
 
     requests: int
     errors: int
     p50_ms: float
     p99_ms: float
     max_ms: float
+    hits: float  # share of the decisions that were not evaluated
 
 
 class Run:
@@ -149,7 +153,7 @@ class Run:
 
     def measure(self, row: str, fault: Fault, rate: float, scene: Scene) -> list[dict[str, Any]]:
         """One entry for each round: the thirds, and what the metrics counted."""
-        found = []
+        found: list[dict[str, Any]] = []
         url = scene.proxy.url if fault.through_proxy else scene.valkey.url
         place = _word(f"{row}-{fault.name}")
         with self._service(row, url, place) as server:
@@ -158,6 +162,8 @@ class Run:
                 self._is_well(server)
                 self._fill(server, round(rate * self._whole_s))
                 thirds = self._hurt(server, fault, rate, scene)
+                if thirds[0].hits < LEAST_HITS:
+                    raise BenchError(f"{row}, {fault.name}: only {thirds[0].hits:.0%} were known before the fault")
                 self._is_well(server)
                 found.append({name: asdict(third) for name, third in zip(PHASES, thirds, strict=True)})
         return found
@@ -173,24 +179,24 @@ class Run:
         ]  # fmt: skip
         process = subprocess.Popen(attack, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         began = time.time_ns()
-        turns = [began + int((SETTLE_S + third * self._third_s) * 1e9) for third in (1, 2)]
-        acts = [
-            threading.Thread(target=self._at, args=(turn, act, scene))
-            for turn, act in zip(turns, (fault.hurt, fault.mend), strict=True)
-        ]
-        for act in acts:
-            act.start()
+        ways: dict[int, tuple[float, float]] = {}
+
+        def act(number: int, instant_ns: int, change: Callable[[Scene], object]) -> None:
+            time.sleep(max(0.0, (instant_ns - time.time_ns()) / 1e9))
+            ways[number] = _ways(server)
+            change(scene)
+
+        moments = [began + int((SETTLE_S + third * self._third_s) * 1e9) for third in range(4)]
+        changes = [_nothing, fault.hurt, fault.mend, _nothing]
+        acts = [threading.Thread(target=act, args=one) for one in zip(range(4), moments, changes, strict=True)]
+        for one in acts:
+            one.start()
         _, said = process.communicate(timeout=self._whole_s + 60)
-        for act in acts:
-            act.join()
+        for one in acts:
+            one.join()
         if process.returncode:
             raise BenchError(f"vegeta failed: {said.decode()[-800:]}")
-        return _thirds(results, round(rate), turns, int(self._third_s * 1e9))
-
-    @staticmethod
-    def _at(instant_ns: int, act: Callable[[Scene], object], scene: Scene) -> None:
-        time.sleep(max(0.0, (instant_ns - time.time_ns()) / 1e9))
-        act(scene)
+        return _thirds(results, round(rate), moments, [ways[number] for number in range(4)])
 
     @contextmanager
     def _service(self, row: str, url: str, place: str) -> Iterator[Server]:
@@ -217,7 +223,7 @@ class Run:
         lines = targets.read_text(encoding="utf-8").splitlines(keepends=True)[:count]
         once = targets.with_suffix(".once")
         once.write_text("".join(lines), encoding="utf-8")
-        if send_once(once, AT_ONCE) != len(lines):
+        if send_once(once, GENTLY) != len(lines):
             raise BenchError(f"{server.name}: errors while the cache was filled")
 
     def _targets(self, server: Server) -> Path:
@@ -245,7 +251,18 @@ def _word(text: str) -> str:
     return re.sub(r"\W+", "-", text).strip("-")
 
 
-def _thirds(results: Path, rate: float, turns: Sequence[int], third_ns: int) -> list[Third]:
+def _nothing(_: Scene) -> None:
+    pass
+
+
+def _ways(server: Server) -> tuple[float, float]:
+    """Decisions so far: known, and evaluated. As old as the service's last look at its parts, a second at most."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
+        found = dict(_LOOKUPS.findall(answer.read().decode()))
+    return float(found.get("hit", 0)), float(found.get("miss", 0))
+
+
+def _thirds(results: Path, rate: float, moments: Sequence[int], ways: Sequence[tuple[float, float]]) -> list[Third]:
     """By when each request was due (see bench/load.py)."""
     environment = {**os.environ, "GOMAXPROCS": "1"}
     encode = [tool("vegeta"), "encode", "-to", "csv", str(results)]
@@ -254,15 +271,16 @@ def _thirds(results: Path, rate: float, turns: Sequence[int], third_ns: int) -> 
     measured = [(int(row[8]), int(row[0]), int(row[2]), row[1]) for row in csv.reader(rows.splitlines())]
     step_ns = 1e9 / rate
     clock = min(begun - number * step_ns for number, begun, _, _ in measured)
-    bounds = [turns[0] - third_ns, turns[0], turns[1], turns[1] + third_ns]
     found = []
-    for first, last in itertools.pairwise(bounds):
+    for (first, then), (last, now) in itertools.pairwise(zip(moments, ways, strict=True)):
         due = [one for one in measured if first <= clock + one[0] * step_ns < last]
         waits = sorted((begun + took - clock - number * step_ns) / 1e6 for number, begun, took, _ in due)
         if not waits:
             raise BenchError("nothing was asked in a third")
         errors = sum(status != "200" for *_, status in due)
-        found.append(Third(len(waits), errors, quantile(waits, 0.5), quantile(waits, 0.99), waits[-1]))
+        hits, misses = now[0] - then[0], now[1] - then[1]
+        share = hits / max(1.0, hits + misses)
+        found.append(Third(len(waits), errors, quantile(waits, 0.5), quantile(waits, 0.99), waits[-1], share))
     return found
 
 
@@ -290,7 +308,7 @@ def print_table(results: dict[str, Any]) -> None:
         "",
         "fault",
         "requests/s",
-        *(f"{what} {phase}" for phase in PHASES for what in ("p50", "p99")),
+        *(f"{what} {phase}" for phase in PHASES for what in ("p50", "p99", "hits")),
         "x p99",
     ):
         table.add_column(column, justify="left" if column in ("", "fault") else "right")
@@ -299,7 +317,7 @@ def print_table(results: dict[str, Any]) -> None:
             figures = [
                 statistics.median(one[phase][what] for one in rounds)
                 for phase in PHASES
-                for what in ("p50_ms", "p99_ms")
+                for what in ("p50_ms", "p99_ms", "hits")
             ]
             cells = [f"{figure:.2f}" for figure in figures]
             table.add_row(row, name, f"{said['rate']:,.0f}", *cells, f"{ratio(rounds):.2f}")

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from pdp.ending import end
 from pdp.errors import SekishoError
 from pdp.logs import get_log
 
@@ -30,8 +31,7 @@ async def keep_fresh(
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
 
 async def _forever(looks: Sequence[Look], every_s: float, after: Callable[[], None], nudge: Nudge | None) -> None:

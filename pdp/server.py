@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from pdp.api.one_write import OneWriteProtocol
 from pdp.errors import SekishoError
 from pdp.logs import configure_logs, get_log
 from pdp.settings import Settings
@@ -65,7 +66,7 @@ def _serve(settings: Settings, introduction: str) -> None:
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http="httptools",
+        http=OneWriteProtocol,  # httptools, and an answer in one write
         lifespan="on",
         log_config=None,
         access_log=False,

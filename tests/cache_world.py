@@ -10,7 +10,7 @@ import asyncio
 import copy
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -22,7 +22,7 @@ from pdp.decide import ActivePolicy, believable, judge_raw
 from pdp.engine.footprint_check import bundle_footprint
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
-from pdp.errors import BadRequestError, EngineError, EngineSupersededError, EngineTimeoutError
+from pdp.errors import BadRequestError, EngineError
 from pdp.facts.document import Facts, build_facts
 from pdp.facts.reference import read_reference
 from pdp.identity.levels import LevelTable
@@ -147,7 +147,10 @@ def _asks(user: str, device: str | None, resource: str, network: Network = OFFIC
 REQUESTS: tuple[AccessRequest, ...] = (
     _asks("u-1", "d-1", "mail", SASE),
     _asks("u-2", "d-2", "mail", SASE),  # these two look alike to the shipped policy
+    _asks("u-2", "d-2", "mail"),
     _asks("u-2", "d-2", "mail", identity=RECENT),
+    _asks("u-1", "d-1", "mail", SASE, pep=("save",)),
+    _asks("u-1", "d-1", "mail", CAFE),
     _asks("u-1", "d-1", "chat", SASE),
     _asks("u-2", "d-2", "soumu-ledger"),
     _asks("u-1", "d-1", "soumu-ledger", CAFE, identity=RECENT),
@@ -267,42 +270,6 @@ class Oracle:
 
     def _wait(self, answer: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(answer, self._loop).result(timeout=30)
-
-
-class WorkersEngine:
-    """One worker's engine: takes its time, fails when it is told to, and knows only the policy that is active."""
-
-    def __init__(self, oracle: Oracle, name: str, digest: str) -> None:
-        self.name = name
-        self.digest = digest
-        self.failing = 0  # how many of the next evaluations
-        self.failed = 0
-        self.on_verdict: Callable[[bytes], None] = lambda _: None
-        self.meanwhile: list[Callable[[], None]] = []  # what happens while the next evaluation is under way
-        self._oracle = oracle
-
-    async def activate(self, bundle: Bundle) -> None:
-        self.digest = bundle.digest
-
-    async def evaluate(self, documents: Sequence[bytes], *, digest: str | None = None) -> list[bytes | EngineError]:
-        return [await self._one(document, digest) for document in documents]
-
-    async def _one(self, document: bytes, digest: str | None) -> bytes | EngineError:
-        await asyncio.sleep(0)
-        if self.meanwhile:
-            self.meanwhile.pop()()
-        if self.failing:
-            self.failing -= 1
-            self.failed += 1
-            return EngineTimeoutError("too slow")
-        await asyncio.sleep(0)
-        if digest is not None and digest != self.digest:
-            return EngineSupersededError("another bundle has become active")
-        self.on_verdict(document)
-        return self._oracle.raw(self.digest, document, self.name)
-
-    async def close(self) -> None:
-        return
 
 
 def with_posture(device: Device, **facts: Any) -> Device:

@@ -21,7 +21,7 @@ SECURITY: Final[tuple[Header, ...]] = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
-_SECURITY_NAMES: Final = frozenset(name.decode() for name, _ in SECURITY)
+_SECURITY_BY_NAME: Final = {header[0].decode(): header for header in SECURITY}
 _ENCODED: Final = {
     ("content-type", "application/json"): (b"content-type", b"application/json"),
 }
@@ -34,9 +34,9 @@ async def write_answer(answer: HttpAnswer, send: Send, *, with_body: bool = True
     own: set[str] = set()
     for pair in answer.headers:
         headers.append(_ENCODED.get(pair) or _encoded(pair))
-        if pair[0] in _SECURITY_NAMES:
+        if pair[0] in _SECURITY_BY_NAME:
             own.add(pair[0])
-    headers += (header for header in SECURITY if header[0].decode() not in own) if own else SECURITY
+    headers += [header for name, header in _SECURITY_BY_NAME.items() if name not in own] if own else SECURITY
     body = answer.body
     if answer.status in _NO_BODY:
         body = b""

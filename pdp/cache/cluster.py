@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.crc import key_slot
 
-from pdp.cache.ending import end
 from pdp.cache.lane import Lane
 from pdp.cache.word import word
+from pdp.ending import end
 from pdp.logs import get_log
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class ClusterLanes:
                 self._is_stale.set()
             await asyncio.sleep(BETWEEN_LOOKS_S)
             try:
-                await asyncio.wait_for(self._is_stale.wait(), LOOK_ANYWAY_S)
+                async with asyncio.timeout(LOOK_ANYWAY_S):
+                    await self._is_stale.wait()
             except TimeoutError:
                 continue
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.cache.batch import MAX_KEYS, Batch, Counts, Waiters
 from pdp.cache.breaker import Breaker
-from pdp.cache.ending import end
 from pdp.cache.line import Line
 from pdp.cache.word import word
+from pdp.ending import end
 from pdp.logs import get_log
 
 if TYPE_CHECKING:

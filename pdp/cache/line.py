@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import InvalidResponse, ResponseError
 
-from pdp.cache.ending import end
 from pdp.cache.word import word
+from pdp.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

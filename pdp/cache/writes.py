@@ -6,8 +6,8 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Final
 
-from pdp.cache.ending import end
 from pdp.cache.word import word
+from pdp.ending import end
 from pdp.logs import get_log
 
 if TYPE_CHECKING:

@@ -261,7 +261,8 @@ class StoredCallers:
         async with self._one_at_a_time:
             asked_at = self._clock()
             try:
-                read = await asyncio.wait_for(asyncio.to_thread(self._read, self._version), LOAD_S)
+                async with asyncio.timeout(LOAD_S):
+                    read = await asyncio.to_thread(self._read, self._version)
             except TimeoutError:
                 raise DirectoryError(f"the callers were not read within {LOAD_S:.0f} s") from None
             if read is not None:

@@ -58,7 +58,8 @@ class DirectorySource:
             asked_at = self._clock()  # before reading: what changes meanwhile is found by the next look
             held = self._snapshot
             try:
-                read = await asyncio.wait_for(asyncio.to_thread(self._read, held, asked_at), LOAD_S)
+                async with asyncio.timeout(LOAD_S):
+                    read = await asyncio.to_thread(self._read, held, asked_at)
             except TimeoutError:
                 raise DirectoryError(f"the directory was not read within {LOAD_S:.0f} s") from None
             self._snapshot = read

@@ -13,6 +13,7 @@ import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from pdp.ending import end
 from pdp.logs import get_log
 from pdp.redis_client import open_redis
 from pdp.signals.entries import NewsStream
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pdp.signals.port import Kind, State
 
 _FIRST_RETRY_S: Final = 0.1
-_ASK_AGAIN_S: Final = 0.05
 _log = get_log("pdp.signals")
 
 
@@ -80,7 +80,7 @@ class StreamNews:
         try:
             yield
         finally:
-            await _end(tasks)
+            await end(*tasks)
             self._hear = None
 
     def status(self) -> NewsStatus:
@@ -157,15 +157,3 @@ class StreamNews:
                         self._unsent += 1
         finally:
             await teller.close()
-
-
-async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel until they have ended.
-
-    Once is not enough: redis-py sends within `asyncio.wait_for`, and before Python 3.12 that swallows a
-    cancellation which arrives in the same turn as its result.
-    """
-    while running := [task for task in tasks if not task.done()]:
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running, timeout=_ASK_AGAIN_S)

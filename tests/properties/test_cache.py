@@ -9,7 +9,7 @@ at the borders of facts. Held against `tests.cache_world.Oracle`, which remember
 - a worker's snapshot and policy are never older than BOUND;
 - an entry is not used beyond its end, no error is remembered, and the level in the process keeps its size.
 
-`SEKISHO_CACHE_RUNS` says how many courses of events (`make fuzz` takes many more).
+`SEKISHO_CACHE_RUNS` says how many courses of events.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, get_args
 
 import msgspec
@@ -30,22 +29,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from pdp.cache.entry import Entry
-from pdp.cache.levels import VerdictCache
-from pdp.cache.local import LocalLevel
 from pdp.cache.seal import Seal
 from pdp.callers.caller import Caller
-from pdp.decide import ActivePolicy, Checkpoint, House
+from pdp.decide import ActivePolicy
 from pdp.errors import BadRequestError
-from pdp.identity.proof import NoIssuer
 from pdp.model.decision import CachePath, Decision, Outcome, Verdict
 from pdp.model.directory import Emergency, Period, Post, Snapshot
 from pdp.model.input import encode_input
 from pdp.model.request import AccessRequest
+from tests.cache_workers import Taken, Worker
 from tests.cache_world import (
-    CONTRARY,
     GATEWAY,
     HOUR,
-    LEVELS,
     REQUESTS,
     START,
     STEP,
@@ -53,20 +48,16 @@ from tests.cache_world import (
     Oracle,
     Question,
     Registers,
-    WorkersEngine,
     policies,
     with_posture,
 )
-from tests.simulated_shared_level import Fault, Redis, SimulatedShared
-from tests.stage import MemoryLog
+from tests.simulated_shared_level import Fault, Redis
 
 RUNS = int(os.environ.get("SEKISHO_CACHE_RUNS", "40"))
-TAKEN: ContextVar[dict[str, Any]] = ContextVar("taken")  # by the decision that is under way
 BOUND = timedelta(seconds=2)  # within which every worker hears of a change
 COURSES = settings(  # an example is a whole course of events, with some 200 decisions in it
     max_examples=RUNS, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )
-SEAL = Seal(b"a secret of this deployment only")
 STRANGER = Seal(b"the secret of quite another one!")
 SKEWS = (timedelta(), timedelta(seconds=3), timedelta(seconds=-3))
 
@@ -77,68 +68,6 @@ class Version:
 
     snapshot: Snapshot
     since: timedelta
-
-
-class Quiet:
-    """An observer who does not count."""
-
-    def decided(self, decision: Decision, wire: str, steps_us: Any) -> None: ...
-
-    def refused(self, refusal: Any) -> None: ...
-
-
-class Worker:
-    """A `Checkpoint` with all its memories, behind its own view of the world."""
-
-    def __init__(self, machine: Prefecture, number: int, entries: int, longest: timedelta | None) -> None:
-        self.machine, self.skew, self.longest, self.entries = machine, SKEWS[number], longest, entries
-        self.view = machine.versions[0].snapshot
-        self.policy = policies()[0]
-        self.engine = WorkersEngine(machine.oracle, CONTRARY if number == 2 else "regorus", self.policy.bundle.digest)
-        self.engine.on_verdict = lambda document: machine.note(self, self.policy, document)
-        self.shared = SimulatedShared(machine.redis)
-        self.cache = VerdictCache(LocalLevel(entries), (self.shared, SEAL))
-        self.log = MemoryLog()
-        house = House(
-            clock=self.clock,
-            stopwatch=lambda: 0,
-            new_id=lambda: "id",
-            policies=self,
-            directory=self,
-            levels=LEVELS,
-            tokens=NoIssuer(),
-            engine=self.engine,
-            log=self.log,
-            observer=Quiet(),
-            cache=self.cache,
-            longest=lambda: self.longest,
-        )
-        self.checkpoint = Checkpoint(house)
-
-    @property
-    def now(self) -> datetime:
-        return (self.machine.wall + self.skew).astimezone(UTC)
-
-    def clock(self) -> datetime:
-        TAKEN.get()["now"] = self.now
-        return self.now
-
-    def active(self) -> ActivePolicy:
-        TAKEN.get()["policy"] = self.policy
-        return self.policy
-
-    def current(self) -> Snapshot:
-        TAKEN.get()["snapshot"] = self.view
-        return self.view
-
-    def is_stale(self) -> bool:
-        return False
-
-    def hear(self, version: Version) -> None:
-        self.view = version.snapshot
-
-    def switch(self, policy: ActivePolicy) -> None:
-        self.policy, self.engine.digest = policy, policy.bundle.digest
 
 
 Asked = tuple[AccessRequest, Caller, bool]  # and whether it is to be a new evaluation
@@ -171,8 +100,12 @@ class Prefecture(RuleBasedStateMachine):
         self.registers, self.redis = Registers(), Redis()
         self.versions = [Version(self.registers.snapshot(1), self.elapsed)]
         self.policy, self.policy_since = policies()[0], self.elapsed
-        self.workers = [Worker(self, number, *parts) for number, parts in enumerate(zip(entries, longest, strict=True))]
+        self.workers = [self._worker(number, *parts) for number, parts in enumerate(zip(entries, longest, strict=True))]
         self.ends: dict[tuple[str, ...], list[datetime]] = {}  # of what was ever evaluated, by what the policy saw
+
+    def _worker(self, number: int, entries: int, longest: timedelta | None) -> Worker:
+        view, contrary = self.versions[-1].snapshot, number == 2
+        return Worker(self, view, self.policy, entries, skew=SKEWS[number], longest=longest, contrary=contrary)
 
     # --- Questions ----------------------------------------------------------------------------------------------------
 
@@ -193,7 +126,7 @@ class Prefecture(RuleBasedStateMachine):
     def something_happens_while_several_ask(self, asked: tuple[int, Asked], what: str, which: int) -> None:
         worker = self.workers[asked[0]]
         if what == "heard":
-            worker.engine.meanwhile.append(lambda: worker.hear(self.versions[-1]))
+            worker.engine.meanwhile.append(lambda: self._hear(worker))
         elif what == "policy":
             worker.engine.meanwhile.append(lambda: self._activate(which, late=False))
         elif what == "failed":
@@ -214,8 +147,10 @@ class Prefecture(RuleBasedStateMachine):
                 continue
             assert not isinstance(ended, BaseException), ended
             decision, taken = ended
-            policy, snapshot = taken["policy"], taken["snapshot"]
-            assert (decision.at, decision.directory_epoch) == (taken["now"], snapshot.epoch)
+            assert isinstance(taken, Taken)
+            policy, snapshot = taken.policy, taken.snapshot
+            assert policy is not None and snapshot is not None
+            assert (decision.at, decision.directory_epoch) == (taken.now, snapshot.epoch)
             assert decision.bundle_digest == policy.bundle.digest
             self.met[decision.cache] += 1
             if decision.verdict.reasons == ("EVALUATION_ERROR",):
@@ -227,18 +162,12 @@ class Prefecture(RuleBasedStateMachine):
             self._hold_against_the_truth(question, decision, worker.longest)
 
     async def _all(self, all_asked: list[tuple[int, Asked]], leaves: bool) -> list[Any]:
-        tasks = [asyncio.create_task(self._one(self.workers[number], *asked)) for number, asked in all_asked]
+        tasks = [asyncio.create_task(self.workers[number].decide(*asked)) for number, asked in all_asked]
         if leaves:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             tasks[0].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _one(self, worker: Worker, request: AccessRequest, caller: Caller, fresh: bool) -> Any:
-        taken: dict[str, Any] = {}
-        TAKEN.set(taken)
-        asked = msgspec.structs.replace(request, fresh=fresh)
-        return await worker.checkpoint.decide(asked, caller), taken
 
     def _hold_against_the_truth(self, question: Question, decision: Decision, longest: timedelta | None) -> None:
         now, verdict = decision.at, decision.verdict
@@ -269,10 +198,11 @@ class Prefecture(RuleBasedStateMachine):
         if now < end - STEP:
             yield end - STEP
 
-    def note(self, worker: Worker, policy: ActivePolicy, document: bytes) -> None:
+    def note(self, worker: Worker, document: bytes) -> None:
         """An entry may stand in some cache from now on: until when at most."""
-        ttl = policy.bundle.ttl(self.oracle.verdict(policy, document, worker.engine.name).outcome)
-        self.ends.setdefault(sight(worker.engine.name, policy, document), []).append(worker.now + ttl)
+        policy, engine = worker.policy, worker.engine.name
+        ttl = policy.bundle.ttl(self.oracle.verdict(policy, document, engine).outcome)
+        self.ends.setdefault(sight(engine, policy, document), []).append(worker.now + ttl)
 
     # --- The directory and the policy ---------------------------------------------------------------------------------
 
@@ -293,7 +223,7 @@ class Prefecture(RuleBasedStateMachine):
         self.versions.append(Version(self.registers.snapshot(self.versions[-1].snapshot.epoch + 1), self.elapsed))
         for worker, hears in zip(self.workers, at_once, strict=True):
             if hears:
-                worker.hear(self.versions[-1])
+                self._hear(worker)
 
     def _change(self, what: str, which: int, value: int, period: Period) -> None:
         held = self.registers
@@ -322,9 +252,12 @@ class Prefecture(RuleBasedStateMachine):
             case "alike":
                 self.registers = Registers()
 
+    def _hear(self, worker: Worker) -> None:
+        worker.view = self.versions[-1].snapshot
+
     @rule(number=WORKERS)
     def a_worker_hears(self, number: int) -> None:
-        self.workers[number].hear(self.versions[-1])
+        self._hear(self.workers[number])
 
     @rule(which=st.integers(0, 2), late=st.booleans())
     def another_policy_is_activated(self, which: int, late: bool) -> None:
@@ -368,7 +301,7 @@ class Prefecture(RuleBasedStateMachine):
         self.wall += span
         for worker in self.workers:
             if self._superseded_for(worker.view) >= BOUND:
-                worker.hear(self.versions[-1])
+                self._hear(worker)
             if worker.policy is not self.policy and self.elapsed - self.policy_since >= BOUND:
                 worker.switch(self.policy)
 
@@ -401,9 +334,7 @@ class Prefecture(RuleBasedStateMachine):
     @rule(number=WORKERS, entries=st.sampled_from((0, 1, 50)))
     def a_worker_starts_again(self, number: int, entries: int) -> None:
         former = self.workers[number]
-        worker = self.workers[number] = Worker(self, number, entries, former.longest)
-        worker.hear(self.versions[-1])
-        worker.switch(self.policy)
+        worker = self.workers[number] = self._worker(number, entries, former.longest)
         worker.shared.asked = former.shared.asked  # only so that its keys are known to whoever writes into Redis
 
     @invariant()
