@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import sys
@@ -29,6 +30,7 @@ _SETTINGS: Final = "PDP_SETTINGS_JSON"  # from the parent to its workers
 _BACKLOG: Final = 2048  # connections that wait while all workers are busy
 _START_S: Final = 60  # a worker reads the directory and proves the policy; a second or two, on a busy host more
 _GRACE_S: Final = 10  # for answers under way when the service stops
+_GC_THRESHOLDS: Final = (5_000, 20, 20)  # a decision makes some fifty objects that outlive it by nothing
 _log = get_log("pdp.server")
 
 
@@ -123,10 +125,21 @@ class Worker:
             await send({"type": "lifespan.startup.failed", "message": fault.message})
             return
         self._app = service.app
+        _settle_memory()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await composed.__aexit__(None, None, None)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _settle_memory() -> None:
+    """What a worker holds from its start on is looked at by no later collection: a full one took 98 ms.
+
+    A new snapshot of the directory shares most of its rows with the one before.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 class _Server(uvicorn.Server):

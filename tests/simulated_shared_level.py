@@ -58,7 +58,7 @@ class SimulatedShared:
                 return next((value for other, value in values.items() if other != key), None)
             case Fault.OLD:
                 return self.redis.first.get(key)
-            case Fault.FLIPPED if key in values:
+            case Fault.FLIPPED if values.get(key):
                 at = len(values[key]) * 2 // 3
                 return values[key][:at] + bytes([values[key][at] ^ 1]) + values[key][at + 1 :]
             case Fault.CUT if key in values:

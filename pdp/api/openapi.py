@@ -117,7 +117,7 @@ def _post(name: str, summary: str, schema: str, answer: Json, example: Json) -> 
         "summary": summary,
         "operationId": f"authzen_{name}",
         "security": [{"bearer": []}, {"apiKey": []}],
-        "parameters": [_REQUEST_ID, _TRACEPARENT],
+        "parameters": [_REQUEST_ID, _TRACEPARENT, _CACHE_CONTROL],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": _ref(schema), "example": example}},
@@ -210,5 +210,11 @@ _TRACEPARENT: Final[Json] = {
     "name": "traceparent",
     "in": "header",
     "description": "W3C Trace Context; a broken one is ignored.",
+    "schema": {"type": "string"},
+}
+_CACHE_CONTROL: Final[Json] = {
+    "name": "Cache-Control",
+    "in": "header",
+    "description": "`no-cache` asks for a fresh evaluation; heard from callers with the permission `bypass_cache`.",
     "schema": {"type": "string"},
 }

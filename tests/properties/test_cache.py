@@ -154,7 +154,7 @@ class Prefecture(RuleBasedStateMachine):
             assert decision.bundle_digest == policy.bundle.digest
             self.met[decision.cache] += 1
             if decision.verdict.reasons == ("EVALUATION_ERROR",):
-                assert worker.engine.failed > failed[number], "nothing failed just now: an error was remembered"
+                assert worker.engine.failed > failed[number], f"an error was remembered: {decision.fault}"
                 assert (decision.cache, decision.expires_at) == ("bypass", decision.at)
                 self.met["error"] += 1
                 continue

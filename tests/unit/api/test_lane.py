@@ -208,6 +208,46 @@ async def test_a_body_that_is_not_as_long_as_it_said_is_400(sent: bytes) -> None
     assert not service.requests
 
 
+async def test_a_body_that_comes_after_its_head_is_waited_for() -> None:
+    service, come = Service(), asyncio.Event()
+
+    async def receive() -> Any:
+        await come.wait()
+        return part(b"late", more=False)
+
+    exchange = Exchange("/own")
+    running = asyncio.ensure_future(service.lane(exchange.scope, receive, exchange.send))
+    await anyio.lowlevel.checkpoint()
+    assert not exchange.sent
+    come.set()
+    await running
+    assert exchange.status == 200
+    assert service.requests[0].body == b"late"
+
+
+async def test_a_request_that_is_cancelled_while_it_waits_lets_go_of_the_connection() -> None:
+    service = Service()
+    waiting, let_go = asyncio.Event(), False
+
+    async def receive() -> Any:
+        nonlocal let_go
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            let_go = True
+
+    exchange = Exchange("/own")
+    running = asyncio.ensure_future(service.lane(exchange.scope, receive, exchange.send))
+    await waiting.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert let_go
+    assert not service.bugs
+    assert not exchange.sent
+
+
 async def test_a_slow_body_is_408_at_its_deadline() -> None:
     service = Service(body_s=0.01)
     exchange = await service.run(parts=[part(b"x", more=True)])

@@ -86,6 +86,24 @@ def test_a_body_that_holds_a_token_is_never_kept(profile: Any) -> None:
     assert len(readings) == 0
 
 
+def test_a_question_of_several_is_remembered_by_what_it_came_to_and_not_by_where_it_stood() -> None:
+    readings = Readings()
+    first = readings.asked_by_item(question(), call(b""), "zta", "/evaluations/0")
+    assert readings.asked_by_item(question(), call(b"", request_id="r-9"), "zta", "/evaluations/7").request_id == "r-9"
+    assert first == access_request(question(), "zta", call(b""))
+    assert len(readings) == 1
+    with pytest.raises(BadRequestError) as refused:
+        readings.asked_by_item({**question(), "subject": 1}, call(b""), "zta", "/evaluations/7")
+    assert refused.value.pointer == "/evaluations/7/subject"
+
+
+def test_a_question_of_several_that_holds_a_token_is_never_kept() -> None:
+    readings = Readings()
+    body = question(subject={"type": "user", "id": "u-allow", "properties": {"token": TOKEN}})
+    readings.asked_by_item(body, call(b""), "zta", "/evaluations/0")
+    assert len(readings) == 0
+
+
 def test_a_body_that_is_refused_is_refused_again() -> None:
     readings = Readings()
     for _ in range(2):
