@@ -13,4 +13,5 @@
 | `report`, `chart` | docs/performance.md and its plots, out of a result file |
 | `flame` | `make profile` |
 | `declog` | the decision log alone |
+| `faults` | what a fault of Redis costs while it lasts: `python -m bench.faults` |
 """
