@@ -91,7 +91,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         max_age = timedelta(seconds=settings.directory_max_age_s)
         directory = DirectorySource(store, utc_now, max_age=max_age)
         await directory.refresh()
-        engine = open_engine(settings)
+        engine = open_engine(settings, children=settings.engine_children)
         stack.push_async_callback(engine.close)
         activation = Activation(engine)
         bundle = configured_bundle(settings)

@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     engine: Literal["regorus", "opa"] = "regorus"
     engine_deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250  # a decision takes one or two
+    engine_children: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2  # regorus: evaluations at once in one worker
     opa_url: str = "http://127.0.0.1:8181"
     opa_token_file: str = ""
 

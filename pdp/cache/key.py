@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 import msgspec
 
+from pdp import __version__
 from pdp.model.input import InputV1
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pdp.bundle.footprint import Footprint
 
 KEY_BYTES: Final = 32
-_VERSION: Final = "sekisho-verdict-1"  # another reading of verdicts, or another form of the key, is another version
+_VERSION: Final = f"sekisho-verdict-1 {__version__}"  # another program may read a verdict in another way
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
