@@ -29,7 +29,7 @@ from tests.namespace import Namespace
 from tests.steady_stream import Fleet, Question, Stream, asked, questions
 from tests.valkey_server import ValkeyServer, valkey_server
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 BUNDLE = load_settings(environ={}).bundle_path
 PASSWORD = "first"
