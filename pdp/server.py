@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from pdp.api.one_write import OneWriteProtocol
+from pdp.api.direct import DirectProtocol
 from pdp.errors import SekishoError
 from pdp.logs import configure_logs, get_log
 from pdp.settings import Settings
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import Receive, Scope, Send
+
+    from pdp.api.lane import Lane
 
 _SETTINGS: Final = "PDP_SETTINGS_JSON"  # from the parent to its workers
 _BACKLOG: Final = 2048  # connections that wait while all workers are busy
@@ -68,7 +70,7 @@ def _serve(settings: Settings, introduction: str) -> None:
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http=OneWriteProtocol,  # httptools, and an answer in one write
+        http=DirectProtocol,  # httptools, and decisions without the ASGI cycle
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -105,12 +107,18 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._app: Any = None
+        self._app: Lane | None = None
+
+    @property
+    def lane(self) -> Lane | None:
+        """For `pdp.api.direct`; there is one as soon as there are connections."""
+        return self._app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
+            assert self._app is not None  # uvicorn takes connections after the start
             await self._app(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 
-from pdp.api.one_write import OneWriteProtocol
+from pdp.api.direct import DirectProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,19 +29,22 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[int]:
-    """The port on which `app` answers until the block ends. Requests that still run are then cancelled."""
+def serving(app: Any, *, lifespan: Literal["on", "off"] = "off", **options: Any) -> Iterator[int]:
+    """The port on which `app` answers until the block ends. Requests that still run are then cancelled.
+
+    `options` are uvicorn's.
+    """
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         config = uvicorn.Config(
             app,
-            http=OneWriteProtocol,
+            http=DirectProtocol,
             ws="none",
             lifespan=lifespan,
             log_level="critical",
-            access_log=False,
             server_header=False,
+            proxy_headers=False,  # as in pdp.server; with them, the lane is not the application
             backlog=2048,
-            timeout_graceful_shutdown=1,
+            **{"access_log": False, "timeout_graceful_shutdown": 1, **options},
         )
         server = _Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="uvicorn", daemon=True)

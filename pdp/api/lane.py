@@ -20,7 +20,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from pdp.api.body import ClientGoneError, Limits, declared_length, read_body
-from pdp.api.response import with_security, write_answer
+from pdp.api.response import CLOSE, with_security, write_answer
 from pdp.errors import BadRequestError, PayloadTooLargeError
 from pdp.wire.error_answer import JSON, echo, error_answer, error_body, is_request_id
 from pdp.wire.exchange import HttpAnswer, HttpRequest
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
     from pdp.wire.exchange import Handler
 
+    Headers = tuple[tuple[str, str], ...]
+
 _log: Final = logging.getLogger("pdp.api")
-_STOP: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
-_CLOSE: Final = ("connection", "close")
+STOP: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 def log_bug(fault: BaseException) -> None:
@@ -60,7 +61,13 @@ class Lane:
         self._app = app
         self._exact = dict(exact)
         self._prefixes = tuple(sorted(known.items(), key=lambda entry: -len(entry[0])))  # the longest first
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
+        # What `pdp.api.direct` may answer without this class: a URL that is the path and no more.
+        self.own: Final[Mapping[bytes, tuple[str, Handler]]] = {
+            path.encode(): (path, handler)
+            for path, handler in exact.items()
+            if path.isascii() and not set("?#") & set(path)
+        }
         self._on_bug = on_bug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,18 +87,22 @@ class Lane:
 
     async def _answered(self, handler: Handler, path: str, scope: Scope, receive: Receive) -> HttpAnswer | None:
         try:
-            body = await read_body(scope["headers"], receive, self._limits)
+            body = await read_body(scope["headers"], receive, self.limits)
             return await handler(_request(scope, path, body))
         except ClientGoneError:
             return None
-        except BadRequestError as fault:  # of the body: what is left of it must not become the next request
-            answer = error_answer(fault, request_id=_request_id(scope))
-            return replace(answer, headers=(*answer.headers, _CLOSE))
-        except _STOP:
-            raise
         except BaseException as fault:  # noqa: BLE001  # also a panic of the engine, which is no Exception
-            self._on_bug(fault)
-            return _bug(scope)
+            return self.answer_to(fault, _decoded(scope))
+
+    def answer_to(self, fault: BaseException, headers: Headers) -> HttpAnswer:
+        """The answer where a handler has none, or the body is refused. Raises what ends the task."""
+        if isinstance(fault, STOP):
+            raise fault
+        if isinstance(fault, BadRequestError):  # of the body: what is left of it must not become the next request
+            answer = error_answer(fault, request_id=_request_id(headers))
+            return replace(answer, headers=(*answer.headers, CLOSE))
+        self._on_bug(fault)
+        return bug_answer(headers)
 
     async def _write(self, answer: HttpAnswer, scope: Scope, send: Send) -> None:
         with_body = scope["method"] != "HEAD"
@@ -99,26 +110,26 @@ class Lane:
             await write_answer(answer, send, with_body=with_body)
         except ValueError as fault:  # a header that cannot be written; nothing has been sent
             self._on_bug(fault)
-            await write_answer(_bug(scope), send, with_body=with_body)
+            await write_answer(bug_answer(_decoded(scope)), send, with_body=with_body)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        passage = _Passage(receive, send, _request_id(scope), self._limits.app_body_bytes)
+        passage = _Passage(receive, send, _request_id(_decoded(scope)), self.limits.app_body_bytes)
         try:
             said, _ = declared_length(scope["headers"])
             passage.check(said or 0)
             await self._app(scope, passage.receive, passage.send)
         except BadRequestError as fault:
             if not passage.started:
-                answer = error_answer(fault, request_id=_request_id(scope))
-                await self._write(replace(answer, headers=(*answer.headers, _CLOSE)), scope, send)
-        except _STOP:
+                answer = error_answer(fault, request_id=_request_id(_decoded(scope)))
+                await self._write(replace(answer, headers=(*answer.headers, CLOSE)), scope, send)
+        except STOP:
             raise
         except BaseException as fault:
             self._on_bug(fault)
             if passage.started and not passage.complete:
                 raise  # half an answer is out: the server must break the connection off
             if not passage.started:
-                await self._write(_bug(scope), scope, send)
+                await self._write(bug_answer(_decoded(scope)), scope, send)
 
 
 class _Passage:
@@ -159,7 +170,7 @@ def _request(scope: Scope, path: str, body: bytes) -> HttpRequest:
         method=scope["method"],
         path=path,
         query=scope["query_string"].decode("latin-1"),
-        headers=tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]),
+        headers=_decoded(scope),
         body=body,
         peer=client[0] if client else None,
     )
@@ -170,13 +181,17 @@ def _raw_path(scope: Scope) -> str:
     return raw.decode("latin-1") if raw is not None else quote(scope["path"])  # ASGI: servers may leave it out
 
 
-def _request_id(scope: Scope) -> str | None:
+def _decoded(scope: Scope) -> Headers:
+    return tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+
+
+def _request_id(headers: Headers) -> str | None:
     """The request id, where there is one that can be echoed."""
-    texts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
+    texts = [value for name, value in headers if name == "x-request-id"]
     return texts[0] if len(texts) == 1 and is_request_id(texts[0]) else None
 
 
-def _bug(scope: Scope) -> HttpAnswer:
-    request_id = _request_id(scope)
+def bug_answer(headers: Headers) -> HttpAnswer:
+    request_id = _request_id(headers)
     body = error_body("internal_error", "no decision was made", "tell the operator the request id and the time")
     return HttpAnswer(500, (JSON, *echo(request_id, None)), body)

@@ -22,8 +22,11 @@ _INTERIM: Final = b"HTTP/1.1 1"  # `100 Continue` is waited for before anything 
 class OneWriteProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=…)`."""
 
+    joining: JoiningTransport
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop.call_soon)))
+        self.joining = JoiningTransport(transport, self.loop.call_soon)
+        super().connection_made(cast("asyncio.Transport", self.joining))
 
 
 class JoiningTransport:
@@ -53,6 +56,11 @@ class JoiningTransport:
             self._held = data
             self._call_soon(self._flush)
             return
+        self._write(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Head and body in one: nothing of it waits."""
+        self._flush()
         self._write(data)
 
     def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from pdp.wire.exchange import HttpAnswer
 
 Header = tuple[bytes, bytes]
+CLOSE: Final = ("connection", "close")
 
 # On every answer that does not set the header itself. A page of the console brings its own policy; an
 # answer of the API is data, and no browser may run, frame, guess or keep it.
@@ -25,7 +28,12 @@ _SECURITY_BY_NAME: Final = {header[0].decode(): header for header in SECURITY}
 _ENCODED: Final = {
     ("content-type", "application/json"): (b"content-type", b"application/json"),
 }
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_BODY: Final = frozenset({204, 304})
+_STATUS: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+_LINES: Final = {pair: b"%b: %b\r\n" % header for pair, header in _ENCODED.items()}
+_SECURITY_LINES: Final = b"".join([b"%b: %b\r\n" % header for header in SECURITY])
 
 
 async def write_answer(answer: HttpAnswer, send: Send, *, with_body: bool = True) -> None:
@@ -46,6 +54,32 @@ async def write_answer(answer: HttpAnswer, send: Send, *, with_body: bool = True
     await send({"type": "http.response.body", "body": body if with_body else b""})
 
 
+def joined_answer(answer: HttpAnswer, server_lines: bytes, *, close: bool) -> bytes:
+    """The octets of a whole answer, as `write_answer` and uvicorn make them; `close` says that it is the last one.
+
+    Raises ValueError for a header that would break out of its line, and for a status that is none.
+    """
+    parts = [_status_line(answer.status), server_lines]
+    own: set[str] = set()
+    for pair in answer.headers:
+        parts.append(_LINES.get(pair) or b"%b: %b\r\n" % _encoded(pair))
+        if pair[0] in _SECURITY_BY_NAME:
+            own.add(pair[0])
+        elif pair == CLOSE:
+            close = False  # said already
+    if own:
+        parts += [b"%b: %b\r\n" % header for name, header in _SECURITY_BY_NAME.items() if name not in own]
+    else:
+        parts.append(_SECURITY_LINES)
+    no_body = answer.status in _NO_BODY
+    if not no_body:
+        parts.append(b"content-length: %d\r\n" % len(answer.body))
+    parts.append(b"connection: close\r\n\r\n" if close else b"\r\n")
+    if not no_body:
+        parts.append(answer.body)
+    return b"".join(parts)
+
+
 def with_security(headers: Iterable[Header], request_id: str | None) -> list[Header]:
     """The headers of an answer that another application made, completed."""
     complete = [(bytes(name).lower(), bytes(value)) for name, value in headers]
@@ -56,9 +90,18 @@ def with_security(headers: Iterable[Header], request_id: str | None) -> list[Hea
     return complete
 
 
+def _status_line(status: int) -> bytes:
+    try:
+        return _STATUS[status]
+    except KeyError:
+        raise ValueError(f"there is no status {status}") from None
+
+
 def _encoded(pair: tuple[str, str]) -> Header:
     name, value = pair
     # Response splitting: what a client sent us must not end our header line (RFC 9110 section 5.5).
-    if not value.isprintable() and any(letter in value for letter in "\r\n\0"):
-        raise ValueError(f"the header `{name}` holds a line break")
+    if not value.isprintable() and _CONTROL.search(value):
+        raise ValueError(f"the header `{name}` holds a line break or another control character")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("a header has a name that cannot be written")
     return name.encode("ascii"), value.encode("latin-1")
