@@ -220,6 +220,7 @@ async def test_of_several_evaluators_all_are_replaced_or_none():
         before = children_of(os.getpid())
         with pytest.raises(BundleError):
             await engine.activate(bundle("package p\n\nanswer := x\n"))
+        assert await asyncio.to_thread(wait_until_gone, children_of(os.getpid()) - before)
         assert children_of(os.getpid()) == before
         await engine.activate(bundle(POLICY + "\n# another\n"))
         assert await answers(engine, *map(echo, range(20))) == list(range(20))

@@ -27,6 +27,7 @@ from pdp.cache.lane import GRACE
 from pdp.cache.line import MAX_UNDER_WAY
 from pdp.cache.seal import MAX_SEALED_BYTES, Seal
 from pdp.cache.shared import RedisLevel, open_shared_level
+from pdp.logs import get_log
 from pdp.model.decision import Outcome, Verdict
 from pdp.redis_client import MAX_REPLY_BYTES, RedisPlace
 from tests.flaky_proxy import FlakyProxy, flaky_proxy
@@ -511,7 +512,11 @@ async def test_writes_that_redis_does_not_take_are_bounded_and_counted(server: V
     await settled(lambda: level.status().written + level.status().dropped - before.written - before.dropped == 10_000)
 
 
-async def test_a_change_is_said_once_and_not_for_every_request(server: ValkeyServer, level: RedisLevel) -> None:
+async def test_a_change_is_said_once_and_not_for_every_request(
+    server: ValkeyServer, level: RedisLevel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A logger that an earlier test has used keeps the configuration of that test, and cannot be captured.
+    monkeypatch.setattr("pdp.cache.lane._log", get_log("pdp.cache.lane"))
     with capture_logs() as lines:
         server.kill()
         await given_up(level)
