@@ -6,7 +6,7 @@ the same file) or as a list of names; without one, `default_capabilities.json` c
 default forbids `always` (network, clock, chance, environment, tokens) no bundle can permit itself: the
 decision cache and the replay rely on answers that depend on the input and the bundle alone.
 
-Nothing is run here. `pdp.engine.capability_check` makes the trees and asks `find_faults`.
+Nothing is run here. `pdp.engine.footprint_check` makes the trees and asks `find_faults`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
+from pdp.ending import end
 from pdp.errors import EngineError
 
 if TYPE_CHECKING:
@@ -114,10 +115,7 @@ class VerdictCache:
 
     async def close(self) -> None:
         """End what is under way. The shared level is closed by whoever opened it."""
-        under_way = list(self._under_way.values())
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await end(*self._under_way.values())
 
     async def _answer_of(self, task: asyncio.Task[_Found]) -> _Found:
         """What it comes to. A client that goes away takes nobody else's answer with it."""

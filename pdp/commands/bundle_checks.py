@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pdp.bundle.fault import Fault
 from pdp.bundle.unexplained import unexplained_reasons
-from pdp.engine.capability_check import check_capabilities
+from pdp.engine.footprint_check import examine_bundle
 from pdp.errors import BundleError
 from pdp.facts.reference import read_reference
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def check_bundle(bundle: Bundle) -> list[Fault]:
     """Capabilities, texts of the reasons, reference data. Raises EngineError where the parser cannot be used."""
-    faults = [*check_capabilities(bundle), *unexplained_reasons(bundle)]
+    faults = [*examine_bundle(bundle).faults, *unexplained_reasons(bundle)]
     if bundle.profile == "zta":
         try:
             read_reference(bundle.data)

@@ -28,7 +28,7 @@ class Examined:
 
 
 def examine_bundle(bundle: Bundle) -> Examined:
-    """`check_capabilities` and the footprint for the price of one parse.
+    """Every reason why this bundle must not be activated, and its footprint, for the price of one parse.
 
     Blocks for some hundred milliseconds, so an event loop calls it in a thread. Raises BundleError where
     `capabilities.json` cannot be read, EngineError where the parser process cannot be started.

