@@ -18,6 +18,7 @@ SekishoError
 │   └── EngineDiedError        500  the evaluator process ended, or the server is gone
 ├── DirectoryError             500  the directory cannot be read or changed
 │   └── ImportRefusedError     400  a file to import has faults; nothing was changed
+├── ConnectorError             500  a source of facts did not answer as it should; its run counts for nothing
 ├── ScenarioError              400  a scenario file that breaks its own format
 └── SettingsError              500  configuration that cannot be used
     └── WorkerNameInUseError   500  another process writes the decision log under this name
@@ -152,6 +153,13 @@ class ImportRefusedError(DirectoryError):
     def __init__(self, message: str, faults: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.faults = faults
+
+
+class ConnectorError(SekishoError):
+    """A source of facts did not answer, refused us, or said what cannot be. Nothing of its run counts."""
+
+    code = "connector_failed"
+    next_step = "`pdp directory status` says since when; see the source's own status and our log"
 
 
 class ScenarioError(SekishoError):
