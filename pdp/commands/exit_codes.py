@@ -21,6 +21,7 @@ _OF_ERROR: Final[tuple[tuple[type[errors.SekishoError], int], ...]] = (
     (errors.NotReadyError, NOT_READY),
     (errors.EngineError, NOT_READY),
     (errors.DirectoryError, NOT_READY),
+    (errors.ConnectorError, NOT_READY),
     (errors.BadRequestError, USAGE),
     (errors.CallerRefusedError, USAGE),
     (errors.BundleError, USAGE),
