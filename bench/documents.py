@@ -17,7 +17,7 @@ from pdp.directory.snapshot import load_snapshot
 from pdp.facts.document import build_facts
 from pdp.facts.reference import read_reference
 from pdp.identity.levels import LevelTable
-from pdp.identity.proof import NoIssuer, prove
+from pdp.identity.proof import asserted
 from pdp.model.input import encode_input
 from pdp.model.request import AccessRequest, AssertedClaims, Network
 from pdp.store.store import open_store
@@ -49,7 +49,7 @@ class Archive:
     def facts(self, question: Question, now: datetime) -> Facts:
         """What a decision at `now` (aware) would rest on."""
         request = _request(question)
-        proof = prove(request, _CALLER, _LEVELS, NoIssuer(), now)
+        proof = asserted(request, _CALLER, _LEVELS, now)
         return build_facts(request, proof, self.snapshot, self._reference, now)
 
     def document(self, question: Question, now: datetime) -> bytes:

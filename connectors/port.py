@@ -34,6 +34,20 @@ class DeviceReport:
 
     names: Mapping[NameKind, str]
     posture: PostureReport
+    platform: str = ""  # the source's word for what it is (`windows`, `ios`); a source that may register goes by it
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that the source holds and that cannot be used. `code`: a short word, counted by it in metrics.
+
+    `key`: the id that the record has, where it could be read: a person whose record is refused is still there,
+    and so is not removed. `detail`: for the operator, without secrets.
+    """
+
+    code: str
+    key: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,7 @@ class Page(Generic[Item]):
 
     items: tuple[Item, ...]
     removed: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
 
 @dataclass(slots=True)

@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from pdp.commands import audit, bundle, caller, decide, directory, doctor, evaluate, replay, scenario, serve
+from pdp.commands import (
+    audit,
+    bundle,
+    caller,
+    connector,
+    decide,
+    directory,
+    doctor,
+    evaluate,
+    keys,
+    replay,
+    scenario,
+    serve,
+    token,
+)
 from pdp.commands.group import ErrorsAsExitCodes
 
 app = typer.Typer(
@@ -47,8 +61,11 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(directory.app, name="directory")
+app.add_typer(connector.app, name="connector")
 app.add_typer(caller.app, name="caller")
 app.add_typer(audit.app, name="audit")
+app.add_typer(token.app, name="token")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

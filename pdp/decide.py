@@ -26,10 +26,11 @@ import msgspec
 from pdp.bundle.footprint import WHOLE
 from pdp.cache.entry import Entry
 from pdp.cache.key import KeyMaker
+from pdp.callers.caller import require_profile
 from pdp.declog.record import record_of, refusal_of
 from pdp.engine.verdict import read_verdict
 from pdp.errors import BadRequestError, EngineError, EngineSupersededError, NotPermittedError, SekishoError
-from pdp.identity.proof import prove
+from pdp.identity.proof import NOTHING_REVOKED, prove
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Verdict, denied
 from pdp.model.request import Network, UnverifiedToken
 from pdp.obligations import check_obligations, expiry
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from pdp.engine.port import Engine
     from pdp.facts.reference import Reference
     from pdp.identity.levels import LevelTable
-    from pdp.identity.proof import TokenVerifier
+    from pdp.identity.proof import Revocations, TokenVerifier
     from pdp.model.decision import CachePath
     from pdp.model.directory import Snapshot
     from pdp.model.request import AccessRequest, Refusal
@@ -114,6 +115,7 @@ class House:
     log: DecisionLog
     observer: Observer
     cache: VerdictCache | None = None
+    revocations: Revocations = NOTHING_REVOKED
     longest: Callable[[], timedelta | None] = lambda: None
 
 
@@ -134,6 +136,7 @@ class Judgement(NamedTuple):
     fault: str | None = None
     cache: CachePath = "bypass"
     group: str = "none"
+    subject_id: str | None = None  # as a token proved it; None: as the caller asked
 
 
 class Checkpoint:
@@ -158,14 +161,16 @@ class Checkpoint:
         steps = Steps(house.stopwatch)
         try:
             try:
-                judgement = await self._judge(request, caller, taken, steps)
+                judgement = await self._judge(request, caller, taken, steps, decision_id)
             except EngineSupersededError:  # another policy became active on the way, and is the one that decides
                 taken = self._take(now)
-                judgement = await self._judge(request, caller, taken, steps)
+                judgement = await self._judge(request, caller, taken, steps, decision_id)
         except BadRequestError as fault:
             judgement = Judgement(denied(BAD_INPUT), now, fault=fault.message)
         except Exception as fault:  # noqa: BLE001  # the one place: what we did not foresee is a deny, not a crash
             judgement = Judgement(denied(EVALUATION_ERROR), now, fault=_describe(fault))
+        if judgement.subject_id is not None and judgement.subject_id != request.subject_id:
+            request = msgspec.structs.replace(request, subject_id=judgement.subject_id)  # for the record
         bundle = taken.policy.bundle
         said = taken.policy.wording.of(judgement.verdict.reasons)
         decision = Decision(
@@ -183,6 +188,7 @@ class Checkpoint:
             fault=judgement.fault,
             fix=said.fix,
             group=judgement.group,
+            subject_id=request.subject_id,
         )
         # 7. No answer without a record.
         taken_us = steps.taken_us()
@@ -201,23 +207,33 @@ class Checkpoint:
     def _take(self, now: datetime) -> Taken:
         return Taken(now, self._house.policies.active(), self._house.directory.current())
 
-    async def _judge(self, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps) -> Judgement:
+    async def _judge(
+        self, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps, decision_id: str
+    ) -> Judgement:
         """Steps 1 to 6. Raises BadRequestError, NotPermittedError and EngineSupersededError; else what is a bug."""
         house, now, policy = self._house, taken.now, taken.policy
         if policy.reference is not None and house.directory.is_stale():
             # Somebody may have left, or a terminal may have been lost, and nobody here would know.
             return Judgement(denied(POLICY_STALE), now, fault="the directory has not been seen to be current")
         # 1. Caller.
+        require_profile(caller, policy.bundle.profile)
         believed = believable(request, caller)
         steps.end("caller")
         memory = self._memory(policy)
+        subject_id: str | None = None
         if policy.reference is None:
             if isinstance(believed.identity, UnverifiedToken):
                 raise BadRequestError("profile plain verifies no tokens")  # nobody would have looked at it
             premises = memory.of_document(believed)
         else:
             # 2. Identity.
-            proof = prove(believed, caller, house.levels, house.tokens, now)
+            users = taken.snapshot.users
+            proof = await prove(
+                believed, caller, house.levels, house.tokens, house.revocations, users, now, decision_id
+            )
+            subject_id = proof.subject_id
+            if subject_id is not None and subject_id != believed.subject_id:  # it was the token's to say
+                believed = msgspec.structs.replace(believed, subject_id=subject_id)
             steps.end("identity")
             # 3. Facts.
             premises = memory.of_request(believed, proof, taken.snapshot, now)
@@ -228,14 +244,17 @@ class Checkpoint:
         except EngineSupersededError:
             raise
         except EngineError as fault:
-            return Judgement(denied(EVALUATION_ERROR), now, premises.document, _describe(fault), group=premises.group)
+            denial, described = denied(EVALUATION_ERROR), _describe(fault)
+            return Judgement(denial, now, premises.document, described, group=premises.group, subject_id=subject_id)
         # 6. Expiry; obligations and reasons were checked with the verdict.
         ttl, longest = policy.bundle.ttl(verdict.outcome), house.longest()
         if longest is not None:
             ttl = min(ttl, longest)
         expires_at = expiry(now, ttl, premises.changes, verdict.obligations)
         steps.end("obligations")
-        return Judgement(verdict, expires_at, premises.document, cache=path, group=premises.group)
+        return Judgement(
+            verdict, expires_at, premises.document, cache=path, group=premises.group, subject_id=subject_id
+        )
 
     def _memory(self, policy: ActivePolicy) -> PremisesMemory:
         if policy is not self._policy:
@@ -319,7 +338,9 @@ def believable(request: AccessRequest, caller: Caller) -> AccessRequest:
     if request.fresh and not caller.may("bypass_cache"):
         request = msgspec.structs.replace(request, fresh=False)
     if not caller.may("assert_network"):
-        request = msgspec.structs.replace(request, network=_NO_WORD_ON_THE_NETWORK, certificate_sha256=None)
+        request = msgspec.structs.replace(
+            request, network=_NO_WORD_ON_THE_NETWORK, certificate_sha256=None, client_request=None
+        )
     return request
 
 

@@ -7,7 +7,8 @@ SekishoError
 │   └── SlowRequestError       408  the body did not arrive within its deadline
 ├── CallerRefusedError              the enforcement point itself
 │   ├── NotAuthenticatedError  401  no credential, or none that we know
-│   └── NotPermittedError      403  a known caller lacks the permission
+│   ├── NotPermittedError      403  a known caller lacks the permission
+│   └── TooManyRequestsError   429  a known caller asks more often than its limit
 ├── NotReadyError              503  no policy, no directory, or no writable log: no answer
 │   └── RecordFailedError      503  the decision could not be recorded, so it is not given
 ├── RecordDamagedError         500  a record of the decision log is not what was written
@@ -85,13 +86,25 @@ class CallerRefusedError(SekishoError):
 class NotAuthenticatedError(CallerRefusedError):
     code = "not_authenticated"
     status = 401
-    next_step = "send the enforcement point's API key as `Authorization: Bearer KEY`"
+    next_step = "send the enforcement point's API key as `Authorization: Bearer KEY`, or see docs/callers.md"
 
 
 class NotPermittedError(CallerRefusedError):
     code = "not_permitted"
     status = 403
     next_step = "ask the operator to grant this caller the permission"
+
+
+class TooManyRequestsError(CallerRefusedError):
+    """`retry_after_s`: whole seconds after which one more request is taken (RFC 6585 section 4), at least 1."""
+
+    code = "too_many_requests"
+    status = 429
+    next_step = "wait as long as `Retry-After` says; `pdp caller limits` shows and changes the limit"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotReadyError(SekishoError):
@@ -156,10 +169,22 @@ class ImportRefusedError(DirectoryError):
 
 
 class ConnectorError(SekishoError):
-    """A source of facts did not answer, refused us, or said what cannot be. Nothing of its run counts."""
+    """A source of facts did not answer, refused us, or said what cannot be. Nothing of its run counts.
+
+    `fault`: a short word that stands in the source's health and in metrics (`unreachable`, `timeout`, `refused`,
+    `throttled`, `malformed`, `inconsistent`, `failed`). `retry_after_s`: not before this many seconds, where
+    the source said so.
+    """
 
     code = "connector_failed"
     next_step = "`pdp directory status` says since when; see the source's own status and our log"
+
+    def __init__(
+        self, message: str, *, fault: str = "failed", retry_after_s: float | None = None, next_step: str | None = None
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.fault = fault
+        self.retry_after_s = retry_after_s
 
 
 class ScenarioError(SekishoError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pdp.metrics import Metrics
     from pdp.settings import Settings
     from pdp.signals.port import News
+    from pdp.source_metrics import SourceMetrics
 
 
 class Health:
@@ -42,9 +43,9 @@ class Health:
 
     def probes(self) -> Sequence[Probe]:
         """What must be well before decisions are answered, and what an operator should know of."""
-        return (self._policy(), self._register(), self._record(), self._redis(), self._hearing())
+        return (self._policy(), self._register(), self._record(), self._redis(), self._hearing(), self._sources())
 
-    def measure(self, metrics: Metrics, cache_metrics: CacheMetrics) -> None:
+    def measure(self, metrics: Metrics, cache_metrics: CacheMetrics, source_metrics: SourceMetrics) -> None:
         """Bring every gauge up to now."""
         age = self._directory.age()
         metrics.directory_age.set(-1 if age is None else age.total_seconds())
@@ -53,6 +54,8 @@ class Health:
         metrics.unrecorded.set(self._log.unrecorded)
         metrics.ready.set(all(probe.ok for probe in self.probes()))
         cache_metrics.show(None if self._cache is None else self._cache.status(), self._news.status())
+        if age is not None:
+            source_metrics.show(self._directory.current().sources, self._directory.now())
         metrics.flush()  # for the scrape of another worker
 
     def _policy(self) -> Probe:
@@ -69,6 +72,17 @@ class Health:
             return Probe("directory", ok=False, detail="the directory is empty: `pdp directory import` fills it")
         fresh = age <= timedelta(seconds=self._settings.directory_max_age_s)
         return Probe("directory", fresh or not judged, f"last seen to be current {int(age.total_seconds())} s ago")
+
+    def _sources(self) -> Probe:
+        """Never a reason not to be ready: policies judge missing facts, and deny where they must."""
+        if self._directory.age() is None:
+            return Probe("sources", ok=True, detail="no directory has been read yet")
+        now = self._directory.now()
+        states = {source.name: source.state(now) for source in self._directory.current().sources}
+        unwell = [f"{name} {state}" for name, state in states.items() if state != "ok"]
+        waiting = [f"{s.name} asks for approval" for s in self._directory.current().sources if s.pending]
+        detail = ", ".join([*unwell, *waiting]) or (f"{len(states)} ok" if states else "none are configured")
+        return Probe("sources", ok=True, detail=detail)
 
     def _record(self) -> Probe:
         writable = self._log.writable()

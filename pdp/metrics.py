@@ -23,6 +23,7 @@ from pdp.model.input import ResourceGroup
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pdp.callers.stored import Why
     from pdp.model.decision import Decision, Outcome
     from pdp.model.request import Refusal
 
@@ -32,6 +33,9 @@ _BOUNDS_US: Final = tuple(round(bound * 1_000_000) for bound in _SECONDS)
 _MICRO: Final = 1e-6
 
 
+MOST_CALLERS: Final = 200  # names of one label; a deployment has dozens, and who is beyond them is counted together
+UNKNOWN_CALLER: Final = "-"  # no caller can be called so
+OTHER_CALLERS: Final = "-other"
 _GROUPS: Final = frozenset(get_args(ResourceGroup))
 
 
@@ -68,6 +72,8 @@ class Metrics:
         self._decisions = self._counter("decisions", "Decisions.", "outcome", "group", "wire")
         self._reasons = self._counter("reasons", "Reasons given, each code of each decision.", "code")
         self._refusals = self._counter("refusals", "Requests answered with an error, not a decision.", "code", "wire")
+        self._caller_refusals = self._counter("caller_refusals", "Requests refused for their caller.", "caller", "why")
+        self._caller_names: set[str] = set()
         self._engine_errors = self._counter("engine_errors", "Evaluations without a verdict; each is a deny.", "code")
         self._cache = self._counter("cache_lookups", "Decisions by their way past the cache.", "path")
         self._steps = self._histogram("step_seconds", "Time per step of a decision.", "step")
@@ -122,6 +128,15 @@ class Metrics:
 
     def refused(self, refusal: Refusal) -> None:
         self._refusals.labels(refusal.fault.code, refusal.wire).inc()
+
+    def caller_refused(self, caller_id: str | None, why: Why) -> None:
+        """A refusal that no record tells of. `caller_id` is a registered one, or None where nobody is known."""
+        name = caller_id or UNKNOWN_CALLER
+        if name not in self._caller_names:
+            if len(self._caller_names) >= MOST_CALLERS:
+                name = OTHER_CALLERS
+            self._caller_names.add(name)
+        self._caller_refusals.labels(name, why).inc()
 
     def policy_is(self, revision: str, digest: str) -> None:
         """Name the active policy."""

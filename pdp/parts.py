@@ -9,17 +9,24 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from pdp.bundle.bundle import Bundle
     from pdp.cache.levels import VerdictCache
     from pdp.cache.port import SharedLevel
     from pdp.cache.seal import Seal
+    from pdp.callers.caller import Permission
+    from pdp.callers.proxy import TrustedProxy
+    from pdp.callers.stored import CallerObserver, StoredCallers
     from pdp.engine.port import Engine
     from pdp.identity.levels import LevelTable
+    from pdp.identity.proof import Revocations, TokenVerifier
+    from pdp.identity.provider import IssuerKeys
+    from pdp.identity.shared_marks import RedisMarks
+    from pdp.identity.token import TokenReader
     from pdp.redis_client import RedisPlace
     from pdp.settings import Settings
     from pdp.signals.port import News
@@ -122,6 +129,14 @@ def shared_key(path: Path) -> bytes:
     return key
 
 
+def signing_keys_file(settings: Settings) -> Path:
+    """Where our own signing keys stand: as the settings say, else in the state directory."""
+    account = settings.cloudflare
+    if account is not None and account.keys_file:
+        return Path(account.keys_file)
+    return settings.state_path / "cloudflare-keys.json"
+
+
 def redis_place(settings: Settings) -> RedisPlace:
     """Where Redis is; only with a `redis_url`."""
     from pdp.redis_client import RedisPlace
@@ -145,6 +160,110 @@ def open_news(settings: Settings) -> News:
     from pdp.signals.stream import StreamNews
 
     return StreamNews(redis_place(settings), settings.redis_prefix, utc_now)
+
+
+class Tokens(NamedTuple):
+    """What reads tokens. `reader` and `refresh` (begins to read old keys again) are None without an issuer."""
+
+    verifier: TokenVerifier
+    reader: TokenReader | None = None
+    refresh: Callable[[], Awaitable[None]] | None = None
+    keys: tuple[IssuerKeys, ...] = ()
+
+
+@asynccontextmanager
+async def open_tokens(settings: Settings, revocations: Revocations) -> AsyncIterator[Tokens]:
+    """The configured issuers, whose keys are being fetched; nobody waits for them yet. Raises SettingsError."""
+    from time import monotonic
+
+    from pdp.errors import SettingsError
+    from pdp.identity.proof import NoIssuer
+
+    if not settings.issuers:
+        yield Tokens(NoIssuer())
+        return
+    from pdp.identity.fetching import GuardedFetch
+    from pdp.identity.provider import IssuerKeys, loader
+    from pdp.identity.replay import ReplayMemory
+    from pdp.identity.verifier import IssuedTokens
+
+    if len({issuer.issuer for issuer in settings.issuers}) < len(settings.issuers):
+        raise SettingsError("`issuers` has one issuer twice")
+    async with AsyncExitStack() as stack:
+        marks: RedisMarks | None = None
+        if settings.redis_url:
+            from pdp.identity.shared_marks import CONNECTIONS, DEADLINE_S, RedisMarks
+            from pdp.redis_client import open_redis
+
+            client = open_redis(redis_place(settings), deadline_s=DEADLINE_S, max_connections=CONNECTIONS)
+            marks = RedisMarks(client, settings.redis_prefix, monotonic)
+            stack.push_async_callback(marks.close)
+        keys: list[IssuerKeys] = []
+        for issuer in settings.issuers:
+            try:
+                keys.append(IssuerKeys(issuer, loader(issuer, GuardedFetch(issuer)), utc_now))
+            except ValueError as fault:
+                raise SettingsError(f"the issuer `{issuer.issuer}`: {fault}") from None
+            stack.push_async_callback(keys[-1].close)
+            keys[-1].refresh()
+        tokens = IssuedTokens(keys, revocations, ReplayMemory(marks), levels=level_table(settings))
+
+        async def refresh() -> None:
+            for one in keys:
+                one.refresh()
+
+        yield Tokens(tokens, tokens, refresh, tuple(keys))
+
+
+async def open_callers(settings: Settings, store: Store, observer: CallerObserver, tokens: Tokens) -> StoredCallers:
+    """The register of callers, read once. Raises DirectoryError, and SettingsError for what the settings say."""
+    from time import monotonic_ns
+
+    from pdp.callers.stored import StoredCallers
+    from pdp.identity.machines import IssuedMachineTokens
+
+    callers = StoredCallers(
+        store,
+        utc_now,
+        stopwatch=monotonic_ns,
+        observer=observer,
+        proxy=_trusted_proxy(settings),
+        tokens=None if tokens.reader is None else IssuedMachineTokens(tokens.reader),
+        scopes=_caller_scopes(settings),
+    )
+    await callers.refresh()
+    return callers
+
+
+def _trusted_proxy(settings: Settings) -> TrustedProxy | None:
+    from pdp.callers.certificate import authorities_in
+    from pdp.callers.proxy import TrustedProxy
+    from pdp.errors import BadRequestError, SettingsError
+
+    if not settings.caller_certificate_header:
+        if settings.caller_proxies:
+            raise SettingsError("`caller_proxies` is set without `caller_certificate_header`: what would they pass on?")
+        return None
+    if not settings.caller_proxies:
+        raise SettingsError("`caller_certificate_header` is set without `caller_proxies`: whose word would it be?")
+    try:
+        authorities = authorities_in(settings.tls_client_ca_file)
+        return TrustedProxy(settings.caller_certificate_header, settings.caller_proxies, authorities)
+    except BadRequestError as fault:
+        raise SettingsError(f"`caller_proxies`: {fault.message}") from None
+
+
+def _caller_scopes(settings: Settings) -> Mapping[str, frozenset[Permission]]:
+    from pdp.callers.caller import PERMISSIONS
+    from pdp.callers.machine import DEFAULT_SCOPES
+    from pdp.errors import SettingsError
+
+    own: dict[str, frozenset[Permission]] = {}
+    for scope, words in settings.caller_scopes.items():
+        own[scope] = frozenset(word for word in PERMISSIONS if word in words)
+        if len(own[scope]) != len(set(words)):
+            raise SettingsError(f"`caller_scopes`: the scope `{scope}` names a permission that does not exist")
+    return {**DEFAULT_SCOPES, **own}
 
 
 def open_directory(settings: Settings) -> Store:

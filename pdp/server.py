@@ -16,12 +16,15 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from pdp.api.direct import DirectProtocol
-from pdp.errors import SekishoError
+from pdp.api.tls import TlsFiles, listener_context
+from pdp.errors import SekishoError, SettingsError
 from pdp.logs import configure_logs, get_log
 from pdp.settings import Settings
 
 if TYPE_CHECKING:
     import socket
+    import ssl
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from starlette.types import Receive, Scope, Send
@@ -62,7 +65,30 @@ def _with_valkey(settings: Settings, stack: ExitStack) -> Settings:
     return msgspec.structs.replace(settings, redis_url=url or "")
 
 
+def _tls_context(_: uvicorn.Config, __: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """For uvicorn, in each worker."""
+    return listener_context(_tls_files(msgspec.json.decode(os.environ[_SETTINGS], type=Settings)))
+
+
+def _tls_files(settings: Settings) -> TlsFiles:
+    return TlsFiles(
+        settings.tls_cert_file,
+        settings.tls_key_file,
+        settings.tls_client_ca_file,
+        settings.tls_client_certificate,
+    )
+
+
+def _check_tls(settings: Settings) -> None:
+    """Raises SettingsError before anything is started."""
+    if settings.tls_cert_file:
+        listener_context(_tls_files(settings))
+    elif settings.tls_key_file or settings.tls_client_certificate != "off":
+        raise SettingsError("`tls_cert_file` is missing, and TLS is asked for")
+
+
 def _serve(settings: Settings, introduction: str) -> None:
+    _check_tls(settings)
     config = uvicorn.Config(
         "pdp.server:worker",
         factory=True,
@@ -76,6 +102,7 @@ def _serve(settings: Settings, introduction: str) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # a forwarded address is read by the wire formats, by their own rules
+        ssl_context_factory=_tls_context if settings.tls_cert_file else None,
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_GRACE_S,
     )

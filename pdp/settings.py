@@ -16,11 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 
 from pdp.errors import SettingsError
+from pdp.model.cloudflare import CloudflareAccount
+from pdp.model.issuer import Issuer
+from pdp.model.provisioning import ScimTenant
+from pdp.model.source import Fact, SourceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+ScimCaller = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]  # as `scim:CALLER` it owns people
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,15 +67,38 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     durability: Literal["power", "process"] = "power"
     log_full: Literal["block", "deny"] = "block"
 
+    tls_cert_file: str = ""  # PEM, the chain too; empty: plain HTTP, for loopback or behind a proxy that ends TLS
+    tls_key_file: str = ""
+    tls_client_ca_file: str = ""  # PEM; authorities of callers' certificates
+    tls_client_certificate: Literal["off", "optional", "required"] = "off"
+    caller_certificate_header: Literal["", "client-cert", "x-forwarded-client-cert", "ssl-client-cert"] = ""
+    caller_proxies: list[str] = msgspec.field(default_factory=list)  # networks, `sha256:…`: who may set that header
+    caller_scopes: dict[str, list[str]] = msgspec.field(default_factory=dict)  # OAuth scope to permissions
     unsafe_no_caller_auth: bool = False
     demo: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     acr_levels: dict[str, Annotated[int, msgspec.Meta(ge=0, le=3)]] = msgspec.field(default_factory=dict)
+    issuers: tuple[Issuer, ...] = ()  # identity providers whose tokens count; each a table `[[issuers]]`
     envoy_trusted_hops: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
     envoy_step_up_url: str = ""  # https template with {acr_values} and {return_to}; empty: no redirects
     envoy_return_origins: list[str] = msgspec.field(default_factory=list)  # https://host: where browsers may return
     envoy_strict_path: bool = True
+    grpc_host: str = "127.0.0.1"
+    grpc_port: Port = 0  # ext_authz over gRPC; 0: off
+    grpc_cert_file: str = ""  # PEM; empty: no TLS, for a gateway on the same machine
+    grpc_key_file: str = ""
+    grpc_client_ca_file: str = ""  # PEM; lets in only who shows a certificate of these authorities
+
+    posture_push_facts: dict[str, list[Fact]] = msgspec.field(default_factory=dict)  # caller: all that it may report
+    hip_utc_offset_minutes: Annotated[int, msgspec.Meta(ge=-840, le=840)] = 540  # pushed HIP reports name no offset
+    hip_definitions_age_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 7  # older definitions are not current
+    hip_edr_products: list[str] = msgspec.field(default_factory=list)  # our EDR, as HIP reports name the product
+    hip_no_missing_patches_means_current: bool = False  # an empty list can also mean that nobody has looked yet
+
+    scim: dict[ScimCaller, ScimTenant] = msgspec.field(default_factory=dict)  # [scim.CALLER]: who may provision people
+    cloudflare: CloudflareAccount | None = None  # [cloudflare]: the account whose Access asks us at each log-in
+    connectors: list[SourceSettings] = msgspec.field(default_factory=list)  # [[connectors]]: sources of people, posture
 
     @property
     def state_path(self) -> Path:
@@ -83,7 +111,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def base_url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        scheme = "https" if self.tls_cert_file else "http"
+        return self.public_url or f"{scheme}://{host}:{self.port}"
 
     @property
     def bundle_path(self) -> Path:
@@ -99,7 +128,21 @@ DEFAULT_FILE: Final = Path("pdp.toml")
 _PREFIX: Final = "PDP_"
 # What Kubernetes puts into the environment of every pod beside a Service named `pdp`.
 _SERVICE_LINK: Final = re.compile(r"PDP_(SERVICE_(HOST|PORT)\w*|PORT_\d+_\w+)")
-_JSON: Final = frozenset({"acr_levels", "envoy_return_origins"})  # given as JSON in the environment
+# Given as JSON in the environment.
+_JSON: Final = frozenset(
+    {
+        "acr_levels",
+        "issuers",
+        "envoy_return_origins",
+        "caller_proxies",
+        "caller_scopes",
+        "connectors",
+        "scim",
+        "cloudflare",
+        "posture_push_facts",
+        "hip_edr_products",
+    }
+)
 _NOT_SETTINGS: Final = frozenset({"PDP_CONFIG", "PDP_SETTINGS_JSON"})
 
 

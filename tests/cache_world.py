@@ -26,7 +26,7 @@ from pdp.errors import BadRequestError, EngineError
 from pdp.facts.document import Facts, build_facts
 from pdp.facts.reference import read_reference
 from pdp.identity.levels import LevelTable
-from pdp.identity.proof import NoIssuer, prove
+from pdp.identity.proof import asserted
 from pdp.model.decision import BAD_INPUT, Verdict, denied
 from pdp.model.directory import (
     JST,
@@ -221,7 +221,7 @@ class Question:
         """Raises BadRequestError where the request is none at this instant."""
         assert self.policy.reference is not None
         believed = believable(self.request, self.caller)
-        proof = prove(believed, self.caller, LEVELS, NoIssuer(), now)
+        proof = asserted(believed, self.caller, LEVELS, now)
         return build_facts(believed, proof, self.snapshot, self.policy.reference, now)
 
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -36,11 +37,24 @@ class Authority:
         signed = self._builder(self._name, self._key).add_extension(ca, critical=True).sign(self._key, hashes.SHA256())
         self.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, common_name: str, file: str, *, host: str | None = None) -> Credential:
+    def issue(
+        self,
+        common_name: str,
+        file: str,
+        *,
+        host: str | None = None,
+        names: Sequence[x509.GeneralName] = (),
+        usages: Sequence[x509.ObjectIdentifier] = (),
+        ends_in: timedelta = timedelta(days=2),
+    ) -> Credential:
+        """Without `usages` it is for everything."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name(common_name), key)
-        if host is not None:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        builder = self._builder(_name(common_name), key, ends_in)
+        known = [*([] if host is None else [x509.DNSName(host)]), *names]
+        if known:
+            builder = builder.add_extension(x509.SubjectAlternativeName(known), critical=False)
+        if usages:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         signed = builder.sign(self._key, hashes.SHA256())
         issued = Credential(
             self._folder / f"{file}.pem", self._folder / f"{file}.key", signed.fingerprint(hashes.SHA256()).hex()
@@ -53,7 +67,9 @@ class Authority:
         )
         return issued
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, ends_in: timedelta = timedelta(days=2)
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -62,7 +78,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=2))
+            .not_valid_after(now + ends_in)
         )
 
 

@@ -16,11 +16,14 @@ from __future__ import annotations
 import base64
 import copy
 import http.client
+import itertools
 import json
 import os
+import socket
 import ssl
 import subprocess
 import threading
+import time
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from pdp.wire.exchange import Handler
 
 DEPLOYED = Path(__file__).resolve().parents[1] / "deploy" / "envoy" / "ext-authz-http.yaml"
+DEPLOYED_GRPC = DEPLOYED.with_name("ext-authz-grpc.yaml")
 HOST = "apps.example.jp"
 GATEWAY_KEY = "the-key-of-the-gateway"
 START_S = 15.0
@@ -95,14 +99,21 @@ class Issuer:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
+        self._numbers = itertools.count(1)
         point = self._key.public_key().public_numbers()
         x, y = (_b64(n.to_bytes(32, "big")) for n in (point.x, point.y))
         self.jwks = {"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "test", "x": x, "y": y}]}
 
-    def token(self, **claims: object) -> str:
+    def access_token(self, subject: str, **claims: object) -> str:
+        """As RFC 9068 has it, for who verifies it so: issued now, for ten minutes."""
+        now = int(time.time())
+        own = {"iat": now, "exp": now + 600, "jti": f"t-{next(self._numbers)}", "client_id": "browser"}
+        return self.token(typ="at+jwt", **{"sub": subject, **own, **claims})
+
+    def token(self, *, typ: str = "JWT", **claims: object) -> str:
         """`iss`, `aud` and an `exp` far ahead are there unless they are given; a claim that is None is left out."""
         claims = {"iss": "https://idp.example.jp", "aud": "gateway", "exp": 4_102_444_800, **claims}
-        header = _b64(json.dumps({"alg": "ES256", "kid": "test"}).encode())
+        header = _b64(json.dumps({"alg": "ES256", "kid": "test", "typ": typ}).encode())
         payload = _b64(json.dumps({name: value for name, value in claims.items() if value is not None}).encode())
         r, s = decode_dss_signature(self._key.sign(f"{header}.{payload}".encode(), ec.ECDSA(hashes.SHA256())))
         return f"{header}.{payload}.{_b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
@@ -115,9 +126,11 @@ def _b64(raw: bytes) -> str:
 # --- the configuration
 
 
-def deployed(folder: Path, *, pdp_port: int, upstream_port: int, trust: Path, server: Credential) -> dict[str, Any]:
+def deployed(
+    folder: Path, *, pdp_port: int, upstream_port: int, trust: Path, server: Credential, file: Path = DEPLOYED
+) -> dict[str, Any]:
     """The deployed file with its addresses and file names replaced, and nothing else."""
-    config: dict[str, Any] = yaml.safe_load(DEPLOYED.read_text(encoding="utf-8"))
+    config: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     files = {
         "/etc/envoy/server.pem": str(server.certificate),
         "/etc/envoy/server.key": str(server.key),
@@ -154,12 +167,17 @@ def with_bench(config: Mapping[str, Any]) -> dict[str, Any]:
     del listener["filter_chains"][0]["transport_socket"]
     manager = connection_manager(listener)
     manager["stat_prefix"] = "bench"
-    service = http_filter(manager, "ext_authz")["http_service"]
-    service["server_uri"].update(cluster="bench-pdp", timeout=BENCH_TIMEOUT)
-    service["authorization_request"]["headers_to_add"] = [
+    authz = http_filter(manager, "ext_authz")
+    facts = [
         {"key": "x-pdp-key", "value": "%ENVIRONMENT(PDP_GATEWAY_KEY)%"},
         *({"key": f"x-pdp-{fact}", "value": f"%REQ(bench-{fact})%"} for fact in BENCH_FACTS),
     ]
+    if "grpc_service" in authz:
+        authz["grpc_service"].update(timeout=BENCH_TIMEOUT, initial_metadata=facts)
+        authz["grpc_service"]["envoy_grpc"]["cluster_name"] = "bench-pdp"
+    else:
+        authz["http_service"]["server_uri"].update(cluster="bench-pdp", timeout=BENCH_TIMEOUT)
+        authz["http_service"]["authorization_request"]["headers_to_add"] = facts
     route = {"match": {"prefix": "/"}, "route": {"cluster": "bench-groupware", "timeout": BENCH_TIMEOUT}}
     manager["route_config"]["virtual_hosts"] = [{"name": "bench", "domains": ["*"], "routes": [route]}]
     patient = copy.deepcopy([entry for entry in resources["clusters"] if entry["name"] in ("pdp", "groupware")])
@@ -205,7 +223,7 @@ def validate(config: Mapping[str, Any], folder: Path) -> subprocess.CompletedPro
 
 
 @contextmanager
-def envoy(config: Mapping[str, Any], folder: Path) -> Iterator[Envoy]:
+def envoy(config: Mapping[str, Any], folder: Path, key: str = GATEWAY_KEY) -> Iterator[Envoy]:
     """A running Envoy until the block ends; its own words are in `folder/envoy.log`. Ended by its pid."""
     file, address = folder / "envoy.json", folder / "admin-address"
     file.write_text(json.dumps(config), encoding="utf-8")
@@ -213,7 +231,7 @@ def envoy(config: Mapping[str, Any], folder: Path) -> Iterator[Envoy]:
     command += ["--concurrency", "1", "--disable-hot-restart", "-l", "info"]
     process = subprocess.Popen(
         command,
-        env={**os.environ, "PDP_GATEWAY_KEY": GATEWAY_KEY},
+        env={**os.environ, "PDP_GATEWAY_KEY": key},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -277,10 +295,10 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Gateway:
-    """An Envoy, its PDP behind it, and an upstream that says what reached it."""
+class Front:
+    """A gateway by its ports, and an upstream that says what reached it."""
 
-    envoy: Envoy
+    ports: Mapping[str, int]  # by the listener's name; `front` speaks TLS, `bench` does not
     issuer: Issuer
     trust: Path
     terminal: Credential
@@ -297,7 +315,7 @@ class Gateway:
         timeout_s: float = 30.0,
     ) -> Answer:
         """One request, sent byte by byte as it is given: no normalisation, no header merged."""
-        port = self.envoy.ports[listener]
+        port = self.ports[listener]
         connection: http.client.HTTPConnection
         if listener == "bench":
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
@@ -318,8 +336,40 @@ class Gateway:
         finally:
             connection.close()
 
+    def ask_on_one_connection(self, *questions: tuple[str, tuple[tuple[str, str], ...]]) -> list[int]:
+        """The statuses of several requests, path and headers each, one behind the other."""
+        context = ssl.create_default_context(cafile=str(self.trust))
+        connection = _Pinned("127.0.0.1", self.ports["front"], context=context, timeout=10)
+        try:
+            statuses = []
+            for path, headers in questions:
+                connection.request("GET", path, headers=dict((("host", HOST), *headers)))
+                answer = connection.getresponse()
+                answer.read()
+                statuses.append(answer.status)
+            return statuses
+        finally:
+            connection.close()
+
+    def send(self, request: bytes) -> bytes:
+        """Bytes as they are, to the listener `front`; what comes back first."""
+        context = ssl.create_default_context(cafile=str(self.trust))
+        with (
+            socket.create_connection(("127.0.0.1", self.ports["front"]), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname=HOST) as secure,
+        ):
+            secure.sendall(request)
+            return secure.recv(65_536)
+
     def bearer(self, subject: str, **claims: object) -> tuple[str, str]:
         return ("authorization", "Bearer " + self.issuer.token(sub=subject, **claims))
+
+
+@dataclass(frozen=True)
+class Gateway(Front):
+    """An Envoy, its PDP behind it, and its upstream."""
+
+    envoy: Envoy
 
 
 class _Pinned(http.client.HTTPSConnection):
@@ -353,10 +403,10 @@ class Upstream:
         await send({"type": "http.response.body", "body": answer})
 
 
-def behind_lane(handler: Handler, bugs: list[BaseException] | None = None) -> Lane:
+def behind_lane(handler: Handler, bugs: list[BaseException] | None = None, prefix: str = "/envoy/") -> Lane:
     """The PDP's HTTP surface with nothing but this handler; what it did not foresee is put into `bugs`."""
     on_bug = [].append if bugs is None else bugs.append
-    return Lane(Upstream(), exact={}, prefixes={"/envoy/": handler}, on_bug=on_bug)
+    return Lane(Upstream(), exact={}, prefixes={prefix: handler}, on_bug=on_bug)
 
 
 @contextmanager
@@ -367,14 +417,17 @@ def gateway(
     change: Callable[[dict[str, Any]], None] | None = None,
     pdp_port: int | None = None,
     lifespan: Literal["on", "off"] = "off",
+    file: Path = DEPLOYED,
+    key: str = GATEWAY_KEY,
+    issuer: Issuer | None = None,
 ) -> Iterator[Gateway]:
     """A running pair for an ASGI application that answers below `/envoy` (`behind_lane` makes one of a handler).
 
     `change` may alter the deployed configuration before the bench listener is made from it. With `pdp_port`
-    the application is not started: Envoy asks that port, where nobody may be listening.
+    the application is not started: Envoy asks that port, where nobody may be listening. `file` is the deployed one.
     """
     envoy_binary()
-    authority, issuer = Authority(folder), Issuer()
+    authority, issuer = Authority(folder), issuer or Issuer()
     (folder / "jwks.json").write_text(json.dumps(issuer.jwks), encoding="utf-8")
     server = authority.issue(HOST, "server", host=HOST)
     terminal = authority.issue("terminal, Hash=0; d-1", "terminal")
@@ -383,12 +436,17 @@ def gateway(
         upstream = Upstream()
         upstream_port = running.enter_context(serving(upstream))
         config = deployed(
-            folder, pdp_port=asked_port, upstream_port=upstream_port, trust=authority.certificate, server=server
+            folder,
+            pdp_port=asked_port,
+            upstream_port=upstream_port,
+            trust=authority.certificate,
+            server=server,
+            file=file,
         )
         if change is not None:
             change(config)
-        started = running.enter_context(envoy(with_bench(config), folder))
-        yield Gateway(started, issuer, authority.certificate, terminal, upstream)
+        started = running.enter_context(envoy(with_bench(config), folder, key))
+        yield Gateway(started.ports, issuer, authority.certificate, terminal, upstream, started)
 
 
 # --- the scenarios' short form (access-rules, section 7)

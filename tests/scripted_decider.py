@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from pdp.callers.caller import PERMISSIONS, Caller
+from pdp.callers.credentials import Credentials
 from pdp.errors import NotAuthenticatedError, NotReadyError
 from pdp.model.decision import Decision, Outcome, Text, Verdict
 
@@ -69,6 +70,7 @@ class ScriptedDecider:
             cache="bypass",
             input=b"null",
             fix="security_office",
+            subject_id=request.subject_id,
         )
 
     async def refuse(self, refusal: Refusal, caller: Caller) -> str:
@@ -85,7 +87,10 @@ class OneKey:
         self._key = key
         self._caller = Caller("gateway-1", frozenset(permissions))
 
-    def authenticate(self, presented_key: str | None) -> Caller:
-        if presented_key != self._key:
+    def authenticate(self, presented: Credentials | str | None) -> Caller:
+        if (presented.key if isinstance(presented, Credentials) else presented) != self._key:
             raise NotAuthenticatedError("no such key")
         return self._caller
+
+    async def introduce(self, presented: Credentials) -> Caller:
+        return self.authenticate(presented)

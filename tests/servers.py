@@ -49,6 +49,15 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    """Whether somebody takes connections on this port of the loopback."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
 class OpaServer:
     """A running OPA, until `kill`. `restart` starts an empty one at the same address."""
 

@@ -67,8 +67,8 @@ def rows_of(registers: Registers) -> dict[Sheet, tuple[tuple[str, ...], list[tup
         "posture": (
             ("device", "observed_at", "patch_age_days", "source", *POSTURE_FACTS),
             [
-                (id_, p.observed_at.isoformat() if p.observed_at else "", word(p.patch_age_days), p.source, *(word(getattr(p, f)) for f in POSTURE_FACTS))
-                for id_, p in r.posture.items()
+                (key.partition(" ")[0], p.observed_at.isoformat() if p.observed_at else "", word(p.patch_age_days), p.source, *(word(getattr(p, f)) for f in POSTURE_FACTS))
+                for key, p in r.posture.items()
             ],
         ),
         "permits": (

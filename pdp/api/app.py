@@ -41,6 +41,7 @@ def serve_app(surface: Surface) -> Lane:
         create_app(surface),
         exact=surface.exact,
         prefixes=surface.prefixes,
+        prefix_limits=surface.prefix_limits,
         limits=surface.limits,
         on_bug=surface.on_bug,
     )

@@ -3,7 +3,8 @@
 For a plain request to one of the lane's exact paths. Plain is: POST, HTTP/1.1, the path as it is written in the
 lane and nothing behind it, one `Content-Length` of at most 8 KiB, the body in the same packet as the head, no
 `Transfer-Encoding`, `Expect` or `Upgrade`, a connection that stays, and no earlier request that waits for its answer.
-Everything else goes through uvicorn and the lane, where every refusal of a body is made.
+Everything else goes through uvicorn and the lane, where every refusal of a body is made. The parser itself knows no
+end to a head: one that does not end is refused here (431, RFC 6585 section 5).
 
 INVARIANT (one service): the handler gets the `HttpRequest` that it would get from the lane, and what it answers
 leaves as the same octets; tests/unit/api/test_direct_differential.py holds both against each other.
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from pdp.api.lane import STOP, Lane, bug_answer
 from pdp.api.one_write import OneWriteProtocol
 from pdp.api.response import CLOSE, joined_answer
-from pdp.wire.exchange import HttpRequest
+from pdp.wire.error_answer import JSON, error_body
+from pdp.wire.exchange import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
-    from pdp.wire.exchange import Handler, HttpAnswer
+    from pdp.wire.exchange import Handler
 
+MAX_HEAD: Final = 64 * 1024  # bytes of a head beyond its first packet; proxies take 8 to 64 KiB in all
 MOST: Final = 8 * 1024  # bytes of a body; a full question has about 1.2 KiB, and a packet of loopback 64
 _MAX_DIGITS: Final = len(str(MOST))
 _LENGTH: Final = b"content-length"
@@ -76,6 +79,8 @@ class DirectProtocol(OneWriteProtocol):
         self._lines_of: object = None
         self._lines = b""
         self._idle_since: float | None = None
+        self._in_head = False
+        self._head_bytes: int | None = None  # beyond the packet that it begins in, which may hold more than the head
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -84,6 +89,10 @@ class DirectProtocol(OneWriteProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._in_head:
+            self._head_bytes = 0 if self._head_bytes is None else self._head_bytes + len(data)
+            if self._head_bytes > MAX_HEAD:
+                self._refuse_head()
         if self._handler is not None:  # the body is not all there: the lane waits for it, with its deadline
             self._handler = None
             if not self.transport.is_closing():
@@ -94,11 +103,14 @@ class DirectProtocol(OneWriteProtocol):
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
+        self._in_head = True
+        self._head_bytes = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         own = self._own.get(self.url)
         if own is None or not self.cycle.response_complete or not self._is_plain():
             self._cycle()
@@ -124,11 +136,24 @@ class DirectProtocol(OneWriteProtocol):
             tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]),
             self._body,
             self.client[0] if self.client else None,
+            self.peer_certificate,
         )
         exchange = _Exchange()
         self.cycle = cast("RequestResponseCycle", exchange)  # so that what comes next on this connection waits
         exchange.task = self.loop.create_task(self._answer(handler, request, exchange))
         self.tasks.add(exchange.task)
+
+    def _refuse_head(self) -> None:
+        self._in_head = False
+        if self.transport.is_closing():
+            return
+        if self.cycle.response_complete:  # else an answer is due that this one would stand before
+            body = error_body(
+                "headers_too_large", "the request's headers are too large", "send fewer or shorter headers"
+            )
+            whole = joined_answer(HttpAnswer(431, (JSON, CLOSE), body), self._server_lines(), close=True)
+            self.joining.write_whole(whole)
+        self.transport.close()
 
     def _is_plain(self) -> bool:
         parser = self.parser

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from pdp.api.body import ClientGoneError, Limits, declared_length, read_body
 from pdp.api.response import CLOSE, with_security, write_answer
+from pdp.api.tls import PEER
 from pdp.errors import BadRequestError, PayloadTooLargeError
 from pdp.wire.error_answer import JSON, echo, error_answer, error_body, is_request_id
 from pdp.wire.exchange import HttpAnswer, HttpRequest
@@ -45,16 +46,20 @@ def log_bug(fault: BaseException) -> None:
 class Lane:
     """In front of `app`. `exact` has raw paths, `prefixes` raw paths that end with a slash."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # paths and their limits, each by its name
         self,
         app: ASGIApp,
         *,
         exact: Mapping[str, Handler],
         prefixes: Mapping[str, Handler] | None = None,
+        prefix_limits: Mapping[str, Limits] | None = None,
         limits: Limits | None = None,
         on_bug: Callable[[BaseException], None] = log_bug,
     ) -> None:
-        """Raises ValueError for a path that is not absolute or a prefix that does not end with a slash."""
+        """`prefix_limits`: of those prefixes that have limits of their own.
+
+        Raises ValueError for a path that is not absolute or a prefix that does not end with a slash.
+        """
         known = dict(prefixes or {})
         if not all(path.startswith("/") for path in (*exact, *known)) or not all(path.endswith("/") for path in known):
             raise ValueError("a path begins with a slash, and a prefix ends with one too")
@@ -62,6 +67,7 @@ class Lane:
         self._exact = dict(exact)
         self._prefixes = tuple(sorted(known.items(), key=lambda entry: -len(entry[0])))  # the longest first
         self.limits = limits or Limits()
+        self._prefix_limits = dict(prefix_limits or {})
         # What `pdp.api.direct` may answer without this class: a URL that is the path and no more.
         self.own: Final[Mapping[bytes, tuple[str, Handler]]] = {
             path.encode(): (path, handler)
@@ -75,19 +81,27 @@ class Lane:
             await self._app(scope, receive, send)
             return
         path = _raw_path(scope)
-        handler = self._exact.get(path)
+        handler, limits = self._exact.get(path), self.limits
         if handler is None and self._prefixes:
-            handler = next((below for prefix, below in self._prefixes if path.startswith(prefix)), None)
+            handler, limits = self._below(path)
         if handler is None:
             await self._pass_on(scope, receive, send)
             return
-        answer = await self._answered(handler, path, scope, receive)
+        answer = await self._answered(handler, path, scope, receive, limits)
         if answer is not None:
             await self._write(answer, scope, send)
 
-    async def _answered(self, handler: Handler, path: str, scope: Scope, receive: Receive) -> HttpAnswer | None:
+    def _below(self, path: str) -> tuple[Handler | None, Limits]:
+        for prefix, handler in self._prefixes:
+            if path.startswith(prefix):
+                return handler, self._prefix_limits.get(prefix, self.limits)
+        return None, self.limits
+
+    async def _answered(
+        self, handler: Handler, path: str, scope: Scope, receive: Receive, limits: Limits
+    ) -> HttpAnswer | None:
         try:
-            body = await read_body(scope["headers"], receive, self.limits)
+            body = await read_body(scope["headers"], receive, limits)
             return await handler(_request(scope, path, body))
         except ClientGoneError:
             return None
@@ -173,6 +187,7 @@ def _request(scope: Scope, path: str, body: bytes) -> HttpRequest:
         headers=_decoded(scope),
         body=body,
         peer=client[0] if client else None,
+        peer_certificate=scope.get("extensions", {}).get(PEER),
     )
 
 

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from pdp.api.tls import PEER, peer_certificate
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+
+    from pdp.callers.certificate import PeerCertificate
 
 _HEAD: Final = b"HTTP/1.1 "
 _INTERIM: Final = b"HTTP/1.1 1"  # `100 Continue` is waited for before anything else comes
@@ -23,10 +27,17 @@ class OneWriteProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=…)`."""
 
     joining: JoiningTransport
+    peer_certificate: PeerCertificate | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         self.joining = JoiningTransport(transport, self.loop.call_soon)
         super().connection_made(cast("asyncio.Transport", self.joining))
+        self.peer_certificate = peer_certificate(transport)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self.peer_certificate is not None:
+            self.scope["extensions"] = {PEER: self.peer_certificate}  # type: ignore[dict-item]  # ours, beside ASGI's own
 
 
 class JoiningTransport:

@@ -81,8 +81,9 @@ def authzen_fragment() -> Json:
         "Metadata": _object(dict.fromkeys(("policy_decision_point", *ENDPOINTS), _URL), *_PUBLISHED),
     }
     security = {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "The API key of an enforcement point."},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The API key or access token of a caller."},
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "basic": {"type": "http", "scheme": "basic", "description": "The id of an API key, and its secret."},
     }
     return {"paths": _paths(), "components": {"schemas": schemas, "securitySchemes": security}}
 
@@ -116,7 +117,7 @@ def _post(name: str, summary: str, schema: str, answer: Json, example: Json) -> 
         "tags": [TAG],
         "summary": summary,
         "operationId": f"authzen_{name}",
-        "security": [{"bearer": []}, {"apiKey": []}],
+        "security": [{"bearer": []}, {"apiKey": []}, {"basic": []}],
         "parameters": [_REQUEST_ID, _TRACEPARENT, _CACHE_CONTROL],
         "requestBody": {
             "required": True,
@@ -125,11 +126,12 @@ def _post(name: str, summary: str, schema: str, answer: Json, example: Json) -> 
         "responses": {
             "200": _response("The answer; a deny is an answer too", answer),
             "400": _error("The request breaks its form; nothing was decided"),
-            "401": _error("No API key, or none that is known"),
+            "401": _error("No credential, or none that is known"),
             "403": _error("The caller lacks a permission"),
             "405": _error("Only POST is taken"),
             "408": _error("The body did not arrive in time"),
             "413": _error("The body or the batch is too large"),
+            "429": _error("The caller asks more often than its limit; `Retry-After` says when to come back"),
             "500": _error("An unexpected error; nothing was permitted"),
             "503": _error("Not ready, or the decision could not be recorded"),
         },

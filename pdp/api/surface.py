@@ -27,7 +27,8 @@ class Probe(NamedTuple):
 
 @dataclass(frozen=True)
 class Surface:
-    """`exact` and `prefixes` are the lane's; `routers` are mounted in the application behind it.
+    """`exact` and `prefixes` are the lane's, `prefix_limits` those of the prefixes that need larger (or smaller) bodies
+    than `limits`; `routers` are mounted in the application behind it.
 
     `readiness` must answer from memory: it is asked every few seconds. `metrics` is the Prometheus text.
     `documents` are further OpenAPI fragments (`paths`, `components`) of the handlers in the lane.
@@ -38,6 +39,7 @@ class Surface:
     readiness: Callable[[], Sequence[Probe]]
     metrics: Callable[[], bytes]
     prefixes: Mapping[str, Handler] = field(default_factory=dict)
+    prefix_limits: Mapping[str, Limits] = field(default_factory=dict)
     routers: Sequence[APIRouter] = ()
     documents: Sequence[Mapping[str, Any]] = ()
     lifespan: StatelessLifespan[Any] | None = None

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
+
+from pdp.callers.budget import DEFAULT_LIMITS, CallerLimits
+from pdp.errors import NotPermittedError
+
+if TYPE_CHECKING:
+    from pdp.bundle.bundle import Profile
+    from pdp.callers.budget import Budget
+    from pdp.callers.credentials import Credentials
 
 Permission = Literal[
     "decide",  # ask for a decision at all
@@ -13,6 +21,10 @@ Permission = Literal[
     "assert_network",  # say where the request came from: address, tunnel, underlay, country, encryption
     "admin_reasons",  # be told the reasons that are meant for administrators
     "bypass_cache",  # ask for a fresh evaluation
+    "opa_api",  # ask through the facade of OPA's data API
+    "push_posture",  # report the state of devices
+    "read_posture",  # be told what is held of devices, and their score
+    "provision",  # write people and groups through SCIM
 ]
 
 PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
@@ -20,29 +32,51 @@ PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. `id` stands in the decision log."""
+    """An authenticated caller. `id` stands in the decision log. `profile` is the only one to ask in; None: any."""
 
     id: str
     permissions: frozenset[Permission]
+    profile: Profile | None = None
+    limits: CallerLimits = DEFAULT_LIMITS
+    budget: Budget | None = field(default=None, compare=False, repr=False)
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
 
+    def spend(self, further: int) -> None:
+        """Count the evaluations of one request beyond its first: the rest of a batch, the candidates of a search."""
+        if self.budget is not None:
+            self.budget.spend(further)
+
+
+def require_profile(caller: Caller, profile: Profile) -> Profile:
+    """The profile of the active policy, for a caller that may ask in it. Raises NotPermittedError."""
+    if caller.profile not in (None, profile):
+        raise NotPermittedError(f"this caller may not ask in profile `{profile}`")
+    return profile
+
 
 class Callers(Protocol):
-    """Who is who. Adapters: `pdp.callers.keys` (hashed API keys) and `UnsafeAnyone`."""
+    """Who is who. Adapters: `pdp.callers.stored` and `UnsafeAnyone`. One call counts as one request of the caller."""
 
-    def authenticate(self, presented_key: str | None) -> Caller:
-        """The caller that this API key belongs to, now.
+    def authenticate(self, presented: Credentials | str | None) -> Caller:
+        """The caller that these credentials belong to, now. A text is an API key of which nothing else is known.
 
-        Raises NotAuthenticatedError for no key, an unknown, expired or revoked one; which of these it
-        was is not told to the caller.
+        Raises NotAuthenticatedError for no credential, one that is unknown, expired or revoked, or two of different
+        callers; which of these it was is not told. Raises TooManyRequestsError. A token needs `introduce`.
         """
+        ...
+
+    async def introduce(self, presented: Credentials) -> Caller:
+        """As `authenticate`, and a token may be presented too: the keys of its issuer may have to be waited for."""
         ...
 
 
 class UnsafeAnyone:
     """Everybody is a caller with every permission. Only behind `--unsafe-no-caller-auth`."""
 
-    def authenticate(self, presented_key: str | None) -> Caller:  # noqa: ARG002  # that is what is unsafe
+    def authenticate(self, presented: Credentials | str | None) -> Caller:  # noqa: ARG002  # that is what is unsafe
         return Caller("anyone", PERMISSIONS)
+
+    async def introduce(self, presented: Credentials) -> Caller:
+        return self.authenticate(presented)

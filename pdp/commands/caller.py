@@ -1,41 +1,85 @@
-"""`pdp caller`: enforcement points and machines, their permissions and their API keys."""
+"""`pdp caller`: enforcement points and machines, what they may, and how they are known."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option, Typer
 
-from pdp.commands.options import AsJson, ConfigFile, DatabaseUrl, LangOption, StateDir
+from pdp.commands.options import AsJson, ConfigFile, DatabaseUrl, LangOption, Profile, StateDir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
-    from pdp.callers.keys import ListedCaller, ListedKey
+    from pdp.callers.bindings import Bound
+    from pdp.callers.listing import ListedCaller
     from pdp.commands.terminal import Terminal
     from pdp.settings import Settings
     from pdp.store.store import Store
 
-app = Typer(no_args_is_help=True, help="Enforcement points and their API keys.")
+app = Typer(no_args_is_help=True, help="Enforcement points: permissions, keys, certificates, limits.")
 
 _CallerId = Annotated[str, Argument(metavar="CALLER", help="Name of the caller, as the decision log shows it.")]
 _ExpiresInDays = Annotated[int | None, Option(min=1, help="The key ends after so many days; default: never.")]
+_Permissions = Annotated[list[str] | None, Option("--permission", help="A permission; may be given several times.")]
+_Networks = Annotated[
+    list[str] | None, Option("--network", help="Only from this address or network; may be given several times.")
+]
+_OneProfile = Annotated[Profile | None, Option("--profile", help="Only for policies of this profile.")]
+_AnyOrOneProfile = Annotated[Literal["zta", "plain", "any"] | None, Option("--profile", help="Only for this profile.")]
 
 
 @app.callback()
 def caller() -> None:
-    """Enforcement points and their API keys."""
+    """Enforcement points: permissions, keys, certificates, limits."""
 
 
 @app.command("add")
 def add(
     caller_id: _CallerId,
-    permission: Annotated[
-        list[str] | None, Option(help="A permission; may be given several times. Default: decide.")
-    ] = None,
+    permission: _Permissions = None,
+    network: _Networks = None,
+    profile: _OneProfile = None,
+    expires_in_days: _ExpiresInDays = None,
+    no_key: Annotated[bool, Option("--no-key", help="Without a key: it will show a certificate or a token.")] = False,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Register a caller (default permission: decide). Its key is printed once and cannot be had again."""
+    from pdp.callers.bounds import CallerBounds
+    from pdp.callers.keys import add_caller, register_caller
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    permissions: Any = permission or ["decide"]  # checked by the register, which names those that exist
+    bounds = CallerBounds(tuple(network or ()), profile)
+    key = None
+    with _changing(terminal, config, state_dir, database_url) as (store, now):
+        if no_key:
+            register_caller(store, caller_id, permissions, now=now, bounds=bounds)
+        else:
+            ends = _after(now, expires_in_days)
+            key = add_caller(store, caller_id, permissions, now=now, expires_at=ends, bounds=bounds)
+    if key is not None:
+        _hand_over(terminal, caller_id, key)
+        return
+    if as_json:
+        terminal.json({"id": caller_id, "key": None})
+    terminal.say(terminal.pick(f"{caller_id} を登録した（鍵なし）", f"{caller_id} was registered, without a key"))
+
+
+@app.command("key")
+def key(
+    caller_id: _CallerId,
+    permission: _Permissions = None,
+    network: _Networks = None,
+    profile: _OneProfile = None,
     expires_in_days: _ExpiresInDays = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
@@ -43,20 +87,23 @@ def add(
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """Register a caller. Its key is printed once and cannot be had again."""
-    from pdp.callers.keys import add_caller
+    """Make one more key beside the present ones; it may be bounded further than its caller. The key is printed once."""
+    from pdp.callers.bounds import KeyBounds
+    from pdp.callers.keys import further_key
     from pdp.commands.terminal import Terminal
 
     terminal = Terminal(lang, as_json=as_json)
-    permissions: Any = permission or ["decide"]  # checked by the register, which names those that exist
+    permissions: Any = None if permission is None else tuple(permission)
+    bounds = KeyBounds(permissions, tuple(network or ()), profile)
     with _changing(terminal, config, state_dir, database_url) as (store, now):
-        key = add_caller(store, caller_id, permissions, now=now, expires_at=_after(now, expires_in_days))
-    _hand_over(terminal, caller_id, key)
+        made = further_key(store, caller_id, now=now, expires_at=_after(now, expires_in_days), bounds=bounds)
+    _hand_over(terminal, caller_id, made)
 
 
 @app.command("rotate")
 def rotate(
     caller_id: _CallerId,
+    key: Annotated[str | None, Option(help="Only this key, by its id; default: all keys of the caller.")] = None,
     overlap_days: Annotated[int, Option(min=0, help="How long the present keys still count.")] = 7,
     expires_in_days: _ExpiresInDays = None,
     state_dir: StateDir = None,
@@ -65,7 +112,7 @@ def rotate(
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """Make a new key; the present ones end after the overlap. The key is printed once."""
+    """Make a new key, bounded as the present ones; these end after the overlap. The key is printed once."""
     from datetime import timedelta
 
     from pdp.callers.keys import rotate_key
@@ -73,23 +120,24 @@ def rotate(
 
     terminal = Terminal(lang, as_json=as_json)
     with _changing(terminal, config, state_dir, database_url) as (store, now):
-        overlap = timedelta(days=overlap_days)
-        key = rotate_key(store, caller_id, now=now, overlap=overlap, expires_at=_after(now, expires_in_days))
-    _hand_over(terminal, caller_id, key)
+        overlap, ends = timedelta(days=overlap_days), _after(now, expires_in_days)
+        made = rotate_key(store, caller_id, now=now, overlap=overlap, expires_at=ends, key_id=key)
+    _hand_over(terminal, caller_id, made)
 
 
 @app.command("revoke")
 def revoke(
     caller_id: _CallerId,
-    key: Annotated[str | None, Option(help="Only this key, by its id; default: all keys of the caller.")] = None,
+    key: Annotated[str | None, Option(help="Only this key, by its id; default: all that the caller has.")] = None,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """End the keys of a caller now: every worker refuses them within a second or two."""
-    from pdp.callers.keys import list_callers, revoke_caller, revoke_key
+    """End the keys and bindings of a caller now: every worker refuses them within a second or two."""
+    from pdp.callers.keys import revoke_caller, revoke_key
+    from pdp.callers.listing import list_callers
     from pdp.commands.terminal import Terminal
     from pdp.errors import BadRequestError
 
@@ -109,6 +157,120 @@ def revoke(
     terminal.say(terminal.pick(f"{caller_id} の鍵を失効させた", f"the keys of {caller_id} were revoked"))
 
 
+@app.command("bind")
+def bind(
+    caller_id: _CallerId,
+    certificate: Annotated[Path | None, Option(help="PEM file: this very certificate is the caller.")] = None,
+    certificate_sha256: Annotated[str | None, Option(help="The same, by its SHA-256 in hexadecimal.")] = None,
+    certificate_name: Annotated[
+        str | None, Option(help="A name such as dns:gw.example.jp, in any certificate of --authority.")
+    ] = None,
+    authority: Annotated[Path | None, Option(help="PEM file of the authority that signs such certificates.")] = None,
+    client_id: Annotated[str | None, Option(help="OAuth client whose own access tokens are the caller.")] = None,
+    issuer: Annotated[str | None, Option(help="Who issues them: the token's iss.")] = None,
+    subject: Annotated[str | None, Option(help="The token's sub; default: the client's id.")] = None,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make a certificate or an OAuth client a credential of this caller."""
+    from pdp.callers import bindings
+    from pdp.commands.caller_binding import bound_by
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    bound: Bound = bound_by(
+        certificate=certificate,
+        sha256=certificate_sha256,
+        name=certificate_name,
+        authority=authority,
+        client_id=client_id,
+        issuer=issuer,
+        subject=subject,
+    )
+    with _changing(terminal, config, state_dir, database_url) as (store, now):
+        binding_id = bindings.bind(store, caller_id, bound, now=now)
+    if as_json:
+        terminal.json({"id": caller_id, "binding_id": binding_id, **bound._asdict()})
+    terminal.say(terminal.pick(f"{caller_id} に結び付けた: {binding_id}", f"bound to {caller_id}: {binding_id}"))
+
+
+@app.command("unbind")
+def unbind(
+    caller_id: _CallerId,
+    binding_id: Annotated[str, Argument(metavar="BINDING", help="Its id, as `pdp caller list` shows it.")],
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """End one binding now."""
+    from pdp.callers import bindings
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    with _changing(terminal, config, state_dir, database_url) as (store, now):
+        bindings.unbind(store, caller_id, binding_id, now=now)
+    if as_json:
+        terminal.json({"id": caller_id, "unbound": binding_id})
+    terminal.say(terminal.pick(f"結び付けを解いた: {binding_id}", f"unbound: {binding_id}"))
+
+
+@app.command("limits")
+def limits(
+    caller_id: _CallerId,
+    permission: _Permissions = None,
+    network: _Networks = None,
+    any_network: Annotated[bool, Option("--any-network", help="From anywhere again.")] = False,
+    profile: _AnyOrOneProfile = None,
+    requests_per_s: Annotated[int | None, Option(help="Evaluations a second, in each worker.")] = None,
+    burst: Annotated[int | None, Option(help="Evaluations at once after a pause.")] = None,
+    body_bytes: Annotated[int | None, Option(help="Largest body.")] = None,
+    batch: Annotated[int | None, Option(help="Most evaluations in one call.")] = None,
+    default_limits: Annotated[bool, Option("--default-limits", help="Rate and sizes as without any word.")] = False,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Show what bounds a caller and, with options, change it: permissions, networks, profile, rate, sizes."""
+    from pdp.callers.bounds import set_bounds
+    from pdp.callers.budget import DEFAULT_LIMITS
+    from pdp.callers.keys import set_permissions
+    from pdp.commands.caller_list import show_bounds
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    given = {"requests_per_s": requests_per_s, "burst": burst, "body_bytes": body_bytes, "batch": batch}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    wanted = (permission, network, any_network, profile, default_limits, changes)
+    if not any(wanted):
+        from pdp.commands.composed import settings_of
+
+        with _store(settings_of(config, state_dir=state_dir, database_url=database_url)) as (store, _):
+            show_bounds(terminal, _listed(store, caller_id))
+        return
+    with _changing(terminal, config, state_dir, database_url) as (store, _):
+        from dataclasses import replace
+
+        bounds = _listed(store, caller_id).bounds
+        bounds = bounds._replace(
+            networks=() if any_network else tuple(network or bounds.networks),
+            profile=(None if profile == "any" else profile) if profile else bounds.profile,
+            limits=replace(DEFAULT_LIMITS if default_limits else bounds.limits, **changes),
+        )
+        set_bounds(store, caller_id, bounds)
+        if permission:
+            words: Any = permission
+            set_permissions(store, caller_id, words)
+        listed = _listed(store, caller_id)
+    show_bounds(terminal, listed)
+
+
 @app.command("list")
 def list_all(
     state_dir: StateDir = None,
@@ -117,54 +279,25 @@ def list_all(
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """Every caller with its permissions and keys; no secret is shown, for none is kept."""
-    from pdp.callers.keys import list_callers
+    """Every caller with its permissions, keys and bindings; no secret is shown, for none is kept."""
+    from pdp.callers.listing import list_callers
+    from pdp.commands.caller_list import show_all
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
 
     terminal = Terminal(lang, as_json=as_json)
     with _store(settings_of(config, state_dir=state_dir, database_url=database_url)) as (store, now):
-        callers = list_callers(store)
-    if as_json:
-        terminal.json({"callers": [_caller_json(one, now) for one in callers]})
-        return
-    columns = (
-        ["呼出し元", "権限", "鍵", "状態", "作成", "期限"]
-        if terminal.lang == "ja"
-        else ["caller", "permissions", "key", "state", "created", "expires"]
-    )
-    rows = []
-    for one in callers:
-        for key in one.keys:
-            expires = "-" if key.expires_at is None else key.expires_at.isoformat(timespec="minutes")
-            created = key.created_at.isoformat(timespec="minutes")
-            rows.append([one.id, ", ".join(sorted(one.permissions)), key.key_id, _state(key, now), created, expires])
-    terminal.table(columns, rows)
+        show_all(terminal, list_callers(store), now)
 
 
-def _caller_json(one: ListedCaller, now: datetime) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "permissions": sorted(one.permissions),
-        "created_at": one.created_at.isoformat(),
-        "keys": [_key_json(key, now) for key in one.keys],
-    }
+def _listed(store: Store, caller_id: str) -> ListedCaller:
+    from pdp.callers.listing import list_callers
+    from pdp.errors import BadRequestError
 
-
-def _key_json(key: ListedKey, now: datetime) -> dict[str, Any]:
-    return {
-        "key_id": key.key_id,
-        "state": _state(key, now),
-        "created_at": key.created_at.isoformat(),
-        "expires_at": None if key.expires_at is None else key.expires_at.isoformat(),
-        "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
-    }
-
-
-def _state(key: ListedKey, now: datetime) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+    for one in list_callers(store):
+        if one.id == caller_id:
+            return one
+    raise BadRequestError(f"there is no caller `{caller_id[:128]}`", next_step="`pdp caller list` names them")
 
 
 def _after(now: datetime, days: int | None) -> datetime | None:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pdp.callers.keys import list_callers
+from pdp.callers.listing import list_callers
 from pdp.commands.bundle_checks import check_bundle
 from pdp.commands.finding import Finding, fail, ok, warn
+from pdp.commands.issuer_checkup import issuer_findings
 from pdp.commands.redis_checkup import shared_cache_findings
+from pdp.commands.source_checkup import source_findings
+from pdp.commands.tls_checkup import tls_findings
 from pdp.declog.limits import Limits
 from pdp.declog.survey import free_bytes, survey
 from pdp.directory.freshness import DEFAULT_LIMIT, freshness, stale_after
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pdp.bundle.bundle import Bundle
-    from pdp.callers.keys import ListedKey
+    from pdp.callers.listing import ListedKey
     from pdp.model.directory import Snapshot
     from pdp.store.store import Store
 
@@ -66,6 +69,8 @@ class Checkup:
         findings = [*self._versions(), *self._configuration(), *self._policy()]
         findings += await self._engine()
         findings += await shared_cache_findings(self._settings, self._pick)
+        findings += await issuer_findings(self._settings, self._pick)
+        findings += tls_findings(self._settings, self._now, self._pick)
         findings += [*self._directory(), *self._decision_log()]
         return findings
 
@@ -178,7 +183,8 @@ class Checkup:
         findings = [ok(topic, detail) if snapshot.users else warn(topic, detail, fill)]
         if runs and runs[0].at > self._now + CLOCK_TOLERANCE:
             findings.append(self._set_back(runs[0].at))
-        return [*findings, *self._posture(snapshot), *self._callers(store)]
+        sources = source_findings(self._pick, snapshot, self._settings.connectors, self._now)
+        return [*findings, *self._posture(snapshot), *sources, *self._callers(store)]
 
     def _posture(self, snapshot: Snapshot) -> list[Finding]:
         topic = self._pick("端末の状態", "posture")
@@ -212,6 +218,8 @@ class Checkup:
         for caller in callers:
             active = [key for key in caller.keys if _is_active(key, self._now)]
             last = max((key.expires_at or _NEVER for key in active), default=None)
+            if last is None and any(binding.revoked_at is None for binding in caller.bindings):
+                continue  # known by a certificate or a token
             if last is None:
                 findings.append(warn(topic, f"{caller.id}: {self._pick('有効な鍵がない', 'no valid key')}", rotate))
             elif last <= self._now + EXPIRES_SOON:  # of several keys the one that ends last counts

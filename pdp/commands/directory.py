@@ -39,8 +39,9 @@ def status(
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """Epoch, rows per register, age of the posture reports, latest imports."""
+    """Epoch, rows per register, age of the posture reports, sources and their health, latest imports."""
     from pdp.commands.composed import settings_of
+    from pdp.commands.source_status import overall, read_source_rows, show_sources, sources_json
     from pdp.commands.terminal import Terminal
     from pdp.directory.freshness import freshness, stale_after
     from pdp.directory.runs import latest_runs
@@ -53,16 +54,20 @@ def status(
     store, now = open_directory(settings), utc_now()
     try:
         snapshot, runs = load_snapshot(store, now), latest_runs(store, _LATEST_RUNS)
+        connectors = sources_json(snapshot, read_source_rows(store), now)
     finally:
         store.close()
     seen = freshness(snapshot, now, limit)
     if as_json:
-        terminal.json(_status_json(snapshot, seen, runs))
+        terminal.json(
+            {**_status_json(snapshot, seen, runs), "sources": overall(snapshot, now), "connectors": connectors}
+        )
         return
     terminal.say(terminal.pick(f"版 {snapshot.epoch}", f"epoch {snapshot.epoch}"), style="bold")
     counted = [[name, str(count)] for name, count in _counts(snapshot).items()]
     terminal.table([terminal.pick("台帳", "register"), terminal.pick("件数", "rows")], counted)
     _show_posture(terminal, seen)
+    show_sources(terminal, connectors)
     _show_runs(terminal, runs)
 
 
@@ -82,7 +87,6 @@ def _status_json(snapshot: Snapshot, seen: Freshness, runs: tuple[ImportRun, ...
     return {
         "epoch": snapshot.epoch,
         "rows": _counts(snapshot),
-        "sources": {"posture": snapshot.posture_source, "identity": snapshot.identity_source},
         "posture": {
             "devices": seen.devices,
             "fresh": seen.fresh,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pdp.directory.files.faults import Faults
 
 CLOCK_SKEW: Final = timedelta(minutes=5)  # as `pdp.facts.device`: a report from further ahead has no age
+DEFAULT_SOURCE: Final = "asset"  # of a posture row that names none: the asset register
 _ENDS: Final = ("employed_until", "appointment_until", "contract_until")
 _USER: Final = ("kind", "name", "organisation", "identity_source", "roles", "status")
 _DEVICE: Final = ("owner", "department", "shared", "state", "takeout", "returned_from_outside", "certificate_sha256")
@@ -116,7 +117,7 @@ class Builder:
         if hours is not None:
             observed_at = self._now - timedelta(hours=hours)
         given = {name: fields[name] for name in _POSTURE if name in fields}
-        report = PostureReport(**{"source": "asset", **given}, observed_at=_utc(observed_at))
+        report = PostureReport(**{"source": DEFAULT_SOURCE, **given}, observed_at=_utc(observed_at))
         if held is not None and not is_newer(report, held):
             self.kept_newer.append(fields["device"])
             return held

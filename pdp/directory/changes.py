@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from pdp.directory.reading import read_posture
-from pdp.directory.registers import MAX_ID_LENGTH, id_fault, key_of, without_posture
+from pdp.directory.registers import MAX_ID_LENGTH, device_of, id_fault, key_of, posture_key, without_posture
 from pdp.directory.rows import PARTS, Reader
 from pdp.errors import DirectoryError
 from pdp.model.directory import NOTHING_REPORTED
@@ -69,7 +69,7 @@ class Change:
         """Add or replace the device; its posture too, where the value carries one."""
         self._put("devices", device.id, without_posture(device))
         if device.posture != NOTHING_REPORTED:
-            self._put("posture", device.id, device.posture)
+            self._put("posture", posture_key(device.id, device.posture.source), device.posture)
 
     def put_permit(self, permit: Permit) -> None:
         """Add the permit, or replace the one of the same device, user and start."""
@@ -95,18 +95,19 @@ class Change:
         self._put("emergencies", key_of(emergency), emergency)
 
     def report_posture(self, device_id: str, report: PostureReport) -> bool:
-        """Keep the report as the device's latest; False where a newer one is held, or the device is not registered.
+        """Keep the report as the latest of its source; False where a newer one is held, or there is no such device.
 
         An old report that comes late (or is sent again on purpose) must not hide what was seen after it. One
-        without a time replaces nothing that has one.
+        without a time replaces nothing that has one. What other sources said stays beside it.
         """
         row = select(tables.devices.c.id).where(tables.devices.c.id == device_id)
         if self.connection.execute(row).first() is None:
             return False
-        held = read_posture(self.connection, Reader(), [device_id]).get(device_id)
+        key = posture_key(device_id, report.source)
+        held = read_posture(self.connection, Reader(), [device_id]).get(key)
         if held is not None and not is_newer(report, held):
             return False
-        self._put("posture", device_id, report)
+        self._put("posture", key, report)
         return True
 
     def set_source(self, source: str, state: SourceState) -> None:
@@ -117,6 +118,10 @@ class Change:
         held = self.connection.execute(select(tables.directory_meta.c[column])).scalar_one()
         if held != state:
             self._states[column] = state
+
+    def note_sources(self) -> None:
+        """The health of a source has changed: workers read it with the next snapshot."""
+        self._touched["sources"].add("")
 
     def add(self, register: Register, rows: Mapping[str, Any]) -> None:
         """Insert rows whose keys are known to be new."""
@@ -172,7 +177,7 @@ class Change:
         self.connection.execute(update(tables.directory_meta).where(stale).values(kept_from=oldest))
 
     def _put(self, register: Register, key: str, value: Any) -> None:
-        for name in _names(register, value):
+        for name in names_in(register, value):
             if fault := id_fault(name):
                 raise DirectoryError(f"the id `{name[:MAX_ID_LENGTH]}` {fault}", next_step="choose another id")
         main = PARTS[register][0]
@@ -191,8 +196,10 @@ class Change:
     def _touch(self, register: Register, rows: Mapping[str, Any]) -> None:
         if register in ("permits", "loans"):
             self._touched[register].update(row.device for row in rows.values())
-        elif register in ("users", "devices", "posture"):
-            self._touched["devices" if register == "posture" else register].update(rows)
+        elif register == "posture":
+            self._touched["devices"].update(map(device_of, rows))
+        elif register in ("users", "devices"):
+            self._touched[register].update(rows)
         elif rows:
             self._touched[register].add("")  # a short register: it is read whole
 
@@ -204,12 +211,14 @@ def is_newer(report: PostureReport, held: PostureReport) -> bool:
     return report.observed_at is not None and report.observed_at >= held.observed_at
 
 
-def _names(register: Register, value: Any) -> tuple[str, ...]:
+def names_in(register: Register, value: Any) -> tuple[str, ...]:
     """The ids that a row brings into the directory: its own, and those that nothing else vouches for."""
     if register == "users":
         return (value.id, value.organisation, *value.roles, *(post.department for post in value.posts))
     if register == "devices":
         return (value.id,) if value.department is None else (value.id, value.department)
+    if register == "posture":
+        return (value.source,)
     if register == "work_permits":
         return (value.id, *value.resources)
     return (value.id, *value.departments, *value.organisations) if register == "resources" else ()

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pdp.directory.building import Builder
+from pdp.directory.aliases import STORED_KINDS, split_key
+from pdp.directory.building import DEFAULT_SOURCE, Builder
 from pdp.directory.files.fields import FIELDS
-from pdp.directory.registers import Registers, key_of
+from pdp.directory.registers import Alias, Registers, device_of, key_of, posture_key
 from pdp.model.directory import Emergency, Loan, Period, period_of_dates
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def merge(
         users=users,
         devices=devices,
         posture=posture,
+        aliases=merging.aliases(devices),
         permits=merging.register("permits", current.permits, build.permit),
         loans=merging.register("loans", current.loans, build.loan),
         work_permits=merging.register("work_permits", current.work_permits, build.work_permit),
@@ -142,13 +144,60 @@ class _Merging:
         return self.register("devices", self._current.devices, self._build.device)
 
     def posture(self, devices: Mapping[str, Device]) -> dict[str, PostureReport]:
-        """Of the devices that there are; a report on any other is a fault."""
-        rows = self.register("posture", self._current.posture, self._build.report)
-        for id_, entry in self.rows.get("posture", {}).items():
+        """Of the devices that there are; a report on any other is a fault.
+
+        A replacement takes away only what the sources that the files name had said: a file of the asset register
+        says nothing of what the EDR's console reports.
+        """
+        entries = self.rows.get("posture", {})
+        brought = {_source(entry) for entry in entries.values()}
+        kept = {key: report for key, report in self._current.posture.items() if report.source not in brought}
+        rows = kept | self.register("posture", self._current.posture, self._build.report)
+        for key, entry in entries.items():
+            id_ = device_of(key)
             if id_ not in devices and id_ not in self.rows.get("devices", {}) and "devices" not in self._unsure:
                 step = "add the device, or correct the id"
                 self._faults.add(entry.fault("device", f"there is no device `{id_}`", step))
-        return {id_: report for id_, report in rows.items() if id_ in devices}
+        return {key: report for key, report in sorted(rows.items()) if device_of(key) in devices}
+
+    def aliases(self, devices: Mapping[str, Device]) -> dict[str, Alias]:
+        """The other names that the rows of devices give; a kind of name that a row does not speak of stays."""
+        given = {id_: said for id_, entry in self.rows.get("devices", {}).items() if (said := _Said.of(entry))}
+        found = {
+            key: alias
+            for key, alias in self._current.aliases.items()
+            if alias.device in devices
+            and not (alias.device in given and split_key(key)[0] in given[alias.device].kinds)
+        }
+        for id_, said in given.items():
+            for key, column in said.keys.items():
+                other = found.setdefault(key, Alias(id_)).device
+                if other != id_:
+                    message = f"`{split_key(key)[1]}` is a name of `{other}` too"
+                    self._faults.add(said.entry.fault(column, message, "correct one of the two"))
+        return dict(sorted((key, alias) for key, alias in found.items() if alias.device in devices))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a row says of its device's other names: `keys` with the column of each, of these `kinds`."""
+
+    entry: Entry
+    kinds: frozenset[str]
+    keys: Mapping[str, str]
+
+    @classmethod
+    def of(cls, entry: Entry) -> _Said | None:
+        named = [kind for kind in STORED_KINDS if kind in entry.fields]
+        keys = dict.fromkeys(entry.fields.get("aliases", ()), "aliases")
+        keys |= {f"{kind} {entry.fields[kind]}": kind for kind in named if entry.fields[kind] is not None}
+        kinds = STORED_KINDS if "aliases" in entry.fields else named
+        return cls(entry, frozenset(kinds), keys) if kinds else None
+
+
+def _source(entry: Entry) -> str:
+    source: str = entry.fields.get("source", DEFAULT_SOURCE)
+    return source
 
 
 def _key(entry: Entry) -> str:
@@ -157,5 +206,7 @@ def _key(entry: Entry) -> str:
         begins = Period(period_of_dates(fields["from"], None).start)
         row = Emergency(begins) if entry.sheet == "emergencies" else Loan(fields["device"], fields["user"], begins)
         return key_of(row)
-    key: str = fields["device"] if entry.sheet == "posture" else fields["id"]
+    if entry.sheet == "posture":
+        return posture_key(fields["device"], _source(entry))
+    key: str = fields["id"]
     return key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from pdp.directory.registers import Registers
+from pdp.directory.registers import Alias, Registers
 from pdp.directory.rows import Reader
 from pdp.model.directory import Emergency, SegmentFrom, WorkPermit
 from pdp.store import tables
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 _CHUNK: Final = 500  # keys in one query: below every limit of parameters
 
 
-def read_registers(connection: Connection) -> Registers:
-    """Every register, each in the order of its keys."""
+def read_registers(connection: Connection, *, with_aliases: bool = True) -> Registers:
+    """Every register, each in the order of its keys. Aliases: decisions do not need them."""
     reader = Reader()
     return Registers(
         users=read_users(connection, reader),
         devices=read_devices(connection, reader),
         posture=read_posture(connection, reader),
+        aliases=read_aliases(connection) if with_aliases else {},
         permits=dict(read_permits(connection, reader)),
         loans=dict(read_loans(connection, reader)),
         work_permits=read_work_permits(connection, reader),
@@ -56,6 +57,7 @@ def read_devices(connection: Connection, reader: Reader, keys: Collection[str] |
 
 
 _POSTURE: Final = (
+    "key",
     "device_id",
     "certificate",
     "disk_encrypted",
@@ -72,10 +74,24 @@ _POSTURE: Final = (
 
 
 def read_posture(
-    connection: Connection, reader: Reader, keys: Collection[str] | None = None
+    connection: Connection, reader: Reader, devices: Collection[str] | None = None
 ) -> dict[str, PostureReport]:
-    rows = _rows(connection, tables.posture_reports, _POSTURE, "device_id", keys)
+    """What each source says of these devices, or of all, by `posture_key`."""
+    rows = _rows(connection, tables.posture_reports, _POSTURE, "device_id", devices)
     return {row[0]: reader.posture(row) for row in rows}
+
+
+def read_reports_of(connection: Connection, reader: Reader, source: str) -> dict[str, PostureReport]:
+    """Everything that this source says, by `posture_key`."""
+    table = tables.posture_reports
+    query = select(*(table.c[name] for name in _POSTURE)).where(table.c.source == source)
+    return {row[0]: reader.posture(row) for row in connection.execute(query)}
+
+
+def read_aliases(connection: Connection, devices: Collection[str] | None = None) -> dict[str, Alias]:
+    """The other names of these devices, or of all."""
+    rows = _rows(connection, tables.device_aliases, ("key", "device_id", "source"), "device_id", devices)
+    return {row[0]: Alias(row[1], row[2]) for row in rows}
 
 
 def read_permits(

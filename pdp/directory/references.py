@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pdp.directory.files.faults import Faults
     from pdp.directory.files.fields import Sheet
     from pdp.directory.merging import Merged
-    from pdp.directory.registers import Register, Registers
+    from pdp.directory.registers import Registers
 
 
 def check_references(
@@ -35,13 +35,16 @@ def check_references(
     checking.certificates()
 
 
+_Checked = Literal["users", "devices", "permits", "loans", "work_permits", "resources"]
+
+
 class _Reference(NamedTuple):
     """In this row of this register, this column names this id, which that other register must hold."""
 
-    register: Register
+    register: _Checked
     key: str
     column: str
-    of: Register
+    of: _Checked
     id: str
 
 
@@ -49,7 +52,7 @@ def _references(target: Registers) -> Iterator[_Reference]:
     for id_, device in target.devices.items():
         if device.owner is not None:
             yield _Reference("devices", id_, "owner", "users", device.owner)
-    registers: tuple[tuple[Register, Mapping[str, Any]], ...] = (("permits", target.permits), ("loans", target.loans))
+    registers: tuple[tuple[_Checked, Mapping[str, Any]], ...] = (("permits", target.permits), ("loans", target.loans))
     for register, rows in registers:
         for key, row in rows.items():
             yield _Reference(register, key, "device", "devices", row.device)
@@ -122,5 +125,5 @@ class _Checking:
                 message = f"`{id_}` and `{other}` have the same certificate"
                 self._faults.add(entry.fault("certificate_sha256", message, "correct one of the two"))
 
-    def _entry(self, register: Register, key: str) -> Entry | None:
+    def _entry(self, register: _Checked, key: str) -> Entry | None:
         return self._rows.get(register, {}).get(key)

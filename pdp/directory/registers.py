@@ -8,6 +8,7 @@ from datetime import UTC
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args
 
+from pdp.directory.posture import merged
 from pdp.model.directory import (
     NOTHING_REPORTED,
     CatalogueRow,
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from pdp.model.input import SourceState
 
-Register = Literal["users", "devices", "posture", "permits", "loans", "work_permits", "resources", "emergencies"]
+Register = Literal[
+    "users", "devices", "posture", "aliases", "permits", "loans", "work_permits", "resources", "emergencies"
+]
 REGISTERS: Final[tuple[Register, ...]] = get_args(Register)
 
 MAX_ID_LENGTH: Final = 128  # as long as the store's columns; longer names are no ids
@@ -37,15 +40,25 @@ _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """Another name of this device; the name itself is the key. `source`: who said so."""
+
+    device: str
+    source: str = "import"
+
+
+@dataclass(frozen=True, slots=True)
 class Registers:
     """The whole directory by key. A device stands without its posture, which is a register of its own.
 
-    The keys: the row's own id; posture by device; a permit, loan or emergency by `key_of`.
+    The keys: the row's own id; posture by device and source (`posture_key`); an alias by its kind and name
+    (`pdp.directory.aliases`); a permit, loan or emergency by `key_of`.
     """
 
     users: Mapping[str, User] = field(default_factory=lambda: _EMPTY)
     devices: Mapping[str, Device] = field(default_factory=lambda: _EMPTY)
     posture: Mapping[str, PostureReport] = field(default_factory=lambda: _EMPTY)
+    aliases: Mapping[str, Alias] = field(default_factory=lambda: _EMPTY)
     permits: Mapping[str, Permit] = field(default_factory=lambda: _EMPTY)
     loans: Mapping[str, Loan] = field(default_factory=lambda: _EMPTY)
     work_permits: Mapping[str, WorkPermit] = field(default_factory=lambda: _EMPTY)
@@ -68,11 +81,12 @@ class Registers:
         posture_source: SourceState = "ok",
         identity_source: SourceState = "ok",
     ) -> Snapshot:
-        """The same directory, indexed for decisions."""
+        """The same directory, indexed for decisions; a device carries what its sources together say."""
+        posture = posture_by_device(self.posture)
         return snapshot_of(
             epoch=epoch,
             users=self.users.values(),
-            devices=[with_posture(device, self.posture.get(id_)) for id_, device in self.devices.items()],
+            devices=[with_posture(device, posture.get(id_)) for id_, device in self.devices.items()],
             permits=self.permits.values(),
             loans=self.loans.values(),
             work_permits=self.work_permits.values(),
@@ -102,7 +116,13 @@ def registers_of(  # noqa: PLR0913  # the registers are many, and each has its n
     return Registers(
         users=_sorted({user.id: user for user in users}),
         devices=_sorted({id_: without_posture(device) for id_, device in whole.items()}),
-        posture=_sorted({id_: device.posture for id_, device in whole.items() if device.posture != NOTHING_REPORTED}),
+        posture=_sorted(
+            {
+                posture_key(id_, device.posture.source): device.posture
+                for id_, device in whole.items()
+                if device.posture != NOTHING_REPORTED
+            }
+        ),
         permits=_sorted({key_of(permit): permit for permit in permits}),
         loans=_sorted({key_of(loan): loan for loan in loans}),
         work_permits=_sorted({permit.id: permit for permit in work_permits}),
@@ -121,6 +141,23 @@ def with_posture(device: Device, report: PostureReport | None) -> Device:
 
 def without_posture(device: Device) -> Device:
     return device if device.posture is NOTHING_REPORTED else replace(device, posture=NOTHING_REPORTED)
+
+
+def posture_key(device: str, source: str) -> str:
+    """The key of what one source says of one device. A device's id holds no space (`id_fault`)."""
+    return f"{device} {source}"
+
+
+def device_of(posture_key: str) -> str:
+    return posture_key.partition(" ")[0]
+
+
+def posture_by_device(reports: Mapping[str, PostureReport]) -> dict[str, PostureReport]:
+    """What the sources of each device together say."""
+    by_device: dict[str, list[PostureReport]] = {}
+    for key, report in reports.items():
+        by_device.setdefault(device_of(key), []).append(report)
+    return {device: merged(those) for device, those in by_device.items()}
 
 
 def key_of(row: Permit | Loan | Emergency) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pdp.directory.registers import device_of
 from pdp.model.directory import (
     ALWAYS,
     CatalogueRow,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Table
 
-    from pdp.directory.registers import Register
+    from pdp.directory.registers import Alias, Register
     from pdp.model.input import Known
 
 Row = dict[str, Any]
@@ -85,7 +86,8 @@ def _device(key: str, device: Device) -> list[Row]:
 def _posture(key: str, report: PostureReport) -> list[Row]:
     return [
         {
-            "device_id": key,
+            "key": key,
+            "device_id": device_of(key),
             "certificate": _nullable(report.certificate),
             "disk_encrypted": _nullable(report.disk_encrypted),
             "edr_running": str(report.edr_running).lower(),
@@ -99,6 +101,10 @@ def _posture(key: str, report: PostureReport) -> list[Row]:
             "source": report.source,
         }
     ]
+
+
+def _alias(key: str, alias: Alias) -> list[Row]:
+    return [{"key": key, "device_id": alias.device, "source": alias.source}]
 
 
 def _nullable(fact: Known) -> bool | None:
@@ -154,7 +160,8 @@ def _named(column: str, field: str) -> Callable[[str, Any], list[Row]]:
 PARTS: Final[Mapping[Register, tuple[Part, ...]]] = {
     "users": (Part(tables.users, tables.users.c.id, _user), Part(tables.posts, tables.posts.c.user_id, _posts)),
     "devices": (Part(tables.devices, tables.devices.c.id, _device),),
-    "posture": (Part(tables.posture_reports, tables.posture_reports.c.device_id, _posture),),
+    "posture": (Part(tables.posture_reports, tables.posture_reports.c.key, _posture),),
+    "aliases": (Part(tables.device_aliases, tables.device_aliases.c.key, _alias),),
     "permits": (Part(tables.permits, tables.permits.c.key, _permit),),
     "loans": (Part(tables.loans, tables.loans.c.key, _loan),),
     "work_permits": (
@@ -206,7 +213,7 @@ class Reader:
         return Device(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8])
 
     def posture(self, row: Sequence[Any]) -> PostureReport:
-        certificate, disk, edr, risk, av, firewall, lock, tampered, patch, observed_at, source = row[1:]
+        certificate, disk, edr, risk, av, firewall, lock, tampered, patch, observed_at, source = row[2:]
         return PostureReport(
             certificate=_known(certificate),
             disk_encrypted=_known(disk),

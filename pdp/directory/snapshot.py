@@ -20,8 +20,10 @@ from pdp.directory.reading import (
     read_users,
     read_work_permits,
 )
-from pdp.directory.registers import with_posture
+from pdp.directory.registers import posture_by_device, with_posture
 from pdp.directory.rows import Reader
+from pdp.directory.source_rows import read_sources
+from pdp.model.source import up_until
 from pdp.store import tables
 
 if TYPE_CHECKING:
@@ -86,12 +88,24 @@ def refresh_snapshot(store: Store, held: Snapshot, loaded_at: datetime | None = 
 
 
 def _load(connection: Connection, meta: _Meta, loaded_at: datetime | None) -> Snapshot:
-    return read_registers(connection).snapshot(
+    read = read_registers(connection, with_aliases=False).snapshot(
         meta.epoch,
         loaded_at=loaded_at,
         posture_source=meta.posture_source,
         identity_source=meta.identity_source,
     )
+    return replace(read, **_sources(connection))
+
+
+def _sources(connection: Connection) -> dict[str, Any]:
+    """The configured sources, and until when what they bring counts as available."""
+    sources = read_sources(connection)
+    missing = {brings: up_until(sources, brings) for brings in ("posture", "identity")}
+    return {
+        "sources": sources,
+        **{f"{brings}_missing": never for brings, (never, _) in missing.items()},
+        **{f"{brings}_until": until for brings, (_, until) in missing.items()},
+    }
 
 
 def _touched(connection: Connection, since: int) -> dict[str, set[str]]:
@@ -111,11 +125,12 @@ def _caught_up(
         "loaded_at": loaded_at,
         "posture_source": meta.posture_source,
         "identity_source": meta.identity_source,
+        **_sources(connection),
     }
     if keys := touched.get("users"):
         new["users"] = _overlaid(held.users, keys, read_users(connection, reader, keys))
     if keys := touched.get("devices"):
-        posture = read_posture(connection, reader, keys)
+        posture = posture_by_device(read_posture(connection, reader, keys))
         bare = read_devices(connection, reader, keys)
         read = {id_: with_posture(device, posture.get(id_)) for id_, device in bare.items()}
         new["devices"] = _overlaid(held.devices, keys, read)

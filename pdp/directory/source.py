@@ -44,6 +44,10 @@ class DirectorySource:
         """How long ago the store last confirmed that `current` is its newest state; None: never."""
         return None if self._confirmed_at is None else self._clock() - self._confirmed_at
 
+    def now(self) -> datetime:
+        """The clock that ages are told by."""
+        return self._clock()
+
     def is_stale(self) -> bool:
         """Whether `age` has passed the limit. Before the first look there is nothing that could be stale."""
         age = self.age()

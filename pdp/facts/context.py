@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, get_args
 
 from pdp.errors import BadRequestError
-from pdp.model.directory import JST
+from pdp.model.directory import JST, Period
 from pdp.model.input import Context, RiskSignal, Sources, Underlay
 
 if TYPE_CHECKING:
@@ -50,8 +50,18 @@ def context_facts(
         work_permit=permit,
         work_permit_until=permit_until,
         disaster_mode=any(emergencies),
-        sources=Sources(posture=snapshot.posture_source, identity=snapshot.identity_source),
+        sources=_sources(snapshot, horizon),
         pep=sorted(set(request.pep)),
+    )
+
+
+def _sources(snapshot: Snapshot, horizon: Horizon) -> Sources:
+    """What the registers say, until a required source has been silent for too long: nobody need be there to say so."""
+    posture_up = horizon.of("context.sources.posture", Period(end=snapshot.posture_until))
+    identity_up = horizon.of("context.sources.identity", Period(end=snapshot.identity_until))
+    return Sources(
+        posture=snapshot.posture_source if posture_up and not snapshot.posture_missing else "unavailable",
+        identity=snapshot.identity_source if identity_up and not snapshot.identity_missing else "unavailable",
     )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from pdp.errors import BadRequestError
 from pdp.model.authentication import NOT_AUTHENTICATED, Authentication
 from pdp.model.request import AssertedClaims, UnverifiedToken
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from pdp.callers.caller import Caller
     from pdp.identity.levels import LevelTable
+    from pdp.model.directory import User
     from pdp.model.request import AccessRequest
 
 CLOCK_SKEW: Final = timedelta(seconds=60)  # between the identity provider's clock and ours
@@ -22,33 +24,92 @@ CLOCK_SKEW: Final = timedelta(seconds=60)  # between the identity provider's clo
 class TokenVerifier(Protocol):
     """Turns a signed token of the identity provider into an authentication."""
 
-    def verify(self, token: UnverifiedToken, subject_id: str, now: datetime) -> Authentication:
-        """Raises BadRequestError where the token does not hold, or is not this subject's."""
+    async def verify(
+        self, token: UnverifiedToken, request: AccessRequest, users: Mapping[str, User], now: datetime, use: str
+    ) -> Authentication:
+        """Raises BadRequestError where the token does not hold, or is not this subject's.
+
+        `request` says what its sender saw, as far as that sender is believed; `users` are those of the registers.
+        `use` names the decision: a proof of possession counts for one. A token that is known costs a look-up; for
+        another the issuer's keys may have to be waited for, within a deadline of seconds.
+        """
+        ...
+
+
+class Shown(NamedTuple):
+    """An identity as a token or a caller shows it: all that a mark can stand against. None: not known.
+
+    `subjects` are its names; `times` those at which it was issued and at which the person logged in.
+    """
+
+    subjects: tuple[str | None, ...]
+    session_id: str | None
+    token_id: str | None = None
+    times: tuple[datetime | None, ...] = ()
+
+
+class Revocations(Protocol):
+    """What has been revoked."""
+
+    def refuse_revoked(self, shown: Shown) -> None:
+        """Raises BadRequestError where a mark stands against it. Of several times the earliest counts."""
         ...
 
 
 class NoIssuer:
     """No identity provider is configured: every token is refused, none is ignored."""
 
-    def verify(self, token: UnverifiedToken, subject_id: str, now: datetime) -> Authentication:  # noqa: ARG002
+    async def verify(
+        self,
+        token: UnverifiedToken,  # noqa: ARG002
+        request: AccessRequest,  # noqa: ARG002
+        users: Mapping[str, User],  # noqa: ARG002
+        now: datetime,  # noqa: ARG002
+        use: str,  # noqa: ARG002
+    ) -> Authentication:
         raise BadRequestError("a token was sent, but no issuer is configured to verify it")
 
 
-def prove(
-    request: AccessRequest, caller: Caller, levels: LevelTable, tokens: TokenVerifier, now: datetime
-) -> Authentication:
-    """How strongly the subject is authenticated, at `now`.
+class NothingRevoked:
+    """Where there is no store of marks: in scenarios and rehearsals."""
 
-    Asserted claims count only from a caller with `assert_identity`; from any other they are nothing
-    (INVARIANT (trusted word): wire formats refuse such a request before this, with 403). Raises
-    BadRequestError where a token does not hold or `auth_time` lies in the future.
+    def refuse_revoked(self, shown: Shown) -> None:  # noqa: ARG002
+        return
+
+
+NOTHING_REVOKED: Final = NothingRevoked()
+
+
+async def prove(  # noqa: PLR0913, PLR0917  # what a proof can rest on
+    request: AccessRequest,
+    caller: Caller,
+    levels: LevelTable,
+    tokens: TokenVerifier,
+    revocations: Revocations,
+    users: Mapping[str, User],
+    now: datetime,
+    use: str,
+) -> Authentication:
+    """How strongly the subject is authenticated, at `now`, by a token or by its caller's word.
+
+    Raises BadRequestError where a token does not hold, what is asserted was revoked, or lies in the future.
     """
-    match request.identity:
-        case UnverifiedToken() as token:
-            return tokens.verify(token, request.subject_id, now)
-        case AssertedClaims() as claims if caller.may("assert_identity"):
-            if claims.auth_time is not None and claims.auth_time > now + CLOCK_SKEW:
-                raise BadRequestError("`auth_time` lies in the future")
-            return Authentication(level=levels.level(claims.acr, claims.amr), at=claims.auth_time)
-        case _:
-            return NOT_AUTHENTICATED
+    if isinstance(request.identity, UnverifiedToken):
+        return await tokens.verify(request.identity, request, users, now, use)
+    proof = asserted(request, caller, levels, now)
+    revocations.refuse_revoked(Shown((request.subject_id,), request.session_id, times=(proof.at,)))
+    return proof
+
+
+def asserted(request: AccessRequest, caller: Caller, levels: LevelTable, now: datetime) -> Authentication:
+    """What a caller's word proves. It counts only from a caller with `assert_identity`; from any other it is nothing
+    (INVARIANT (trusted word): wire formats refuse such a request before this, with 403).
+
+    Raises BadRequestError where `auth_time` lies in the future.
+    """
+    claims = request.identity
+    if not isinstance(claims, AssertedClaims) or not caller.may("assert_identity"):
+        return NOT_AUTHENTICATED
+    if claims.auth_time is not None and claims.auth_time > now + CLOCK_SKEW:
+        raise BadRequestError("`auth_time` lies in the future")
+    return Authentication(level=levels.level(claims.acr, claims.amr), at=claims.auth_time)

@@ -11,11 +11,15 @@ from pdp.model.input import AuthLevel
 
 
 class Authentication(msgspec.Struct, frozen=True):
-    """`at` None: nobody knows when, which counts as long ago. `expires_at`: the end of the token, if one was shown."""
+    """`at` None: nobody knows when, which counts as long ago. `expires_at`: the end of the token, if one was shown.
+
+    `subject_id`: whose token it was, as the directory knows them; None where nobody but the caller said who.
+    """
 
     level: AuthLevel
     at: datetime | None = None
     expires_at: datetime | None = None
+    subject_id: str | None = None
 
 
 NOT_AUTHENTICATED: Final = Authentication(level=0)

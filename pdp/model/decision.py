@@ -75,6 +75,7 @@ class Decision(msgspec.Struct, frozen=True):
     fault: str | None = None  # why no verdict could be had, for the log only
     fix: Fixer = "none"  # of the primary reason
     group: str = "none"  # of the resource, for those who count; "none" where no facts could be had
+    subject_id: str = ""  # whom it is about: as a token proved it, or as a caller that may say so asserted it
 
     @property
     def permits(self) -> bool:

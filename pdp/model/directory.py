@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SubjectKind,
         Takeout,
     )
+    from pdp.model.source import SourceHealth
 
 JST: Final = timezone(timedelta(hours=9), "JST")
 
@@ -250,6 +251,11 @@ class Snapshot:
     identity_source: SourceState = "ok"
     loaded_at: datetime | None = None
     devices_by_certificate: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[SourceHealth, ...] = ()
+    posture_missing: bool = False  # a required source of posture never brought any
+    identity_missing: bool = False
+    posture_until: datetime | None = None  # from then on a required source of posture is down; None: never
+    identity_until: datetime | None = None
 
 
 def snapshot_of(  # noqa: PLR0913  # the registers are many, and each has its name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -25,12 +25,31 @@ class AssertedClaims(msgspec.Struct, frozen=True):
 
 
 class UnverifiedToken(msgspec.Struct, frozen=True):
-    """A token as it came. Its text is a secret: it is never logged, recorded or echoed."""
+    """A token as it came. Its text is a secret: it is never logged, recorded or echoed.
+
+    `names_subject`: nobody else said who the subject is, so it is whom the token names once it has been verified.
+    """
 
     text: str
+    scheme: Literal["bearer", "dpop"] = "bearer"
+    names_subject: bool = False
 
     def __repr__(self) -> str:
         return "UnverifiedToken()"
+
+
+class ClientRequest(msgspec.Struct, frozen=True):
+    """The client's own request, as the gateway saw it: what a proof of possession is about (RFC 9449).
+
+    `uri` is absolute; `dpop` the value of the one `DPoP` header. Believed only from a caller with `assert_network`.
+    """
+
+    method: str
+    uri: str
+    dpop: str | None = None
+
+    def __repr__(self) -> str:
+        return "ClientRequest()"
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -68,6 +87,7 @@ class AccessRequest(msgspec.Struct, frozen=True):
     wire: str = "authzen"
     document: Mapping[str, Any] = {}
     fresh: bool = False
+    client_request: ClientRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

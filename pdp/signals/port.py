@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-Kind = Literal["directory", "policy", "callers"]
+Kind = Literal["directory", "policy", "callers", "revocations"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 State = Literal["up", "lost", "off"]
 LOOKS_PER_S: Final = 20  # of one worker, however much is heard: less than a percent of a core where nothing is new

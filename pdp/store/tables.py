@@ -119,7 +119,8 @@ devices: Final = Table(
 posture_reports: Final = Table(
     "posture_reports",
     metadata,
-    _refers("device_id", "devices.id", primary_key=True, owned=True),
+    Column("key", identifier(KEY_LENGTH), primary_key=True),
+    _refers("device_id", "devices.id", owned=True),
     *(
         Column(fact, Boolean)  # NULL is unknown
         for fact in ("certificate", "disk_encrypted", "av_current", "firewall", "screen_lock", "tampered")
@@ -132,6 +133,16 @@ posture_reports: Final = Table(
     CheckConstraint("edr_running IN ('true', 'false', 'unknown', 'not_managed')", name="edr_running"),
     _words("edr_risk", EdrRisk),
     CheckConstraint("patch_age_days >= 0", name="patch_age_days"),
+    Index(None, "device_id"),
+)
+
+device_aliases: Final = Table(
+    "device_aliases",
+    metadata,
+    Column("key", identifier(KEY_LENGTH), primary_key=True),  # `serial c02xyz`: what kind of name, and the name
+    _refers("device_id", "devices.id", owned=True),
+    Column("source", identifier(ID_LENGTH), nullable=False),
+    Index(None, "device_id"),
 )
 
 permits: Final = Table(
@@ -250,6 +261,64 @@ import_runs: Final = Table(
     Column("counts", Text, nullable=False),  # JSON: {register: {"added", "changed", "removed"}}
 )
 
+sources: Final = Table(
+    "sources",
+    metadata,
+    _id("name"),
+    Column("kind", String(32), nullable=False),
+    Column("brings", String(16), nullable=False),
+    Column("enabled", Boolean, nullable=False),  # it is configured; one that no longer is says nothing of the present
+    Column("required", Boolean, nullable=False),
+    Column("stale_after_s", Integer, nullable=False),
+    Column("down_after_s", Integer, nullable=False),
+    Column("settings_digest", String(64), nullable=False),  # a cursor belongs to the settings that it was made with
+    Column("cursor", Text),
+    Column("last_attempt_at", Instant),
+    Column("last_success_at", Instant),
+    Column("last_full_at", Instant),
+    Column("full_tried_at", Instant),
+    Column("next_run_at", Instant),
+    Column("failures", Integer, nullable=False),  # one after another, up to now
+    Column("fault", String(32)),
+    Column("fault_text", Text, nullable=False),
+    Column("faults", Text, nullable=False),  # JSON: {code: failed runs}
+    Column("seen", Text, nullable=False),  # JSON: what the last good run found (counts and samples)
+    Column("rows", Integer, nullable=False),
+    Column("unmatched", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("lease_holder", String(64)),
+    Column("lease_until", Instant),
+    Column("plan", Text),  # JSON: removals that wait for approval (counts and samples)
+    Column("plan_digest", String(64)),
+    Column("plan_state", String(16), nullable=False),
+    Column("plan_until", Instant),
+    Column("plan_by", Text, nullable=False),
+    CheckConstraint("\"brings\" IN ('identity', 'posture')", name="brings"),
+    CheckConstraint("plan_state IN ('none', 'pending', 'approved', 'rejected')", name="plan_state"),
+)
+
+source_users: Final = Table(
+    "source_users",
+    metadata,
+    _refers("user_id", "users.id", primary_key=True, owned=True),
+    Column("source", identifier(ID_LENGTH), nullable=False),  # no foreign key: SCIM callers own people too
+    Index(None, "source"),
+)
+
+source_runs: Final = Table(
+    "source_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", identifier(ID_LENGTH), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("fault", String(32)),
+    Column("epoch", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False),  # JSON: {what: number}
+    Index(None, "source"),
+)
+
 callers: Final = Table(
     "callers",
     metadata,
@@ -270,8 +339,135 @@ caller_keys: Final = Table(
     Index(None, "caller_id"),
 )
 
+# What narrows a caller; without a row, or where a column is NULL, the defaults of `pdp.callers.budget` hold.
+caller_bounds: Final = Table(
+    "caller_bounds",
+    metadata,
+    _refers("caller_id", "callers.id", primary_key=True, owned=True),
+    Column("profile", String(16)),
+    Column("networks", TextTuple, nullable=False),
+    Column("requests_per_s", Integer),
+    Column("burst", Integer),
+    Column("body_bytes", Integer),
+    Column("batch", Integer),
+    CheckConstraint("requests_per_s > 0", name="requests_per_s"),
+    CheckConstraint("burst > 0", name="burst"),
+    CheckConstraint("body_bytes > 0", name="body_bytes"),
+    CheckConstraint("batch > 0", name="batch"),
+)
+
+# What narrows one key further than its caller.
+caller_key_bounds: Final = Table(
+    "caller_key_bounds",
+    metadata,
+    Column(
+        "key_id",
+        String(32),
+        ForeignKey("caller_keys.key_id", deferrable=True, initially="DEFERRED", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("permissions", TextTuple),  # NULL: all that the caller has
+    Column("profile", String(16)),
+    Column("networks", TextTuple, nullable=False),
+)
+
+# Certificates and OAuth clients that are a caller. `issuer` is the fingerprint of an authority, or a token's `iss`.
+caller_bindings: Final = Table(
+    "caller_bindings",
+    metadata,
+    Column("binding_id", String(32), primary_key=True),
+    _refers("caller_id", "callers.id", owned=True),
+    Column("kind", String(16), nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    CheckConstraint("kind IN ('certificate', 'name', 'client')", name="kind"),
+    Index(None, "caller_id"),
+)
+
 caller_meta: Final = Table(
     "caller_meta",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# What SCIM tenants brought, as they sent it (without passwords); the directory's rows are made of it by `pdp.scim`.
+# Keys of names are folded forms (`pdp.scim.names`): equal keys, equal names.
+scim_users: Final = Table(
+    "scim_users",
+    metadata,
+    _id(),
+    Column("tenant", identifier(ID_LENGTH), nullable=False),
+    Column("user_name_key", Text(), nullable=False),
+    Column("external_id", Text()),
+    Column("user_id", identifier(ID_LENGTH), nullable=False, unique=True),  # of the directory, where it has a row
+    Column("granted", TextTuple, nullable=False),  # the roles that this tenant's groups gave
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("uq_scim_users_tenant_user_name_key", "tenant", "user_name_key", unique=True),
+    Index(None, "external_id"),
+)
+
+scim_groups: Final = Table(
+    "scim_groups",
+    metadata,
+    _id(),
+    Column("tenant", identifier(ID_LENGTH), nullable=False),
+    Column("display_name_key", Text(), nullable=False),
+    Column("external_id", Text()),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "tenant"),
+)
+
+scim_members: Final = Table(
+    "scim_members",
+    metadata,
+    _refers("group_id", "scim_groups.id", primary_key=True, owned=True),
+    _id("member_id"),  # of scim_users or scim_groups, as `type` says
+    Column("type", String(8), nullable=False),
+    Column("display", Text),
+    CheckConstraint("type IN ('User', 'Group')", name="type"),
+    Index(None, "member_id"),
+)
+
+scim_removals: Final = Table(
+    "scim_removals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", identifier(ID_LENGTH), nullable=False),
+    Column("at", Instant, nullable=False),
+    Index(None, "tenant", "at"),
+)
+
+scim_tenants: Final = Table(
+    "scim_tenants",
+    metadata,
+    _id("tenant"),
+    Column("settings_digest", String(64), nullable=False),  # the settings by which its people were last mapped
+)
+
+# What does not count any more (`pdp.identity.revocations`): issued, or logged in, at or before `not_before`.
+revocations: Final = Table(
+    "revocations",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("id", identifier(2 * ID_LENGTH), primary_key=True),
+    Column("not_before", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("\"kind\" IN ('subject', 'session', 'token')", name="kind"),
+)
+
+revocation_meta: Final = Table(
+    "revocation_meta",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),

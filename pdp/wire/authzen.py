@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pdp.callers.caller import require_profile
 from pdp.wire.authzen_answer import decision_answer
 from pdp.wire.authzen_batch import Evaluations
 from pdp.wire.authzen_call import Reception
@@ -40,7 +41,7 @@ class Evaluation:
         return await self._reception.serve(request, "decide", self._answer)
 
     async def _answer(self, call: Call) -> HttpAnswer:
-        profile = self._profile()
+        profile = require_profile(call.caller, self._profile())
         decision = await self._reception.decider.decide(self._readings.asked(call, profile), call.caller)
         return decision_answer(decision, profile, call.caller, call.request_id)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast, get_args
 
+from pdp.callers.caller import require_profile
 from pdp.errors import BadRequestError, CallerRefusedError, PayloadTooLargeError, SekishoError
 from pdp.wire.authzen_answer import decision_answer, decision_json, encode_json
 from pdp.wire.authzen_call import WIRE, require
@@ -67,13 +68,15 @@ class Evaluations:
     async def _answer(self, call: Call) -> HttpAnswer:
         semantic = _semantic(call.body)
         items = optional(call.body, "evaluations", list, "")
-        profile = self._profile()
+        profile = require_profile(call.caller, self._profile())
         if not items:
             decision = await self._decider.decide(self._readings.asked(call, profile), call.caller)
             return decision_answer(decision, profile, call.caller, call.request_id)
         require(call.caller, "batch")
-        if len(items) > MAX_ITEMS:
-            raise PayloadTooLargeError(f"more than {MAX_ITEMS} evaluations in one call", pointer="/evaluations")
+        most = min(MAX_ITEMS, call.caller.limits.batch)
+        if len(items) > most:
+            raise PayloadTooLargeError(f"more than {most} evaluations in one call", pointer="/evaluations")
+        call.caller.spend(len(items) - 1)
         defaults = {name: optional(call.body, name, dict, "") for name in _INHERITED if name in call.body}
 
         async def decide(numbered: tuple[int, Any]) -> _Item:

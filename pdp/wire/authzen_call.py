@@ -4,15 +4,16 @@ The order is fixed, and each step stands before the next costs anything:
 
 1. method: POST, or 405
 2. `X-Request-ID`: echoed on every answer, errors too; one that cannot be echoed safely is 400
-3. caller: the API key, or 401; nothing of the body has been parsed by then (AuthZEN 1.0 section 11.3)
-4. permission of the endpoint, or 403
+3. caller: its one credential, or 401; not more often than it may, or 429; nothing of the body has been parsed by then
+   (AuthZEN 1.0 section 11.3)
+4. permission of the endpoint, or 403; a body no larger than this caller's, or 413
 5. `Content-Type: application/json`, or 400
 6. strict JSON, one object, or 400: by the endpoint, which may know these very bytes already
 
 `Cache-Control: no-cache` asks for a fresh evaluation; from a caller that may not ask for one it is ignored.
 
 A refusal of a known caller is recorded in the decision log; one of an unknown caller is not, because the
-log would then be anybody's to fill.
+log would then be anybody's to fill, nor is a 429, which would make the caller's flood the log's.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from pdp.errors import BadRequestError, NotPermittedError, NotReadyError, SekishoError, UnsupportedMediaError
+from pdp.errors import (
+    BadRequestError,
+    NotPermittedError,
+    NotReadyError,
+    PayloadTooLargeError,
+    SekishoError,
+    UnsupportedMediaError,
+)
 from pdp.wire.cache_control import wants_fresh
+from pdp.wire.caller_credentials import CREDENTIAL_HEADERS, read_credentials
 from pdp.wire.error_answer import error_answer, is_request_id, method_not_allowed
 from pdp.wire.exchange import Refusal
 from pdp.wire.strict_json import parse_json
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
 
 WIRE: Final = "authzen"
 
-_READ: Final = frozenset({"authorization", "cache-control", "content-type", "traceparent", "x-api-key", "x-request-id"})
+_READ: Final = CREDENTIAL_HEADERS | {"cache-control", "content-type", "traceparent", "x-request-id"}
 
 
 class Call:
@@ -85,8 +94,14 @@ class Reception:
             _check_headers(headers, request_id, repeated)
             if request.method != "POST":
                 return method_not_allowed("POST", request_id)
-            caller = self._callers.authenticate(_presented_key(headers))
+            presented = read_credentials(headers, request)
+            if presented.token is None:  # the way of nearly all: nothing to wait for
+                caller = self._callers.authenticate(presented)
+            else:
+                caller = await self._callers.introduce(presented)
             require(caller, permission)
+            if len(request.body) > caller.limits.body_bytes:
+                raise PayloadTooLargeError(f"the body is larger than this caller's {caller.limits.body_bytes} bytes")
             _check_media_type(headers)
             trace_id = trace_id_of(headers.get("traceparent"))
             fresh = caller.may("bypass_cache") and wants_fresh(headers.get("cache-control"))
@@ -150,22 +165,6 @@ def _check_headers(headers: dict[str, str], request_id: str | None, repeated: li
         raise BadRequestError(f"the header `{repeated[0]}` stands more than once")
     if request_id is None and headers.get("x-request-id"):
         raise BadRequestError("the header `x-request-id` must be 1 to 256 visible ASCII characters")
-
-
-def _presented_key(headers: dict[str, str]) -> str | None:
-    """`Authorization: Bearer KEY`, `Authorization: KEY` (as the interop harness sends it), or `X-API-Key: KEY`."""
-    authorization, api_key = headers.get("authorization"), headers.get("x-api-key")
-    if authorization is None:
-        return api_key or None
-    scheme, _, credential = authorization.partition(" ")
-    if not credential:
-        credential = scheme
-    elif scheme.lower() != "bearer":
-        return None
-    credential = credential.strip(" ")
-    if api_key is not None and api_key != credential:
-        raise BadRequestError("`authorization` and `x-api-key` carry two different keys; send one")
-    return credential or None
 
 
 def _check_media_type(headers: dict[str, str]) -> None:

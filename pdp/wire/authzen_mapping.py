@@ -12,6 +12,7 @@ Profile `zta` (access-rules, section 6). Read are exactly:
 | `context.device.id` | `device_id` | |
 | `context.device.certificate_sha256` | `certificate_sha256` | `assert_network` |
 | `context.network.{source_ip, tunnel, underlay, country, path_encrypted}` | `network` | `assert_network` |
+| `context.client_request.{method, uri, dpop}` | `client_request`: what a DPoP proof is about | `assert_network` |
 | `context.{risk, pep, session_id}` | `risk`, `pep`, `session_id` | |
 
 A wrong type in one of them is a 400. Everything else is ignored, posture above all: what a caller says
@@ -38,7 +39,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from pdp.errors import BadRequestError
-from pdp.model.request import AccessRequest, AssertedClaims, Network, UnverifiedToken
+from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, Network, UnverifiedToken
 from pdp.wire.authzen_call import WIRE, require
 from pdp.wire.authzen_entities import MAX_TEXT, read_question
 from pdp.wire.bearer import MAX_TOKEN
@@ -93,8 +94,15 @@ class _Network(msgspec.Struct, frozen=True):
     path_encrypted: bool | Literal["unknown"] = _ABSENT
 
 
+class _ClientRequest(msgspec.Struct, frozen=True):
+    method: Text
+    uri: Annotated[str, Meta(max_length=MAX_PATH)]
+    dpop: Annotated[str, Meta(max_length=MAX_TOKEN)] = _ABSENT
+
+
 class _OfContext(msgspec.Struct, frozen=True):
     device: _Device = _Device()
+    client_request: _ClientRequest | UnsetType = UNSET
     network: _Network | UnsetType = UNSET
     risk: Words = ()
     pep: Words = ()
@@ -165,7 +173,7 @@ def access_request(question: Mapping[str, Any], profile: Profile, call: Call, at
         subject_id=_looked_up(asked.subject, SUBJECT_TYPE),
         resource_id=_looked_up(asked.resource, RESOURCE_TYPE),
         action=asked.action.name,
-        identity=_identity(asked.subject.properties, call, f"{at}/subject/properties"),
+        identity=_identity(asked, call, f"{at}/subject/properties"),
         device_id=context.device.id,
         certificate_sha256=None if fingerprint is UNSET else fingerprint.lower(),
         network=_network(context, call, f"{at}/context/network"),
@@ -179,6 +187,7 @@ def access_request(question: Mapping[str, Any], profile: Profile, call: Call, at
         trace_id=call.trace_id,
         wire=WIRE,
         fresh=call.fresh,
+        client_request=_client_request(asked, call),
     )
 
 
@@ -209,12 +218,13 @@ def _looked_up(entity: _Subject | _Resource, known_type: str) -> str:
     return entity.id if entity.type == known_type else f"{entity.type}:{entity.id}"
 
 
-def _identity(subject: _OfSubject, call: Call, at: str) -> AssertedClaims | UnverifiedToken | None:
-    token, claims = subject.token, subject.claims
+def _identity(asked: _Asked, call: Call, at: str) -> AssertedClaims | UnverifiedToken | None:
+    token, claims = asked.subject.properties.token, asked.subject.properties.claims
     if token is not UNSET:
         if claims is not UNSET:
             raise BadRequestError("`token` and `claims` are two words on one identity; send one", pointer=at)
-        return UnverifiedToken(token)
+        seen = asked.context.client_request
+        return UnverifiedToken(token, "bearer" if seen is UNSET or seen.dpop is None else "dpop")
     if claims is UNSET:
         return None
     require(call.caller, "assert_identity")
@@ -224,6 +234,15 @@ def _identity(subject: _OfSubject, call: Call, at: str) -> AssertedClaims | Unve
         auth_time=_auth_time(claims.auth_time, f"{at}/claims/auth_time"),
         issuer=claims.iss,
     )
+
+
+def _client_request(asked: _Asked, call: Call) -> ClientRequest | None:
+    """Only beside a token: a proof that nobody judges is not kept in a question that is (`Readings`)."""
+    seen = asked.context.client_request
+    if seen is UNSET:
+        return None
+    require(call.caller, "assert_network")
+    return None if asked.subject.properties.token is UNSET else ClientRequest(seen.method, seen.uri, seen.dpop)
 
 
 def _auth_time(value: float | str | None, at: str) -> datetime | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pdp.callers.caller import require_profile
 from pdp.errors import BadRequestError, NotReadyError
 from pdp.model.decision import EVALUATION_ERROR
 from pdp.wire.authzen_answer import encode_json
@@ -65,7 +66,7 @@ class Search:
 
     async def _answer(self, call: Call) -> HttpAnswer:
         pattern = _pattern(call.body, self._kind)
-        profile = self._profile()
+        profile = require_profile(call.caller, self._profile())
         access_request(_with(pattern, self._kind, _NOBODY), profile, call)  # faults, before anybody is judged
         candidates = self._candidates(pattern)
         start, limit, page = self._position(pattern, candidates, call)
@@ -78,6 +79,7 @@ class Search:
             return decision
 
         found, end = await _found(judge, candidates, start, limit)
+        call.caller.spend(max(end - start - 1, 0))
         results = [_result(pattern, self._kind, candidate) for candidate in found]
         answer: dict[str, Any] = {"results": results}
         if page is not None or end < len(candidates):

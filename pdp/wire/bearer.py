@@ -14,23 +14,25 @@ from pdp.wire.strict_json import parse_json
 MAX_TOKEN: Final = 16_384  # characters; an access token with many groups has about 4,000
 MAX_SUBJECT: Final = 256  # characters
 
-_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")  # RFC 6750 section 2.1
+_SHOWN: Final = re.compile(r"(?i:(bearer|dpop)) +([A-Za-z0-9._~+/-]+=*)")  # RFC 6750 section 2.1, RFC 9449 section 7.1
+_SCHEMES: Final = ("bearer", "dpop")
 _COMPACT_JWS: Final = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")  # RFC 7515 section 7.1
 
 
 def bearer_token(authorization: str | None) -> UnverifiedToken | None:
-    """The token of an `Authorization` header; None where there is no header or another scheme.
+    """The token of an `Authorization` header, of the scheme `Bearer` or `DPoP`; None where there is no header or
+    another scheme. It says whose it is: `names_subject`.
 
-    Raises BadRequestError for a bearer credential that is malformed or too long.
+    Raises BadRequestError for such a credential that is malformed or too long.
     """
-    if authorization is None or authorization[:6].lower() != "bearer":
+    if authorization is None or not authorization.lower().startswith(_SCHEMES):
         return None
     if len(authorization) > MAX_TOKEN:
         raise BadRequestError("the bearer token is too long")
-    form = _BEARER.fullmatch(authorization)
+    form = _SHOWN.fullmatch(authorization)
     if form is None:  # also two headers that a proxy joined with a comma
         raise BadRequestError("`authorization` is not one bearer token")
-    return UnverifiedToken(form.group(1))
+    return UnverifiedToken(form.group(2), "dpop" if form.group(1).lower() == "dpop" else "bearer", names_subject=True)
 
 
 def claimed_subject(token: UnverifiedToken) -> str:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pdp.errors import BadRequestError, CallerRefusedError, NotAuthenticatedError, NotReadyError
+from pdp.errors import (
+    BadRequestError,
+    CallerRefusedError,
+    NotAuthenticatedError,
+    NotReadyError,
+    TooManyRequestsError,
+)
 from pdp.wire.exchange import HttpAnswer
 
 if TYPE_CHECKING:
@@ -45,6 +51,8 @@ def error_answer(
         headers.append(CHALLENGE)
     if isinstance(fault, NotReadyError):
         headers.append(_RETRY)
+    if isinstance(fault, TooManyRequestsError):
+        headers.append(("retry-after", str(fault.retry_after_s)))
     body = error_body(fault.code, told(fault), fault.next_step, decision_id)
     return HttpAnswer(status or fault.status, tuple(headers), body)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from pdp.callers.certificate import PeerCertificate
 from pdp.errors import BadRequestError
 from pdp.model.request import Refusal as Refusal  # noqa: PLC0414, TC001  # every wire format takes it from here
 
@@ -27,6 +28,7 @@ class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     peer: str | None = None  # the address of the TCP peer, never a forwarded header
+    peer_certificate: PeerCertificate | None = None  # what the TCP peer showed and TLS verified, never a header
 
     def header(self, name: str) -> str | None:
         """The value of a header that may stand at most once.

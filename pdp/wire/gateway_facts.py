@@ -9,6 +9,7 @@ How the reading fails closed:
 - A value that is present is well formed or the request is refused. Absent is absent, never a guess.
 - The subject comes with its claims or, where the gateway asserts none, from a token that is verified later.
 - The resource is what the gateway's route says. It is never derived from the client's path.
+- A `dpop` proof is the client's, but what it must be about is the gateway's word: method, host and path, over https.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pdp.errors import BadRequestError
-from pdp.model.request import AccessRequest, AssertedClaims, Network
+from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, Network, UnverifiedToken
 from pdp.wire.bearer import bearer_token, claimed_subject
-from pdp.wire.client_certificate import CERTIFICATE, certificate_sha256
+from pdp.wire.client_certificate import CERTIFICATE
+from pdp.wire.device_certificate import asserted_certificate
 from pdp.wire.strict_json import parse_json
 from pdp.wire.traceparent import trace_id_of
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pdp.bundle.bundle import Profile
-    from pdp.model.request import UnverifiedToken
     from pdp.wire.exchange import HttpRequest
 
 KEY: Final = "x-pdp-key"
@@ -48,6 +49,8 @@ FACTS: Final = (
     "x-pdp-issuer",
     "x-pdp-session",
     "x-pdp-device",
+    "x-pdp-certificate",
+    "x-pdp-certificate-sha256",
     "x-pdp-resource",
     "x-pdp-action",
     "x-pdp-tenant",
@@ -69,6 +72,7 @@ _OF_THE_REQUEST: Final = (
     "x-request-id",
     "traceparent",
     "host",
+    "dpop",
     "sec-fetch-mode",
 )
 # RFC 9110 section 5.3: these may stand on several lines. They choose words and never an outcome.
@@ -83,6 +87,8 @@ _SECONDS: Final = re.compile(r"[0-9]{1,11}")  # up to the year 5138
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")  # ISO 3166-1 alpha-2
 # `["` or `[]` in base64: how Envoy's claim_to_headers writes a claim that is a list. No method of RFC 8176 begins so.
 _BASE64_LIST: Final = re.compile(r"(?:Wy[A-Za-z0-9+/_-]{1,2048}|W10)={0,2}")
+_COMPACT_JWS: Final = re.compile(r"(?=.{1,8192}\Z)[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 _CLAIMS: Final = ("x-pdp-acr", "x-pdp-amr", "x-pdp-auth-time", "x-pdp-issuer")
 
 Headers = dict[str, str]
@@ -126,7 +132,7 @@ def access_request(  # noqa: PLR0913  # each has its name at the call
         action=_text(headers, "x-pdp-action") or "access",
         identity=identity,
         device_id=_text(headers, "x-pdp-device"),
-        certificate_sha256=certificate_sha256(headers.get(CERTIFICATE)),
+        certificate_sha256=asserted_certificate(headers),
         network=_network(headers, trusted_hops),
         risk=_words(headers, "x-pdp-risk"),
         pep=_words(headers, "x-pdp-pep"),
@@ -138,6 +144,7 @@ def access_request(  # noqa: PLR0913  # each has its name at the call
         trace_id=trace_id_of(headers.get("traceparent")),
         wire=wire,
         fresh=_fresh(headers),
+        client_request=_client_request(headers, method, path) if isinstance(identity, UnverifiedToken) else None,
     )
     return msgspec.structs.replace(asked, document=_document(asked, method)) if profile == "plain" else asked
 
@@ -193,6 +200,19 @@ def _subject(headers: Headers) -> tuple[str, AssertedClaims | UnverifiedToken]:
     if token is None:
         raise BadRequestError("no subject: neither `x-pdp-subject` nor a bearer token is given")
     return claimed_subject(token), token
+
+
+def _client_request(headers: Headers, method: str, path: str) -> ClientRequest | None:
+    """What a proof of possession must be about. The scheme is https: a token has no business on anything else."""
+    proof = headers.get("dpop")
+    if proof is None:
+        return None
+    if _COMPACT_JWS.fullmatch(proof) is None:  # also two headers that a proxy joined with a comma
+        raise BadRequestError("`dpop` is not one proof")
+    host = headers.get("host")
+    if host is None or _HOST.fullmatch(host) is None:
+        raise BadRequestError("`dpop` is given, and `host` does not say which host it is for")
+    return ClientRequest(method, f"https://{host}{path}", proof)
 
 
 def _network(headers: Headers, trusted_hops: int) -> Network:

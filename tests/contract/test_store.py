@@ -19,7 +19,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from pdp.callers.keys import StoredCallers, add_caller, issue_caller, list_callers, revoke_key, rotate_key
+from pdp.callers.bindings import bind, bound_certificate, bound_client, bound_name, unbind
+from pdp.callers.bounds import CallerBounds, KeyBounds, set_bounds
+from pdp.callers.budget import CallerLimits
+from pdp.callers.caller import Caller
+from pdp.callers.certificate import PeerCertificate
+from pdp.callers.credentials import Credentials
+from pdp.callers.keys import add_caller, further_key, issue_caller, revoke_key, rotate_key
+from pdp.callers.listing import list_callers
+from pdp.callers.stored import StoredCallers
 from pdp.directory.changes import MAX_LOGGED, RETAINED_EPOCHS, change
 from pdp.directory.demo import demonstration, write_demonstration
 from pdp.directory.importer import import_directory
@@ -494,6 +502,39 @@ async def test_keys_of_callers_are_stored_rotated_and_revoked(store: Store) -> N
     third = issue_caller(store, "gateway", ["decide"], now=now)
     await callers.refresh()
     assert callers.authenticate(third).permissions == {"decide"}
+
+
+async def test_what_bounds_callers_and_what_is_bound_to_them_is_stored(store: Store) -> None:
+    callers = StoredCallers(store, lambda: NOW)
+    limits = CallerLimits(requests_per_s=7, burst=9, body_bytes=1_000, batch=3)
+    bounds = CallerBounds(("192.0.2.0/24", "2001:db8::/32"), "plain", limits)
+    add_caller(store, "gateway", ["decide", "batch"], now=NOW, bounds=bounds)
+    narrow = further_key(store, "gateway", now=NOW, bounds=KeyBounds(("decide",), ("192.0.2.1",), "plain"))
+    bound = [
+        bound_certificate("f1" * 32),
+        bound_name("uri:spiffe://関所.example.jp/gw", "ca" * 32),
+        bound_client("https://id.example.jp", "client", "利用者"),
+    ]
+    ids = [bind(store, "gateway", one, now=NOW) for one in bound]
+    assert await callers.refresh()
+    caller = callers.authenticate(Credentials(narrow, peer="192.0.2.1"))
+    assert caller == Caller("gateway", frozenset({"decide"}), "plain", limits)
+    certificates = [
+        PeerCertificate("f1" * 32),
+        PeerCertificate("f2" * 32, names=("uri:spiffe://関所.example.jp/gw",), issuers=("ca" * 32,)),
+    ]
+    for certificate in certificates:
+        assert callers.authenticate(Credentials(certificate=certificate, peer="192.0.2.9")).may("batch")
+    (listed,) = list_callers(store)
+    assert listed.bounds == bounds
+    assert {binding.bound for binding in listed.bindings} == set(bound)
+    assert {key.bounds.permissions for key in listed.keys} == {None, ("decide",)}
+    unbind(store, "gateway", ids[0], now=NOW)
+    bind(store, "gateway", bound[0], now=NOW)  # what has ended may be bound anew
+    set_bounds(store, "gateway", CallerBounds())
+    assert await callers.refresh()
+    assert callers.authenticate(Credentials(certificate=certificates[0], peer=None)).limits == CallerLimits()
+    assert list_callers(store)[0].bounds == CallerBounds()
 
 
 # --- the database itself

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pdp.errors import BadRequestError
-from pdp.wire.strict_json import (
+from pdp.strict_json import (
     _NOT_PLAIN,
     MAX_DEPTH,
     MAX_SAFE_INTEGER,

@@ -1,4 +1,4 @@
-"""The same scenario files through the wires: HTTP AuthZEN, and a real Envoy as far as it can carry them."""
+"""The same scenario files through the wires: HTTP AuthZEN, and a real Envoy over HTTP and over gRPC."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from pdp.model.request import AccessRequest, AssertedClaims
 from pdp.scenario.format import Scenario, read_scenarios
 from pdp.scenario.runner import Answer, run_scenario
 from pdp.settings import load_settings
-from tests.envoy_server import Gateway, bench_headers, gateway
+from tests.envoy_server import DEPLOYED, DEPLOYED_GRPC, Gateway, bench_headers, gateway
 from tests.http_server import serving
+from tests.servers import free_port
 from tests.stage import Stage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -114,9 +115,17 @@ async def test_every_scenario_holds_over_http(stage: Stage, stories: list[Scenar
     assert again == ({"bypass"} if stage.cache is None else {"hit"})
 
 
-@pytest.fixture
-def envoy(stage: Stage, tmp_path: Path) -> Iterator[Gateway]:
-    with gateway(stage, tmp_path, lifespan="on") as running:
+@pytest.fixture(params=["http", "grpc"])
+def envoy(stage: Stage, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Gateway]:
+    if request.param == "http":
+        with gateway(stage, tmp_path, lifespan="on", file=DEPLOYED) as running:
+            yield running
+        return
+    stage.grpc_port = free_port()
+    with (
+        serving(stage, lifespan="on"),
+        gateway(None, tmp_path, pdp_port=stage.grpc_port, file=DEPLOYED_GRPC) as running,
+    ):
         yield running
 
 
@@ -130,6 +139,8 @@ async def test_every_scenario_holds_through_envoy(envoy: Gateway, stage: Stage, 
                 if result.step == number:
                     failed += [f"{story.id}, step {number}: {fault}" for fault in result.faults]
     assert failed == []
+    wire = "ext_authz_http" if stage.grpc_port is None else "ext_authz_grpc"
+    assert {json.loads(record)["wire"] for record in stage.log.records} == {wire}
 
 
 def _until(story: Scenario, number: int) -> Scenario:

@@ -79,6 +79,7 @@ class Served:
 
     def __init__(self, place: Path, *arguments: str) -> None:
         place.mkdir(parents=True, exist_ok=True)
+        self.place = place
         self._out, self._err = place / "stdout", place / "stderr"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PDP_")}
         command = [sys.executable, "-m", "pdp.cli", "serve", "--demo", "--port", "0", *arguments]

@@ -290,7 +290,7 @@ class Issuer:
     def __init__(self, end: datetime) -> None:
         self.end = end
 
-    def verify(self, token: UnverifiedToken, subject_id: str, now: datetime) -> Authentication:
+    async def verify(self, token: UnverifiedToken, request: Any, users: Any, now: datetime, use: str) -> Authentication:
         if now >= self.end:
             raise BadRequestError("the token has ended")
         return Authentication(2, None, self.end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,12 @@ import pytest
 
 from pdp.directory.demo import write_demonstration
 from pdp.errors import BundleError
+from pdp.identity.revocations import revoke
 from pdp.main import compose
 from pdp.parts import open_directory, utc_now
 from pdp.settings import Settings, load_settings
+from tests.http_server import serving
+from tests.tokens import AUDIENCE, jwk, jwks, rsa_key, token
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +28,7 @@ def settings(place: Path, **changes: object) -> Settings:
     return load_settings(environ={}, state_dir=str(place), unsafe_no_caller_auth=True, **changes)
 
 
-WELL = dict.fromkeys(("policy", "directory", "decision_log", "shared_cache", "news"), True)
+WELL = dict.fromkeys(("policy", "directory", "decision_log", "shared_cache", "news", "sources"), True)
 
 
 async def readiness(chosen: Settings) -> tuple[int, dict[str, Any]]:
@@ -51,3 +56,59 @@ async def test_a_bundle_of_another_profile_than_the_one_asked_for_does_not_start
     with pytest.raises(BundleError, match="profile"):
         async with compose(settings(tmp_path, bundle=str(PLAIN), profile="zta")):
             pass
+
+
+class Provider:
+    """An identity provider on loopback: its discovery document and its keys, as an ASGI application."""
+
+    def __init__(self) -> None:
+        self.issuer = ""
+        self.keys = jwks()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        documents = {
+            "/realms/x/.well-known/openid-configuration": {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"},
+            "/realms/x/keys": self.keys,
+        }
+        found = documents.get(scope["path"])
+        await send({"type": "http.response.start", "status": 404 if found is None else 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps(found).encode()})
+
+
+async def test_a_token_of_a_discovered_issuer_counts_until_it_is_revoked(tmp_path: Path) -> None:
+    provider = Provider()
+    with serving(provider) as port:
+        provider.issuer = f"http://127.0.0.1:{port}/realms/x"
+        chosen = settings(tmp_path, issuers=[{"issuer": provider.issuer, "audiences": [AUDIENCE]}])
+        store = open_directory(chosen)
+        write_demonstration(store, utc_now())
+        async with compose(chosen) as service:
+            subject = next(iter(service.directory.current().users))
+            now = int(utc_now().timestamp())
+            shown = {"iss": provider.issuer, "sub": subject, "iat": now - 2, "exp": now + 300, "auth_time": now - 2}
+            text = token(**shown)
+            question = {
+                "subject": {"type": "user", "id": subject, "properties": {"token": text}},
+                "action": {"name": "access"},
+                "resource": {"type": "application", "id": "mail"},
+            }
+            transport = httpx.ASGITransport(app=service.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://pdp") as client:
+
+                async def reasons() -> list[str]:
+                    answer = await client.post("/access/v1/evaluation", json=question)
+                    assert answer.status_code == 200
+                    assert text not in answer.text
+                    return answer.json()["context"]["reasons"]
+
+                assert "BAD_INPUT" not in await reasons()
+                provider.keys["keys"].append(jwk(rsa_key(2048, 1), "rsa-2"))
+                text = question["subject"]["properties"]["token"] = token(
+                    {"kid": "rsa-2"}, key=rsa_key(2048, 1), **shown
+                )
+                assert "BAD_INPUT" not in await reasons(), "a key that came by rotation is asked for"
+                revoke(store, "subject", subject, at=utc_now(), now=utc_now())
+                async with asyncio.timeout(10):
+                    while await reasons() != ["BAD_INPUT"]:  # noqa: ASYNC110  # the worker looks by itself
+                        await asyncio.sleep(0.05)
+        store.close()

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import Histogram
 from prometheus_client.utils import floatToGoString
 
-from pdp.metrics import _SECONDS, Metrics
+from pdp.metrics import _SECONDS, MOST_CALLERS, OTHER_CALLERS, Metrics
 from pdp.model.decision import Decision, Outcome, Text, Verdict, denied
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,3 +127,23 @@ def test_one_policy_is_the_active_one() -> None:
     metrics.policy_is("r2", "bb")
     info = dict(re.findall(r'sekisho_policy_info\{.*revision="(r\d)"\} (\S+)', metrics.render().decode()))
     assert info == {"r1": "0.0", "r2": "1.0"}
+
+
+def test_refused_callers_are_counted_by_name_and_their_names_have_an_end() -> None:
+    metrics = Metrics()
+    metrics.caller_refused(None, "credential")
+    metrics.caller_refused("gateway-1", "rate")
+    metrics.caller_refused("gateway-1", "rate")
+    for number in range(MOST_CALLERS * 2):
+        metrics.caller_refused(f"further-{number}", "network")
+    assert value(metrics, "sekisho_caller_refusals_total", caller="gateway-1", why="rate") == 2
+    assert value(metrics, "sekisho_caller_refusals_total", caller="-", why="credential") == 1
+    names = {
+        sample.labels["caller"]
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "sekisho_caller_refusals_total"
+    }
+    assert len(names) == MOST_CALLERS + 1
+    others = value(metrics, "sekisho_caller_refusals_total", caller=OTHER_CALLERS, why="network")
+    assert others == 2 * MOST_CALLERS - (MOST_CALLERS - 2)

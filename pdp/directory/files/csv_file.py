@@ -24,7 +24,7 @@ MAX_ROWS: Final = 200_000  # ten times the prefecture's largest register
 
 def read_csv(sheet: Sheet, file: str, text: str, faults: Faults) -> Rows:
     """The rows of one register. Cells are kept as they are; rows of empty cells only are passed over."""
-    rows = _rows(file, text, faults)
+    rows = csv_rows(file, text, faults)
     line, heading = next(rows, (1, None))
     nothing = Rows([], frozenset((sheet,)), whole=False)
     if not heading or not any(heading):
@@ -55,9 +55,9 @@ def read_csv(sheet: Sheet, file: str, text: str, faults: Faults) -> Rows:
     return Rows(entries, frozenset((sheet,)), whole=len(entries) == seen)
 
 
-def _rows(file: str, text: str, faults: Faults) -> Iterator[tuple[int, list[str] | None]]:
+def csv_rows(file: str, text: str, faults: Faults, *, delimiter: str = ",") -> Iterator[tuple[int, list[str] | None]]:
     """(the line on which it begins, the cells) of every row; None, and a fault, for one that is not CSV."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     while True:
         line = reader.line_num + 1
         try:

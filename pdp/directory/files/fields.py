@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from pdp.directory.files import words
+from pdp.directory.files import names, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,6 +83,13 @@ _DEVICES: Final = (
     Field("takeout", ("持出し", "外部持ち出し"), words.takeout, empty="unknown"),
     Field("returned_from_outside", ("持帰り後の確認待ち",), words.flag, empty=False),
     Field("certificate_sha256", ("端末証明書SHA-256",), words.sha256_hex),
+    Field("serial", ("シリアル番号", "製造番号"), names.device_name),
+    Field("udid", ("UDID",), names.device_name),
+    Field("entra_device_id", ("EntraデバイスID",), names.device_name),
+    Field("host_name", ("ホスト名", "コンピューター名"), names.device_name),
+    Field("asset_tag", ("資産番号", "管理番号"), names.device_name),
+    Field("vendor_id", ("管理ツールの端末ID",), names.device_name),
+    Field("aliases", ("別名",), names.aliases, empty=()),
 )
 _POSTURE: Final = (
     Field("device", ("端末ID",), words.identifier, needed=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import select
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pdp.api.direct import MOST
+from pdp.api.direct import MAX_HEAD, MOST
 from pdp.api.lane import Lane
 from pdp.api.response import CLOSE, joined_answer
 from pdp.wire.exchange import HttpAnswer, HttpRequest
@@ -273,3 +274,55 @@ def test_what_only_uvicorn_can_do_leaves_it_to_uvicorn(options: dict[str, Any]) 
         read_answer(client)
     if "access_log" not in options or logging.getLogger("uvicorn.access").hasHandlers():
         assert service.cycles == 1
+
+
+# --- a head without an end
+
+
+def endless(client: socket.socket, most: int) -> bytes:
+    """What is heard while header after header is sent, and nothing ends."""
+    heard = b""
+    with contextlib.suppress(ConnectionError):
+        for number in range(most // 1_024):
+            client.sendall(b"x-%d: %s\r\n" % (number, b"a" * 1_010))
+            if select.select([client], [], [], 0.001)[0]:
+                break
+        while chunk := client.recv(65_536):
+            heard += chunk
+    return heard
+
+
+@pytest.mark.parametrize("path", ["/own", "/elsewhere"])
+def test_a_head_without_an_end_is_refused_and_its_connection_ends(path: str) -> None:
+    service = Service()
+    with connected(service) as client:
+        client.sendall(f"POST {path} HTTP/1.1\r\nhost: x\r\n".encode())
+        heard = endless(client, 4 * MAX_HEAD + 1024 * 1024)
+    assert heard.startswith(b"HTTP/1.1 431 ")
+    assert b"\r\nconnection: close\r\n" in heard
+    assert b'"headers_too_large"' in heard
+    assert service.requests == []
+
+
+def test_a_large_head_in_many_packets_is_answered_and_so_is_what_follows() -> None:
+    service = Service()
+    with connected(service) as client:
+        for _ in range(3):
+            client.sendall(b"POST /own HTTP/1.1\r\nhost: x\r\n")
+            for number in range(50):
+                client.sendall(b"x-%d: %s\r\n" % (number, b"a" * 1_010))
+                time.sleep(0.0005)
+            client.sendall(b"content-length: 2\r\n\r\n{}")
+            assert read_answer(client)[1] == b"{}"
+
+
+def test_an_answer_that_is_due_is_not_overtaken_by_the_refusal_of_the_next_head() -> None:
+    service = Service()
+    service.go.clear()
+    with connected(service) as client:
+        client.sendall(asked() + b"POST /own HTTP/1.1\r\nhost: x\r\n")
+        assert service.entered.acquire(timeout=WAIT_S)
+        heard = endless(client, 4 * MAX_HEAD + 1024 * 1024)
+        service.go.set()
+    assert b"431" not in heard
+    assert heard == b""

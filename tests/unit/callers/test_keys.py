@@ -10,15 +10,15 @@ import pytest
 from pdp.callers.caller import PERMISSIONS, Callers
 from pdp.callers.keys import (
     KEY,
-    StoredCallers,
     add_caller,
     issue_caller,
-    list_callers,
     revoke_caller,
     revoke_key,
     rotate_key,
     set_permissions,
 )
+from pdp.callers.listing import list_callers
+from pdp.callers.stored import StoredCallers
 from pdp.errors import BadRequestError, DirectoryError, NotAuthenticatedError
 from pdp.store.store import Store, open_store
 
@@ -57,7 +57,9 @@ def refused(callers: Callers, key: str | None) -> bool:
     try:
         callers.authenticate(key)
     except NotAuthenticatedError as fault:
-        assert fault.message == "a valid API key is needed"  # which fault it was is not told
+        assert (
+            fault.message == "a valid API key, certificate or access token is needed"
+        )  # which fault it was is not told
         return True
     return False
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 from pdp.commands.checkup import Checkup
 from pdp.commands.finding import Finding
 from pdp.settings import load_settings
+from tests.certificates import Authority
 from tests.servers import free_port
+from tests.tokens import jwks
 from tests.unit.commands.conftest import only_json
 from tests.unit.commands.registers import NOW, fill
 from tests.unit.declog.logs import writer_at
@@ -152,3 +155,61 @@ def test_a_cache_that_is_switched_off_is_said(pdp, monkeypatch):
     monkeypatch.setenv("PDP_CACHE", "off")
     (found,) = by_topic(only_json(pdp("doctor", "--json")))["shared cache"]
     assert found[0] == "warn"
+
+
+def test_the_keys_of_each_issuer_are_looked_at(pdp, place):
+    (place / "keys.json").write_text(json.dumps(jwks()))
+    (place / "pdp.toml").write_text(
+        """
+        [[issuers]]
+        issuer = "https://idp.example.jp"
+        audiences = ["https://pdp.example.jp"]
+        jwks_file = "keys.json"
+
+        [[issuers]]
+        issuer = "https://city.example.jp"
+        audiences = ["https://pdp.example.jp"]
+        jwks_file = "not-there.json"
+        """
+    )
+    result = pdp("doctor", "--json")
+    assert result.exit_code == 1
+    good, bad = by_topic(only_json(result))["issuer"]
+    assert good == ("ok", "https://idp.example.jp: 2 keys")
+    assert bad[0] == "fail"
+
+
+def test_a_caller_that_is_known_by_its_certificate_needs_no_key(pdp, place):
+    fill(place / "var")
+    pdp("caller", "add", "gw", "--no-key")
+    assert by_topic(only_json(pdp("doctor", "--json")))["caller keys"] == [("warn", "gw: no valid key")]
+    bound = only_json(pdp("caller", "bind", "gw", "--certificate-sha256", "0" * 64, "--json"))
+    assert by_topic(only_json(pdp("doctor", "--json")))["caller keys"] == [("ok", "1 callers")]
+    pdp("caller", "unbind", "gw", bound["binding_id"])
+    assert by_topic(only_json(pdp("doctor", "--json")))["caller keys"] == [("warn", "gw: no valid key")]
+
+
+@pytest.mark.parametrize(("days", "status"), [(90, "ok"), (10, "warn"), (-1, "fail")])
+def test_the_end_of_the_servers_certificate_is_told_in_time(pdp, place, monkeypatch, days, status):
+    authority = Authority(place)
+    ends_in = timedelta(days=days) if days > 0 else timedelta(minutes=-1)
+    server = authority.issue("server", "server", host="localhost", ends_in=ends_in)
+    for name, value in (
+        ("TLS_CERT_FILE", server.certificate),
+        ("TLS_KEY_FILE", server.key),
+        ("TLS_CLIENT_CA_FILE", authority.certificate),
+        ("TLS_CLIENT_CERTIFICATE", "optional"),
+    ):
+        monkeypatch.setenv(f"PDP_{name}", str(value))
+    found = by_topic(only_json(pdp("doctor", "--json")))["TLS"]
+    assert [said for said, _ in found] == [status, "warn"]  # the authority of this test ends in two days
+    server.key.write_text("nothing")
+    ((said, detail),) = by_topic(only_json(pdp("doctor", "--json")))["TLS"]
+    assert said == "fail"
+    assert str(place) not in detail
+
+
+def test_plain_http_beyond_this_machine_is_a_warning(pdp, place, monkeypatch):
+    assert by_topic(only_json(pdp("doctor", "--json")))["TLS"][0][0] == "ok"
+    monkeypatch.setenv("PDP_HOST", "0.0.0.0")
+    assert by_topic(only_json(pdp("doctor", "--json")))["TLS"][0][0] == "warn"

@@ -13,6 +13,7 @@ ONLY_IN_THE_FILE = {
     "demo_valkey",
     "envoy_return_origins",
     "envoy_strict_path",
+    "issuers",
     "redis_ca_file",
     "redis_cert_file",
     "redis_deadline_ms",

@@ -10,7 +10,7 @@ import pytest
 from pdp.directory.changes import change
 from pdp.directory.demo import demonstration, write_demonstration
 from pdp.directory.demo_places import MUNICIPALITIES, SECTIONS
-from pdp.directory.registers import Registers, id_fault
+from pdp.directory.registers import Registers, id_fault, posture_by_device
 from pdp.directory.runs import ImportRun, latest_runs, record_run
 from pdp.directory.snapshot import load_snapshot
 from pdp.model.directory import JST, Device, User
@@ -77,7 +77,8 @@ def test_permits_and_loans_are_of_every_kind(prefecture: Registers) -> None:
 
 def test_most_terminals_are_well_and_seen_today_and_some_of_each_fault_are_there(prefecture: Registers) -> None:
     pcs = [id_ for id_, device in prefecture.devices.items() if device.class_ == "managed_pc"]
-    reports = [prefecture.posture[id_] for id_ in pcs if id_ in prefecture.posture]
+    posture = posture_by_device(prefecture.posture)
+    reports = [posture[id_] for id_ in pcs if id_ in posture]
     assert 0 < len(pcs) - len(reports) < 0.02 * len(pcs)
     ages = [NOW - report.observed_at for report in reports if report.observed_at is not None]
     assert len(ages) == len(reports)
@@ -102,11 +103,7 @@ def test_most_terminals_are_well_and_seen_today_and_some_of_each_fault_are_there
         "patch deny": lambda r: r.patch_age_days == 45,
     }
     assert [name for name, is_there in faults.items() if not any(map(is_there, reports))] == []
-    section = [
-        prefecture.posture[id_]
-        for id_, d in prefecture.devices.items()
-        if d.class_ == "section_pc" and id_ in prefecture.posture
-    ]
+    section = [posture[id_] for id_, d in prefecture.devices.items() if d.class_ == "section_pc" and id_ in posture]
     assert 0.2 < mean(report.edr_running == "not_managed" for report in section) < 0.5
     states = Counter(device.state for device in prefecture.devices.values())
     assert set(states) == {"in_service", "lost", "lost_unconfirmed_found", "quarantined", "retired"}

@@ -215,7 +215,7 @@ def test_posture_goes_with_its_device(store: Store) -> None:
     report = brought(
         store, {"devices.csv": TERMINALS.replace("d-3,mobile_pc,\n", "")}, mode="replace", allow_removals=50
     )
-    assert report.differences["posture"].removed == ("d-3",)
+    assert report.differences["posture"].removed == ("d-3 asset",)
     assert set(load_snapshot(store).devices) == {"d-1", "d-2"}
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import msgspec
 import pytest
 
 from pdp.errors import BadRequestError
+from pdp.facts.document import build_facts
 from pdp.facts.reference import KnownNetwork
+from pdp.model.authentication import Authentication
 from pdp.model.directory import JST, Period, WorkPermit
 from pdp.model.input import Context
 from pdp.model.request import Network
-from tests.unit.facts.worlds import NOW, REFERENCE, REQUEST, dates, facts
+from tests.unit.facts.worlds import NOW, REFERENCE, REQUEST, dates, facts, snapshot
 
 # As `read_reference` orders them: the longest prefix first.
 NESTED = replace(
@@ -141,3 +143,32 @@ def test_the_closest_work_permit_gives_the_state_whatever_their_order(permits: l
 def test_work_permits_of_other_people_for_other_systems_note_no_border() -> None:
     assert "context.work_permit" not in facts(work_permits=[OTHER_WORLD]).horizon.changes
     assert facts(work_permits=[OTHER_PERSON]).horizon.changes["context.work_permit"] == EVENING > NOW
+
+
+# --- sources
+
+
+@pytest.mark.parametrize("brings", ["posture", "identity"])
+@pytest.mark.parametrize(
+    ("silence", "missing", "held", "state"),
+    [
+        (None, False, "ok", "ok"),
+        (timedelta(seconds=1), False, "ok", "ok"),
+        (timedelta(0), False, "ok", "unavailable"),
+        (timedelta(hours=-1), False, "ok", "unavailable"),
+        (None, True, "ok", "unavailable"),
+        (timedelta(hours=1), True, "ok", "unavailable"),
+        (timedelta(hours=1), False, "unavailable", "unavailable"),
+    ],
+)
+def test_a_required_source_that_was_silent_too_long_is_unavailable_though_nobody_says_so(
+    brings: str, silence: timedelta | None, missing: bool, held: str, state: str
+) -> None:
+    until = None if silence is None else NOW + silence
+    known = replace(snapshot(**{f"{brings}_source": held}), **{f"{brings}_missing": missing, f"{brings}_until": until})
+    built = build_facts(REQUEST, Authentication(2, NOW - timedelta(minutes=12)), known, REFERENCE, NOW)
+    sources = built.document.context.sources
+    assert getattr(sources, brings) == state
+    assert {sources.posture, sources.identity} <= {"ok", state}
+    border = built.horizon.changes.get(f"context.sources.{brings}")
+    assert border == (until if until is not None and until > NOW else None)

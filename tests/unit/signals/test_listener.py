@@ -21,9 +21,10 @@ NEVER_S = 3_600.0
 async def directory() -> None: ...
 async def policy() -> None: ...
 async def callers() -> None: ...
+async def revocations() -> None: ...
 
 
-ALL = {"directory": directory, "policy": policy, "callers": callers}
+ALL = {"directory": directory, "policy": policy, "callers": callers, "revocations": revocations}
 
 
 async def taken(nudge: Nudge) -> tuple[Callable[[], Awaitable[object]], ...]:
@@ -53,7 +54,7 @@ async def test_looks_run_in_their_own_order_not_in_that_of_the_news() -> None:
     nudge = Nudge(ALL, spacing_s=0)
     for kind in reversed(KINDS):
         nudge.hear((kind,))
-    assert await taken(nudge) == (directory, policy, callers)
+    assert await taken(nudge) == (directory, policy, callers, revocations)
 
 
 async def test_a_thousand_pieces_of_news_are_one_look() -> None:
@@ -105,7 +106,7 @@ async def test_what_was_heard_before_a_cancellation_is_due_after_it() -> None:
 
 async def test_listening_begins_with_a_look_at_everything() -> None:
     async with listening(LocalNews(utc_now), ALL) as nudge:
-        assert await taken(nudge) == (directory, policy, callers)
+        assert await taken(nudge) == (directory, policy, callers, revocations)
 
 
 async def test_without_a_stream_a_worker_hears_of_its_own_change_at_once() -> None:

@@ -54,3 +54,19 @@ def test_a_missing_part_ends_a_ci_run_and_no_other(monkeypatch, capsys, ci, code
     assert "Envoy       1.40.0" in said.out
     assert "MISSING" in said.err
     assert "install it yourself" in said.err
+
+
+def test_a_server_on_the_path_is_taken_and_nothing_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "BIN", tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    both = [script(tmp_path / name, "echo 1") for name in ("gate", "gate-check")]
+    assert install._debian(["gate"], ["gate", "gate-check"], tmp_path / "tree") == both[0]
+    assert not (tmp_path / "tree").exists()
+
+
+def test_a_server_that_is_only_half_there_is_missing_where_nothing_can_be_fetched(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "BIN", tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    script(tmp_path / "gate", "echo 1")
+    with pytest.raises(install.MissingError, match="install gate and gate-utils"):
+        install._debian(["gate", "gate-utils"], ["gate", "no-such-gate-check"], tmp_path / "tree")

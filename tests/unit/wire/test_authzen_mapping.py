@@ -12,7 +12,7 @@ import pytest
 from pdp.api.openapi import CALLER
 from pdp.callers.caller import PERMISSIONS
 from pdp.errors import BadRequestError
-from pdp.model.request import AccessRequest, AssertedClaims, Network, UnverifiedToken
+from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, Network, UnverifiedToken
 from pdp.wire.authzen_mapping import _Asked, _explained
 from pdp.wire.strict_json import parse_json
 from tests.fuzz.wire import _warp
@@ -220,6 +220,7 @@ async def test_null_is_no_value(member: str) -> None:
         (with_claims(acr="phr"), "assert_identity"),
         (question(context={"network": {}}), "assert_network"),
         (question(context={"network": {"source_ip": "10.1.2.3"}}), "assert_network"),
+        (question(context={"client_request": {"method": "GET", "uri": "https://a/"}}), "assert_network"),
     ],
 )
 async def test_what_a_caller_may_not_say_is_403(body: dict[str, Any], permission: Any) -> None:
@@ -231,6 +232,26 @@ async def test_what_a_caller_may_not_say_is_403(body: dict[str, Any], permission
 async def test_a_token_needs_no_permission_to_assert() -> None:
     asked = await mapped(question(subject={**USER, "properties": {"token": "a.b.c"}}), permissions=["decide"])
     assert asked.identity == UnverifiedToken("a.b.c")
+
+
+async def test_a_token_with_a_proof_comes_with_the_request_that_it_is_about() -> None:
+    seen = {"method": "GET", "uri": "https://app.example/x", "dpop": "a.b.c"}
+    with_token = {**USER, "properties": {"token": "t.o.k"}}
+    asked = await mapped(question(subject=with_token, context={"client_request": seen}))
+    assert asked.identity == UnverifiedToken("t.o.k", "dpop")
+    assert asked.client_request == ClientRequest("GET", "https://app.example/x", "a.b.c")
+    bare = {"method": "GET", "uri": "https://app.example/x"}
+    assert (await mapped(question(subject=with_token, context={"client_request": bare}))).identity == UnverifiedToken(
+        "t.o.k"
+    )
+    assert (await mapped(question(context={"client_request": seen}))).client_request is None, "nobody would judge it"
+
+
+@pytest.mark.parametrize(
+    "seen", [None, {}, {"method": "GET"}, {"method": 1, "uri": "x"}, {"method": "G", "uri": "x", "dpop": None}]
+)
+async def test_half_a_request_of_the_client_is_refused(seen: Any) -> None:
+    assert await World().refused(question(context={"client_request": seen}))
 
 
 async def test_another_kind_of_thing_is_decided_under_a_name_that_no_register_holds() -> None:

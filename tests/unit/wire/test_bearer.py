@@ -16,17 +16,31 @@ def jwt(payload: bytes) -> UnverifiedToken:
 
 @pytest.mark.parametrize("header", ["Bearer a.b.c", "bearer  a.b.c", "BEARER a.b.c"])
 def test_the_scheme_is_read_without_its_case(header: str) -> None:
-    assert bearer_token(header) == UnverifiedToken("a.b.c")
+    assert bearer_token(header) == UnverifiedToken("a.b.c", "bearer", names_subject=True)
 
 
-@pytest.mark.parametrize("header", [None, "", "Basic dTpw", "DPoP a.b.c"])
+@pytest.mark.parametrize("header", ["DPoP a.b.c", "dpop a.b.c"])
+def test_a_token_that_comes_with_a_proof_says_so(header: str) -> None:
+    assert bearer_token(header) == UnverifiedToken("a.b.c", "dpop", names_subject=True)
+
+
+@pytest.mark.parametrize("header", [None, "", "Basic dTpw", "GNAP a.b.c"])
 def test_another_scheme_is_no_bearer_token(header: str | None) -> None:
     assert bearer_token(header) is None
 
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer", "Bearer ", "Bearer a b", "Bearer a,Bearer b", "Bearer a=b", "bearerabc", "Bearer " + "a" * MAX_TOKEN],
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer a b",
+        "Bearer a,Bearer b",
+        "Bearer a=b",
+        "bearerabc",
+        "Bearer " + "a" * MAX_TOKEN,
+        "DPoP a, DPoP b",
+    ],
 )
 def test_a_malformed_bearer_credential_is_refused(header: str) -> None:
     with pytest.raises(BadRequestError):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pdp.wire.ext_authz_http import ANSWERS, ExtAuthzSettings
+from pdp.wire.ext_authz_http import PREFIX
+from pdp.wire.gateway_check import ANSWERS
 from pdp.wire.gateway_facts import FACTS, KEY, PROFILE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,7 +74,7 @@ def test_the_example_fails_closed() -> None:
     assert AUTHZ["status_on_error"] == {"code": "ServiceUnavailable"}
     assert AUTHZ["clear_route_cache"] is False
     assert not {"filter_enabled", "filter_enabled_metadata", "deny_at_disable"} & set(AUTHZ)
-    assert SERVICE["path_prefix"] == ExtAuthzSettings().prefix
+    assert SERVICE["path_prefix"] == PREFIX
     assert DEPLOYED["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
 
 

@@ -14,7 +14,8 @@ from pdp.errors import BadRequestError, NotPermittedError
 from pdp.model.decision import Outcome
 from pdp.wire import ext_authz_http
 from pdp.wire.exchange import HttpRequest
-from pdp.wire.ext_authz_http import ANSWERS, AmbiguousPathError, ExtAuthzHttp, ExtAuthzSettings
+from pdp.wire.ext_authz_http import ExtAuthzHttp
+from pdp.wire.gateway_check import ANSWERS, AmbiguousPathError, CheckSettings
 from pdp.wire.gateway_facts import FACTS, KEY, PROFILE
 from pdp.wire.step_up import StepUp
 from tests.scripted_decider import VERDICTS, OneKey, ScriptedDecider
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 BROWSER = ("accept", "text/html,*/*;q=0.8")
-REDIRECTING = ExtAuthzSettings(
+REDIRECTING = CheckSettings(
     step_up=StepUp(
         url="https://idp.example.jp/up?acr={acr_values}&to={return_to}",
         return_origins=frozenset({"https://apps.example.jp"}),
@@ -47,11 +48,11 @@ def ask(
 
 def handler(
     decider: ScriptedDecider,
-    settings: ExtAuthzSettings | None = None,
+    settings: CheckSettings | None = None,
     permissions: tuple[Permission, ...] = ALL,
     profile: Profile = "zta",
 ) -> ExtAuthzHttp:
-    return ExtAuthzHttp(decider, OneKey("key", permissions), settings or ExtAuthzSettings(), lambda: profile)
+    return ExtAuthzHttp(decider, OneKey("key", permissions), settings or CheckSettings(), lambda: profile)
 
 
 def header(answer: HttpAnswer, name: str) -> str | None:
@@ -152,6 +153,7 @@ async def test_an_allow_is_exactly_200_and_carries_every_answer_header(decider: 
     assert (answer.status, answer.body) == (200, b"")
     assert [header(answer, name) for name in ANSWERS] == [
         "decision-1",
+        "u-allow",
         "allow",
         "OK",
         "none",
@@ -309,7 +311,7 @@ async def test_a_route_may_do_without_strict_paths_and_the_raw_path_is_kept(deci
 
 
 async def test_strict_paths_can_be_off_and_a_route_can_ask_for_them(decider: ScriptedDecider) -> None:
-    lax = ExtAuthzSettings(strict_path=False)
+    lax = CheckSettings(strict_path=False)
     assert (await handler(decider, lax)(ask("u-allow", path="/envoy/a;b"))).status == 200
     assert (await handler(decider, lax)(ask("u-allow", ("x-pdp-strict-path", "true"), path="/envoy/a;b"))).status == 400
 
@@ -393,9 +395,9 @@ async def test_the_recorded_requests_of_envoy_are_read(decider: ScriptedDecider,
     exchanges = json.loads(file.read_text(encoding="utf-8"))
     seen = [entry for exchange in exchanges for entry in exchange["log"] if entry["who"] == "authz"]
     assert len(seen) >= 15
-    settings = ExtAuthzSettings(prefix="/authz", trusted_hops=1)
+    settings = CheckSettings(trusted_hops=1)
     for entry in seen:
-        path, _, query = entry["path"].partition("?")
+        path, _, query = entry["path"].replace("/authz", "/envoy", 1).partition("?")
         sent = tuple((name, value) for name, value in entry["headers"])
         body = (entry["body"] or "").encode()
         bare = HttpRequest(entry["method"], path, query, (*sent, (KEY, "key")), body)
@@ -404,7 +406,7 @@ async def test_the_recorded_requests_of_envoy_are_read(decider: ScriptedDecider,
         told = HttpRequest(entry["method"], path, query, (*sent, *facts), body)
         assert (await handler(decider, settings)(told)).status == 200
         asked = decider.asked[-1][0]
-        assert asked.path == path.removeprefix("/authz")
+        assert asked.path == path.removeprefix("/envoy")
         named = dict(sent)
         assert asked.request_id == named.get("x-request-id")
         assert asked.trace_id == (named["traceparent"].split("-")[1] if "traceparent" in named else None)

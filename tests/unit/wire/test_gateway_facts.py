@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdp.errors import BadRequestError
-from pdp.model.request import AssertedClaims, Network, UnverifiedToken
+from pdp.model.request import AssertedClaims, ClientRequest, Network, UnverifiedToken
 from pdp.wire.exchange import HttpRequest
 from pdp.wire.gateway_facts import FACTS, PROFILE, access_request, read_headers, strict_path
 
@@ -108,8 +108,33 @@ def test_without_an_asserted_subject_the_token_is_the_question() -> None:
     token = jwt(sub="u-7", iss="x")
     request = asked(("authorization", f"Bearer {token}"), ("x-pdp-resource", "mail"), profile="zta")
     assert request.subject_id == "u-7"
-    assert request.identity == UnverifiedToken(token)
+    assert request.identity == UnverifiedToken(token, names_subject=True)
+    assert request.client_request is None
     assert token not in repr(request)
+
+
+def test_a_proof_of_possession_is_about_the_request_that_the_gateway_saw() -> None:
+    token = jwt(sub="u-7", iss="x")
+    headers = (
+        ("authorization", f"DPoP {token}"),
+        ("dpop", "a.b.c"),
+        ("host", "app.example"),
+        ("x-pdp-resource", "mail"),
+    )
+    request = asked(*headers, profile="zta")
+    assert request.identity == UnverifiedToken(token, "dpop", names_subject=True)
+    assert request.client_request == ClientRequest("POST", "https://app.example/x", "a.b.c")
+    assert token not in repr(request)
+    assert "a.b.c" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("proof", "host"), [("a.b.c,d.e.f", "app.example"), ("a.b", "app.example"), ("", "app.example"), ("a.b.c", "x/y@z")]
+)
+def test_a_proof_that_is_not_one_is_refused(proof: str, host: str) -> None:
+    headers = (("authorization", f"DPoP {jwt(sub='u-7')}"), ("dpop", proof), ("host", host), ("x-pdp-resource", "mail"))
+    with pytest.raises(BadRequestError):
+        asked(*headers, profile="zta")
 
 
 def test_an_asserted_subject_goes_before_the_clients_token() -> None:

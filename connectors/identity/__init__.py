@@ -1,0 +1,1 @@
+"""Systems that know people: directories, personnel feeds, SCIM."""

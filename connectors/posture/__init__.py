@@ -1,0 +1,1 @@
+"""Connectors that read the state of devices. Each vendor is an island."""

@@ -1,0 +1,150 @@
+"""What has been revoked: marks in the store, and their copy in each worker (step 8 of standards 7.3).
+
+A subject's mark is an instant: whatever was issued, or whoever logged in, at or before it does not count any more,
+and who logs in again afterwards is let in. A session's and a token's mark end that session and that token for good.
+
+INVARIANT (marks outlive tokens): a mark is kept for longer than any session of an identity provider lasts, and a
+token ends with its issuer's `max_age_s` at the latest. So nothing comes back to life when a mark is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
+
+from sqlalchemy import delete, insert, select, update
+
+from pdp.errors import BadRequestError, DirectoryError
+from pdp.identity.token import TokenRefusedError
+from pdp.store import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from pdp.identity.proof import Shown
+    from pdp.store.store import Store
+
+MarkKind = Literal["subject", "session", "token"]
+KINDS: Final[tuple[MarkKind, ...]] = get_args(MarkKind)
+KEPT: Final = timedelta(days=31)  # the longest `max_age_s`, and longer than a session of an identity provider should be
+SKEW: Final = timedelta(seconds=60)
+LOAD_S: Final = 30.0  # a store that takes this long does not answer
+MAX_ID: Final = 256
+
+_MARKS: Final = tables.revocations
+
+
+class Mark(NamedTuple):
+    kind: MarkKind
+    id: str
+    not_before: datetime
+    created_at: datetime
+
+
+def revoke(store: Store, kind: MarkKind, marked_id: str, *, at: datetime, now: datetime) -> Mark:
+    """Mark a subject (its id in the directory, or its `sub`), a session (`sid`) or a token (`jti`); the later stays.
+
+    Marks that are older than `KEPT` are dropped on this occasion. Raises BadRequestError for an id that is none,
+    an instant in the future (whoever logs in until then would be shut out) or one that no token could be as old as;
+    DirectoryError where the store does not answer.
+    """
+    if not 1 <= len(marked_id) <= MAX_ID or not marked_id.isprintable():
+        raise BadRequestError(f"the {kind} is not 1 to {MAX_ID} printable characters")
+    if at > now + SKEW:
+        raise BadRequestError("the instant lies in the future", next_step="leave `--at` out to revoke as of now")
+    if at <= now - KEPT:
+        raise BadRequestError(f"no token and no session is older than {KEPT.days} days")
+    same = (_MARKS.c.kind == kind) & (_MARKS.c.id == marked_id)
+    with store.write() as connection:
+        _changed(connection)
+        connection.execute(delete(_MARKS).where(_MARKS.c.not_before <= now - KEPT))
+        row = connection.execute(select(_MARKS).where(same)).first()
+        if row is None:
+            mark = Mark(kind, marked_id, at, now)
+            connection.execute(insert(_MARKS), mark._asdict())
+            return mark
+        mark = Mark(kind, marked_id, max(row.not_before, at), row.created_at)
+        connection.execute(update(_MARKS).where(same).values(not_before=mark.not_before))
+        return mark
+
+
+def lift(store: Store, kind: MarkKind, marked_id: str) -> None:
+    """Take a mark back that was made by mistake. Raises BadRequestError where there is none, DirectoryError."""
+    with store.write() as connection:
+        _changed(connection)
+        found = connection.execute(delete(_MARKS).where((_MARKS.c.kind == kind) & (_MARKS.c.id == marked_id)))
+        if found.rowcount == 0:
+            raise BadRequestError(f"there is no such mark of a {kind}", next_step="`pdp token revocations` lists them")
+
+
+def list_marks(store: Store, *, now: datetime) -> tuple[Mark, ...]:
+    """The marks that count, the latest first. Raises DirectoryError."""
+    with store.read() as connection:
+        rows = connection.execute(select(_MARKS).where(_live(now)).order_by(_MARKS.c.not_before.desc(), _MARKS.c.id))
+        return tuple(Mark(row.kind, row.id, row.not_before, row.created_at) for row in rows)
+
+
+def _live(now: datetime) -> ColumnElement[bool]:
+    return _MARKS.c.not_before > now - KEPT
+
+
+def _changed(connection: Connection) -> None:
+    """Move the version that workers poll. First in each transaction: in PostgreSQL its row is where changes queue."""
+    version = tables.revocation_meta.c.version
+    connection.execute(update(tables.revocation_meta).values(version=version + 1))
+
+
+class StoredRevocations:
+    """The marks as a worker holds them. Nothing is revoked before the first `refresh`: await it before serving."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+        self._version: int | None = None
+        self._marks: Mapping[MarkKind, Mapping[str, datetime]] = {kind: {} for kind in KINDS}
+
+    def refuse_revoked(self, shown: Shown) -> None:
+        """Raises TokenRefusedError where a mark stands against this identity.
+
+        The earliest time counts: a token that was refreshed after a revocation rests on a login from before it.
+        Where none is known, it counts as long ago.
+        """
+        marks = self._marks
+        for subject in shown.subjects:
+            mark = marks["subject"].get(subject) if subject is not None else None
+            if mark is not None and min((time for time in shown.times if time is not None), default=mark) <= mark:
+                raise TokenRefusedError("subject_revoked")
+        if shown.session_id is not None and shown.session_id in marks["session"]:
+            raise TokenRefusedError("session_revoked")
+        if shown.token_id is not None and shown.token_id in marks["token"]:
+            raise TokenRefusedError("token_revoked")
+
+    async def refresh(self) -> bool:
+        """Look at the version, and read the marks where it moved, in a thread. True where they are new.
+
+        Raises DirectoryError where the store does not answer, or not in time; the marks then stay as they are.
+        """
+        async with self._one_at_a_time:
+            try:
+                async with asyncio.timeout(LOAD_S):
+                    read = await asyncio.to_thread(self._read, self._version)
+            except TimeoutError:
+                raise DirectoryError(f"the revocations were not read within {LOAD_S:.0f} s") from None
+            if read is not None:
+                self._version, self._marks = read
+            return read is not None
+
+    def _read(self, held: int | None) -> tuple[int, Mapping[MarkKind, Mapping[str, datetime]]] | None:
+        with self._store.read() as connection:
+            version: int = connection.execute(select(tables.revocation_meta.c.version)).scalar_one()
+            if version == held:
+                return None
+            marks: dict[MarkKind, dict[str, datetime]] = {kind: {} for kind in KINDS}
+            for row in connection.execute(select(_MARKS).where(_live(self._clock()))):
+                marks[row.kind][row.id] = row.not_before
+            return version, marks

@@ -1,0 +1,238 @@
+"""The paths of the push API and of Cloudflare's scores: ordinary FastAPI, with the OpenAPI text.
+
+Bodies are read here, whole, bounded and with a deadline; what they say is the desk's matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from pdp.errors import PayloadTooLargeError, SlowRequestError
+from pdp.posture.desk import MAX_BATCH_BYTES
+from pdp.posture.message import MAX_NAME, MAX_REPORTS, DeviceReport, Report
+from pdp.posture.problem import problem_answer
+from pdp.wire import cloudflare_posture
+from pdp.wire.exchange import HttpAnswer, HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pdp.posture.desk import Desk
+    from pdp.posture.scoring import Scorer
+
+Json = dict[str, Any]
+
+PREFIX: Final = "/posture/v1"
+BODY_S: Final = 10.0  # as the lane's own deadline
+PEER: Final = "sekisho.peer"  # as `pdp.api.tls.PEER`, which stands above; a test holds the two together
+_TAG: Final = "posture"
+
+
+def posture_router(desk: Desk, scorer: Scorer, *, body_s: float = BODY_S) -> APIRouter:
+    """Every path of this package. `body_s`: how long a body may take."""
+    router = APIRouter(tags=[_TAG])
+
+    @router.put(
+        f"{PREFIX}/devices/{{device:path}}",
+        summary="端末の状態を報告する / report the state of one device",
+        description=_PUT,
+        response_class=Response,
+        responses=_responses("PostureKept", 404, 409, 412),
+        openapi_extra=_body("PostureReport", _EXAMPLE),
+    )
+    async def put_report(request: Request) -> Response:
+        return await _served(request, lambda asked: desk.put(asked, request.path_params["device"]), body_s)
+
+    @router.get(
+        f"{PREFIX}/devices/{{device:path}}",
+        summary="保持している端末の状態を見る / what is held of one device",
+        description=_GET,
+        response_class=Response,
+        responses=_responses("PostureHeld", 404) | {304: {"description": "`If-None-Match` has the present entity tag"}},
+        openapi_extra=_SECURITY,
+    )
+    async def get_reports(request: Request) -> Response:
+        return await _served(request, lambda asked: desk.get(asked, request.path_params["device"]), body_s)
+
+    @router.post(
+        f"{PREFIX}/devices",
+        summary="複数の端末の状態を報告する / report the states of several devices",
+        description=_POST,
+        response_class=Response,
+        responses=_responses("PostureBatchKept") | {207: _answer("Some reports were refused", "PostureBatchKept")},
+        openapi_extra=_body("PostureBatch", {"reports": [{"device": "serial:5CG12345AB", **_EXAMPLE}]}),
+    )
+    async def post_reports(request: Request) -> Response:
+        return await _served(request, desk.batch, body_s)
+
+    @router.post(
+        f"{PREFIX}/hip",
+        summary="GlobalProtect の HIP レポートを渡す / hand over a GlobalProtect HIP report",
+        description=_HIP,
+        response_class=Response,
+        responses=_responses("PostureKept", 404, 409, 412),
+        openapi_extra=_SECURITY
+        | {"requestBody": {"required": True, "content": {"application/xml": {"schema": {"type": "string"}}}}},
+    )
+    async def post_hip(request: Request) -> Response:
+        return await _served(request, desk.hip, body_s)
+
+    @router.post(
+        cloudflare_posture.PATH,
+        summary="Cloudflare の端末スコア / scores for Cloudflare's custom device posture integration",
+        description=_SCORES,
+        response_class=Response,
+        responses=_responses("CloudflareScores"),
+        openapi_extra=_body("CloudflareDevices", {"devices": [{"device_id": "9ece5fab", "serial_number": "jdR44P3d"}]}),
+    )
+    async def post_cloudflare(request: Request) -> Response:
+        return await _served(request, scorer.scores, body_s)
+
+    return router
+
+
+def posture_document() -> Json:
+    """The schemas that the paths name, as an OpenAPI fragment."""
+    _, ours = msgspec.json.schema_components((Report, DeviceReport), ref_template="#/components/schemas/{name}")
+    schemas: Json = {"PostureReport": ours.pop("Report"), "PostureBatchEntry": ours.pop("DeviceReport"), **ours}
+    reports = {"type": "array", "minItems": 1, "maxItems": MAX_REPORTS, "items": _ref("PostureBatchEntry")}
+    schemas["PostureBatch"] = _object({"reports": reports}, "reports")
+    schemas["PostureKept"] = _object(_KEPT, *_KEPT)
+    result = {"oneOf": [_ref("PostureKept"), _ref("Problem")], "description": "each with `status`, and `asked`"}
+    results = {"type": "array", "items": result}
+    schemas["PostureBatchKept"] = _object({"taken": _COUNT, "refused": _COUNT, "results": results}, "results")
+    held = {"source": _TEXT, "observed_at": _TEXT, "facts": {"type": "object"}}
+    schemas["PostureHeld"] = _object(
+        {"device": _TEXT, "reports": {"type": "array", "items": _object(held, *held)}, "together": _object(held)},
+        "device",
+        "reports",
+    )
+    schemas["Problem"] = _object(
+        {"type": _TEXT, "title": _TEXT, "status": _COUNT, "detail": _TEXT, "error": _ref("Error")}, "status", "error"
+    )
+    asked = {"device_id": _TEXT, "serial_number": _TEXT}
+    schemas["CloudflareDevices"] = _object(
+        {"devices": {"type": "array", "maxItems": 1_000, "items": _object(asked, "device_id")}}, "devices"
+    )
+    score = _object({"s2s_id": _TEXT, "score": {"type": "integer", "minimum": 0, "maximum": 100}}, "s2s_id", "score")
+    schemas["CloudflareScores"] = _object({"result": {"type": "object", "additionalProperties": score}}, "result")
+    return {"components": {"schemas": schemas}}
+
+
+async def _served(request: Request, answer: Callable[[HttpRequest], Awaitable[HttpAnswer]], body_s: float) -> Response:
+    try:
+        asked = await _request(request, body_s)
+    except (PayloadTooLargeError, SlowRequestError) as fault:
+        found = problem_answer(fault)
+    else:
+        found = await answer(asked)
+    response = Response(found.body, found.status)
+    for name, value in found.headers:
+        response.headers[name] = value
+    return response
+
+
+async def _request(request: Request, body_s: float) -> HttpRequest:
+    """The request as plain values. Raises PayloadTooLargeError and SlowRequestError."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(body_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BATCH_BYTES:
+                    raise PayloadTooLargeError(f"the body is larger than {MAX_BATCH_BYTES} bytes")
+    except TimeoutError:
+        raise SlowRequestError(f"the body did not arrive within {body_s:g} seconds") from None
+    except ClientDisconnect:  # nobody hears the answer; what is not whole is not read
+        raise SlowRequestError("the client has gone") from None
+    return HttpRequest(
+        method=request.method,
+        path=request.url.path,
+        query=request.url.query,
+        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
+        body=bytes(body),
+        peer=request.client.host if request.client else None,
+        peer_certificate=request.scope.get("extensions", {}).get(PEER),
+    )
+
+
+_PUT: Final = (
+    "`device` は端末ID、または `serial:…` のような別名。`observed_at` は端末を確認した時刻（オフセット必須）。"
+    "書かなかった事実は「不明」になる。より新しい報告があれば何も変えず `kept: newer` を返す。\n\n"
+    "`device` is the device's id, or another name of it such as `serial:5CG12345AB`. `observed_at` is when the device "
+    "was seen, with its offset. A fact that is left out is unknown. Where a newer report of this source is held, "
+    f"nothing changes and the answer says `kept: newer`. A name has at most {MAX_NAME} characters."
+)
+_GET: Final = (
+    "権限 `read_posture` があれば全ての報告元、なければ自分の報告だけを返す。\n\n"
+    "What every source says, for callers with `read_posture`; else the caller's own report alone."
+)
+_POST: Final = (
+    f"最大 {MAX_REPORTS} 件。一件ごとに結果を返し、拒否があれば全体の状態は 207 となる。\n\n"
+    f"At most {MAX_REPORTS} reports, each kept or refused by itself; 207 where any was refused."
+)
+_HIP: Final = (
+    "端末はレポート自身の名前（シリアル番号、ホストID、ホスト名）で特定する。\n\n"
+    "The report names its device itself: serial number, host id, host name."
+)
+_SCORES: Final = (
+    "既知でない端末のスコアは 0。表は docs/posture.md にある。\n\n"
+    "A device that is not known has the score 0; docs/posture.md has the table."
+)
+_TEXT: Final[Json] = {"type": "string"}
+_COUNT: Final[Json] = {"type": "integer"}
+_KEPT: Final[Json] = {
+    "device": _TEXT,
+    "source": _TEXT,
+    "kept": {"type": "string", "enum": ["this", "same", "newer"]},
+    "observed_at": {"type": "string", "format": "date-time"},
+    "etag": _TEXT,
+}
+_EXAMPLE: Final[Json] = {
+    "observed_at": "2026-07-01T09:00:00+09:00",
+    "facts": {"edr_running": True, "edr_risk": "none", "tampered": False, "patch_age_days": 3},
+}
+_SECURITY: Final[Json] = {"security": [{"bearer": []}, {"apiKey": []}]}
+_REFUSALS: Final = {
+    400: "The request breaks its form",
+    401: "No credential, or none that is known",
+    403: "The caller lacks the permission, or may not report this fact",
+    404: "No device of this name is registered",
+    409: "The names belong to different devices",
+    412: "The held report has the entity tag of `If-None-Match`",
+    413: "The body or the batch is too large",
+    415: "Another content type is needed",
+    429: "The caller asks more often than its limit",
+    503: "Nothing was kept; try again",
+}
+_EVERYWHERE: Final = (400, 401, 403, 413, 415, 429, 503)
+
+
+def _object(properties: Json, *required: str) -> Json:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answer(description: str, schema: str, media: str = "application/json") -> Json:
+    return {"description": description, "content": {media: {"schema": _ref(schema)}}}
+
+
+def _responses(good: str, *more: int) -> dict[int | str, Json]:
+    answers: dict[int | str, Json] = {200: _answer("The answer", good)}
+    for status in sorted({*_EVERYWHERE, *more}):
+        answers[status] = _answer(_REFUSALS[status], "Problem", "application/problem+json")
+    return answers
+
+
+def _body(schema: str, example: Json) -> Json:
+    content = {"application/json": {"schema": _ref(schema), "example": example}}
+    return {**_SECURITY, "requestBody": {"required": True, "content": content}}

@@ -1,0 +1,1 @@
+"""Where people and devices' states come from: sources are run, matched, bounded, merged in, and watched."""

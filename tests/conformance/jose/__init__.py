@@ -1,0 +1,1 @@
+"""Tokens and proofs of outside sources, checked as the service and the command check them."""

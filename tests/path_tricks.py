@@ -1,0 +1,69 @@
+"""Requests that two parties may read differently, for the two applications of the example gateways."""
+
+from __future__ import annotations
+
+from tests.envoy_server import HOST
+
+TRICKS = [
+    "/groupware/../files/x",
+    "/groupware/%2e%2e/files/x",
+    "/groupware/%2E./files/x",
+    "/groupware/..%2ffiles/x",
+    "/groupware/..;/files/x",
+    "/groupware/..;a=b/files/x",
+    "/groupware/;a=b/x",
+    "//groupware/x",
+    "/groupware//../files/x",
+    "/groupware/./x",
+    "/groupware/\\..\\files",
+    "/groupware/%5c..%5cfiles",
+    "/groupware/%00",
+    "/groupware/%0d%0ax-pdp-subject:u-deny",
+    "/groupware/%252e%252e/files",
+    "/groupware/%c0%ae%c0%ae/files",
+    "/groupware/%u002e%u002e/files",
+    "/groupware/%zz",
+    "/groupware#/files",
+    "/groupware?/../files/x",
+    "/%67roupware/x",
+    "/files/%64ownload/x",
+    "/files/download%2fx",
+    "/GROUPWARE/x",
+    "/groupwarex",
+    "/envoy/../groupware/",
+    f"http://{HOST}/files/x",
+    "http://evil.example/groupware/",
+    "*",
+]
+RESOURCES = {"groupware": ("groupware", "access"), "files": ("file-storage", "access")}
+
+_HOST = f"host: {HOST}\r\n"
+_CLOSE = "connection: close\r\n"
+# What http.client would not send. `{token}` is filled in; latin-1, so that every byte can stand there.
+RAW = {
+    "a byte that is not UTF-8": "GET /groupware/\xff HTTP/1.1\r\n" + _HOST + "{token}" + _CLOSE + "\r\n",
+    "UTF-8 without escapes": "GET /groupware/\xe6\x97\xa5 HTTP/1.1\r\n" + _HOST + "{token}" + _CLOSE + "\r\n",
+    "a tab in the path": "GET /groupware/\tx HTTP/1.1\r\n" + _HOST + "{token}" + _CLOSE + "\r\n",
+    "a blank in the path": "GET /groupware/ x HTTP/1.1\r\n" + _HOST + "{token}" + _CLOSE + "\r\n",
+    "no host": "GET /groupware/ HTTP/1.1\r\n{token}" + _CLOSE + "\r\n",
+    "two hosts": "GET /groupware/ HTTP/1.1\r\n" + _HOST + "host: evil.example\r\n{token}" + _CLOSE + "\r\n",
+    "a user in the host": "GET /groupware/ HTTP/1.1\r\nhost: evil@" + HOST + "\r\n{token}" + _CLOSE + "\r\n",
+    "HTTP/1.0": "GET /groupware/ HTTP/1.0\r\n" + _HOST + "{token}\r\n",
+    "HTTP/1.0 without a host": "GET /groupware/ HTTP/1.0\r\n{token}\r\n",
+    "HTTP/0.9": "GET /groupware/\r\n",
+    "bare line feeds": f"GET /groupware/ HTTP/1.1\nhost: {HOST}\n{{token}}connection: close\n\n",
+    "two lengths": "POST /groupware/ HTTP/1.1\r\n" + _HOST + "{token}" + _CLOSE
+    + "content-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nG",
+    "a folded header": "GET /groupware/ HTTP/1.1\r\n" + _HOST + "{token}x-a: b\r\n x-pdp-device: forged\r\n"
+    + _CLOSE + "\r\n",
+    "a blank before the colon": "GET /groupware/ HTTP/1.1\r\n" + _HOST + "{token}x-pdp-device : forged\r\n"
+    + _CLOSE + "\r\n",
+    "a NUL in a header": "GET /groupware/ HTTP/1.1\r\n" + _HOST + "{token}x-a: b\0c\r\n" + _CLOSE + "\r\n",
+    "an unusual method": "GETX-y_z!# /groupware/ HTTP/1.1\r\n" + _HOST + "{token}" + _CLOSE + "\r\n",
+    "an upgrade to h2c": "GET /groupware/ HTTP/1.1\r\n" + _HOST + "{token}connection: upgrade, http2-settings\r\n"
+    "upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n",
+}  # fmt: skip
+
+
+def raw_request(case: str, token: str) -> bytes:
+    return RAW[case].replace("{token}", f"authorization: Bearer {token}\r\n").encode("latin-1")
