@@ -47,6 +47,7 @@ NGINX_TREE: Final = ROOT / ".tools" / "nginx"
 HAPROXY_TREE: Final = ROOT / ".tools" / "haproxy"
 LDAP_TREE: Final = ROOT / ".tools" / "ldap"
 PROMETHEUS_TREE: Final = ROOT / ".tools" / "prometheus"
+RSYSLOG_TREE: Final = ROOT / ".tools" / "rsyslog"
 KEYCLOAK_TREE: Final = ROOT / ".tools" / "keycloak"
 
 OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds
@@ -177,6 +178,11 @@ def slapd() -> str:
     """An unpacked server needs `modulepath` (usr/lib/ldap) and `include` (etc/ldap/schema) of its own tree."""
     program = _debian(["slapd", "ldap-utils"], _LDAP_PROGRAMS, LDAP_TREE)
     return _version(program, "-VVV", r"slapd (\d+\.\d+\.\d+)")
+
+
+def rsyslog() -> str:
+    """With the TLS driver of OpenSSL. A run needs `-M` with the tree's usr/lib/…/rsyslog, where its modules are."""
+    return _version(_debian(["rsyslog", "rsyslog-openssl"], ["rsyslogd"], RSYSLOG_TREE), "-v", r"rsyslogd\s+(\d[\d.]+)")
 
 
 def promtool() -> str:
@@ -352,6 +358,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "vegeta": vegeta,
     "Traefik": traefik,
     "promtool": promtool,
+    "rsyslog": rsyslog,
     "Keycloak": keycloak,
 }
 BENCH_PARTS: Final[Mapping[str, Callable[[], str]]] = {"Cerbos": cerbos}

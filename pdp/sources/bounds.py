@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 ALWAYS_ALLOWED: Final = 20  # rows: a small source must be able to lose a few without asking
-SAMPLES: Final = 20
+SAMPLES: Final = 20  # of each fault, and of a removal, that are kept for people
+MAX_COUNTS: Final = 64  # kinds of faults that are told apart in one run; a connector has five or ten
 How = Literal["gone", "disabled"]
 
 

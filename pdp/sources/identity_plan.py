@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from pdp.directory.changes import names_in
 from pdp.directory.registers import id_fault
 from pdp.model.input import Employment, IdentitySource, SubjectKind
+from pdp.sources.bounds import MAX_COUNTS, SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pdp.sources.bounds import How
     from pdp.sources.gathering import Gathered
 
-SAMPLES: Final = 20
 _WORDS: Final = {
     "kind": get_args(SubjectKind),
     "identity_source": get_args(IdentitySource),
@@ -50,6 +50,8 @@ class IdentityPlan:
     samples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def note(self, what: str, whom: str) -> None:
+        if what not in self.counts and len(self.counts) >= MAX_COUNTS:
+            what = "refused_other"
         self.counts[what] += 1
         if len(self.samples[what]) < SAMPLES:
             self.samples[what].append(whom[:120])

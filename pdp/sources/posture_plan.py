@@ -19,6 +19,7 @@ from pdp.directory.posture import latest, restricted
 from pdp.directory.registers import Alias, device_of, id_fault, posture_key
 from pdp.model.directory import Device
 from pdp.model.input import EdrRisk
+from pdp.sources.bounds import MAX_COUNTS, SAMPLES
 from pdp.sources.matching import Match, key_of, match
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from pdp.sources.matching import KnownNames
     from pdp.sources.port import Report
 
-SAMPLES: Final = 20  # of each fault, kept for people
 _SHOWN: Final = 120  # characters of a name in a sample
 _RISKS: Final = get_args(EdrRisk)
 _MAX_PATCH_DAYS: Final = 36_500  # as an import file allows
@@ -53,6 +53,8 @@ class Found:
     samples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def note(self, what: str, whom: str) -> None:
+        if what not in self.counts and len(self.counts) >= MAX_COUNTS:
+            what = "refused_other"
         self.counts[what] += 1
         if len(self.samples[what]) < SAMPLES:
             self.samples[what].append(whom[:_SHOWN])

@@ -29,6 +29,8 @@ LEASE: Final = timedelta(seconds=120)  # a process that died is replaced after i
 APPROVAL: Final = timedelta(days=7)  # a source that runs once a week must find it
 RUNS_KEPT: Final = 50  # of each source
 MAX_CODE: Final = 32
+MAX_CODES: Final = 32  # that are counted by name; each is a label of a metric
+OTHER: Final = "other"
 MAX_TEXT: Final = 300  # characters of a fault that are kept
 PlanState = Literal["none", "pending", "approved", "rejected"]
 _T: Final = tables.sources
@@ -184,6 +186,8 @@ def journal(connection: Connection, name: str, values: Mapping[str, Any]) -> Non
 def failed(row: SourceRow, code: str, text: str, now: datetime, next_run_at: datetime) -> dict[str, Any]:
     """What the row says after a run that counts for nothing. A connector's words are cut to what a row holds."""
     code, text = code[:MAX_CODE], "".join(character for character in text if character.isprintable())
+    if code not in row.faults and len(row.faults) >= MAX_CODES:
+        code = OTHER
     return {
         "last_attempt_at": now,
         "failures": row.failures + 1,

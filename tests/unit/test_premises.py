@@ -19,7 +19,7 @@ from pdp.facts.document import build_facts
 from pdp.model.authentication import Authentication
 from pdp.model.directory import Period, Permit, Snapshot
 from pdp.model.input import encode_input
-from pdp.model.request import AccessRequest, AssertedClaims, Network, UnverifiedToken
+from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, Network, UnverifiedToken
 from pdp.premises import MAX_REMEMBERED, Premises, PremisesMemory
 from tests.properties.test_horizon import INSTANTS, PROOFS, device, snapshots
 from tests.unit.facts.worlds import DEVICE, NOW, REFERENCE, REQUEST, USER, snapshot
@@ -181,8 +181,19 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "wire": ("ext_authz",),
     "document": ({"subject": {}},),
     "fresh": (True,),
+    "client_request": (ClientRequest("GET", "https://app.example.jp/"),),
 }
-CHANGES_NO_FACTS = {"identity", "path", "session_id", "request_id", "trace_id", "wire", "document", "fresh"}
+CHANGES_NO_FACTS = {
+    "identity",
+    "path",
+    "session_id",
+    "request_id",
+    "trace_id",
+    "wire",
+    "document",
+    "fresh",
+    "client_request",
+}
 
 
 def test_the_table_above_names_every_field() -> None:

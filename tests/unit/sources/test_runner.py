@@ -581,3 +581,16 @@ async def test_reading_few_and_reading_all_come_to_the_same(
     assert held(stage.store) == held(second.store)
     assert set(held(stage.store).posture) == {"d-0 mdm", "d-1 mdm"}
     second.store.close()
+
+
+async def test_a_connector_that_makes_up_words_for_its_faults_fills_nothing(stage: Stage) -> None:
+    raised = [[ConnectorError(f"no {n}\x00\x1b[31m", fault=f"fault-{n}-{'x' * 99}")] for n in range(40)]
+    source = mdm(stage, *raised, [Page((), refused=tuple(Refused(f"code-{n}", f"d-{n}") for n in range(500)))])
+    for _ in range(41):
+        await stage.runner(source).run(source)
+    row = row_of(stage.store)
+    assert len(row.faults) == register.MAX_CODES + 1
+    assert row.faults[register.OTHER] == 8
+    assert all(len(code) <= register.MAX_CODE for code in row.faults)
+    assert len(row.seen.counts) < 80
+    assert row.seen.counts["refused_other"] > 400
