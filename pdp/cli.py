@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pdp.commands import (
+    archive,
     audit,
     bundle,
     caller,
@@ -63,6 +64,7 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(directory.app, name="directory")
 app.add_typer(connector.app, name="connector")
 app.add_typer(caller.app, name="caller")
+archive.register(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
 app.add_typer(keys.app, name="keys")

@@ -30,7 +30,7 @@ from pdp.callers.caller import require_profile
 from pdp.declog.record import record_of, refusal_of
 from pdp.engine.verdict import read_verdict
 from pdp.errors import BadRequestError, EngineError, EngineSupersededError, NotPermittedError, SekishoError
-from pdp.identity.proof import NOTHING_REVOKED, prove
+from pdp.identity.proof import NOTHING_REVOKED, Witnesses, prove
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Verdict, denied
 from pdp.model.request import Network, UnverifiedToken
 from pdp.obligations import check_obligations, expiry
@@ -117,6 +117,10 @@ class House:
     cache: VerdictCache | None = None
     revocations: Revocations = NOTHING_REVOKED
     longest: Callable[[], timedelta | None] = lambda: None
+
+    @cached_property
+    def witnesses(self) -> Witnesses:
+        return Witnesses(self.levels, self.tokens, self.revocations)
 
 
 class Taken(NamedTuple):
@@ -227,10 +231,7 @@ class Checkpoint:
             premises = memory.of_document(believed)
         else:
             # 2. Identity.
-            users = taken.snapshot.users
-            proof = await prove(
-                believed, caller, house.levels, house.tokens, house.revocations, users, now, decision_id
-            )
+            proof = await prove(believed, caller, house.witnesses, taken.snapshot.users, now, decision_id)
             subject_id = proof.subject_id
             if subject_id is not None and subject_id != believed.subject_id:  # it was the token's to say
                 believed = msgspec.structs.replace(believed, subject_id=subject_id)

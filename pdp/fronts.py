@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Callers
     from pdp.decide import Checkpoint
+    from pdp.declog.port import DecisionLog
     from pdp.directory.source import DirectorySource
     from pdp.health import Health
     from pdp.identity.logout import LoggedOut
@@ -74,6 +75,7 @@ class Parts:
     health: Health
     metrics: Metrics
     news: News
+    log: DecisionLog
 
     def profile(self) -> Profile:
         """Of the active policy. Raises NotReadyError."""
@@ -99,6 +101,7 @@ async def open_surface(parts: Parts) -> AsyncIterator[Surface]:
             _authzen(parts),
             _gateways(parts),
             _opa(parts),
+            await stack.enter_async_context(_opa_sink(parts)),
             await stack.enter_async_context(_posture(parts)),
             await _scim(parts),
             await stack.enter_async_context(_cloudflare(parts)),
@@ -174,6 +177,23 @@ def _opa(parts: Parts) -> Front:
         parts.health.probes,
     )
     return Front(exact, prefixes)
+
+
+@asynccontextmanager
+async def _opa_sink(parts: Parts) -> AsyncIterator[Front]:
+    """What other OPAs report. On a partition's path a chunk may be larger than a decision's body."""
+    from pdp.opa_sink.desk import LOGS, MAX_BODY, Desk, opa_sink_routes
+    from pdp.opa_sink.memory import Memory
+    from pdp.opa_sink.metrics import SinkMetrics
+
+    memory = await asyncio.to_thread(Memory, parts.settings.state_path / "other-opas.db")
+    counted = SinkMetrics(parts.metrics.registry)
+    desk = Desk(introducing(parts.callers), parts.log, memory, utc_now, new_id, counted.count)
+    exact, prefixes = opa_sink_routes(desk)
+    try:
+        yield Front(exact, prefixes, {f"{LOGS}/": Limits(body_bytes=MAX_BODY)})
+    finally:
+        memory.close()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pdp.api.surface import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pdp.activation import Activation
     from pdp.cache.levels import VerdictCache
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pdp.settings import Settings
     from pdp.signals.port import News
     from pdp.source_metrics import SourceMetrics
+    from pdp.transparency.keeper import KeeperStatus
 
 
 class Health:
@@ -33,6 +34,8 @@ class Health:
         log: DecisionLog,
         cache: VerdictCache | None,
         news: News,
+        proof: Callable[[], KeeperStatus] | None = None,
+        callers_age: Callable[[], timedelta | None] | None = None,
     ) -> None:
         self._settings = settings
         self._directory = directory
@@ -40,16 +43,23 @@ class Health:
         self._log = log
         self._cache = cache
         self._news = news
+        self._proof = proof
+        self._callers_age = callers_age
 
     def probes(self) -> Sequence[Probe]:
         """What must be well before decisions are answered, and what an operator should know of."""
-        return (self._policy(), self._register(), self._record(), self._redis(), self._hearing(), self._sources())
+        proof = () if self._proof is None else (self._signed(self._proof()),)
+        callers = () if self._callers_age is None else (self._known_callers(self._callers_age()),)
+        rest = (*callers, self._redis(), self._hearing(), self._sources(), *proof)
+        return (self._policy(), self._register(), self._record(), *rest)
 
     def measure(self, metrics: Metrics, cache_metrics: CacheMetrics, source_metrics: SourceMetrics) -> None:
         """Bring every gauge up to now."""
         age = self._directory.age()
         metrics.directory_age.set(-1 if age is None else age.total_seconds())
         metrics.directory_epoch.set(self._directory.current().epoch if age is not None else 0)
+        callers_age = None if self._callers_age is None else self._callers_age()
+        metrics.callers_age.set(-1 if callers_age is None else callers_age.total_seconds())
         metrics.log_writable.set(self._log.writable())
         metrics.unrecorded.set(self._log.unrecorded)
         metrics.ready.set(all(probe.ok for probe in self.probes()))
@@ -87,6 +97,26 @@ class Health:
     def _record(self) -> Probe:
         writable = self._log.writable()
         return Probe("decision_log", writable, "" if writable else "the decision log takes no records")
+
+    def _signed(self, status: KeeperStatus) -> Probe:
+        """Never a reason not to be ready: what is not signed for now is signed for later."""
+        late = sum(anchor.fault is not None for anchor in status.anchors)
+        detail = f"head {status.size}" if status.working else "another worker signs"
+        if status.altered:
+            detail = "a segment is not what was signed for: run `pdp audit verify`"
+        elif status.fault is not None:
+            detail = "nothing can be signed now: see the service's log"
+        elif late:
+            detail += f"; {late} of {len(status.anchors)} anchors do not answer"
+        return Probe("log_proof", ok=True, detail=detail)
+
+    def _known_callers(self, age: timedelta | None) -> Probe:
+        """Never a reason not to be ready: a key that was revoked meanwhile still counts, and somebody should know."""
+        if age is None:
+            return Probe("callers", ok=True, detail="none have been read yet")
+        late = age > timedelta(seconds=self._settings.directory_max_age_s)
+        seen = f"last seen to be current {int(age.total_seconds())} s ago"
+        return Probe("callers", ok=True, detail=f"{seen}: revoked keys still count" if late else seen)
 
     def _redis(self) -> Probe:
         """Never a reason not to be ready: without Redis decisions are as right, and slower."""

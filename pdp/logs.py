@@ -56,7 +56,7 @@ def configure_logs(level: str, *, stream: Any = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for quiet in ("uvicorn.access", "aiohttp.access", "alembic", "sqlalchemy.engine"):
+    for quiet in ("uvicorn.access", "aiohttp.access", "alembic", "sqlalchemy.engine", "httpx"):  # httpx logs every URL
         logging.getLogger(quiet).setLevel(logging.WARNING)
 
 

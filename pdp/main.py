@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ from pdp.parts import (
     open_tokens,
     utc_now,
 )
+from pdp.proving import open_keeper
 from pdp.refresh import keep_fresh
+from pdp.shipping.ledger import Ledger
+from pdp.shipping.metrics import ShippingMetrics
 from pdp.signals.listener import listening
 from pdp.source_metrics import SourceMetrics
 
@@ -91,6 +95,11 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         await activation.activate(bundle)
         metrics.policy_is(bundle.revision, bundle.digest)
         _log.info("policy activated", revision=bundle.revision, digest=bundle.digest, profile=bundle.profile)
+        keeper = None
+        if settings.log_proof == "on":
+            keeper = open_keeper(settings, on_fault=lambda fault: _log.error("log proof at fault", fault=fault))
+            stack.push_async_callback(asyncio.to_thread, keeper.stop)  # after the log: its last segment is signed for
+            keeper.start()
         log = first_free(
             lambda worker: SegmentLog(
                 settings.state_path / "decisions",
@@ -102,7 +111,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
             )
         )
         stack.push_async_callback(log.close)
-        revocations = StoredRevocations(store, utc_now)
+        revocations = StoredRevocations(store, utc_now, max_age=max_age)
         await revocations.refresh()
         tokens = await stack.enter_async_context(open_tokens(settings, revocations))
         callers = await _callers(settings, store, metrics, tokens)
@@ -125,23 +134,50 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                 longest=lambda: UNSURE if news.state == "lost" else None,
             )
         )
-        health = Health(settings, directory=directory, activation=activation, log=log, cache=cache, news=news)
+        proof = None if keeper is None else keeper.look
+        health = Health(
+            settings,
+            directory=directory,
+            activation=activation,
+            log=log,
+            cache=cache,
+            news=news,
+            proof=proof,
+            callers_age=callers.age if isinstance(callers, StoredCallers) else None,
+        )
         cache_metrics = CacheMetrics(metrics.registry)
         source_metrics = SourceMetrics(metrics.registry)
         looks: dict[Kind, Look] = {"directory": directory.refresh, "revocations": revocations.refresh}
         if isinstance(callers, StoredCallers):
             looks["callers"] = callers.refresh
+        shipping = ShippingMetrics(metrics.registry, Ledger(settings.state_path / "shipping"), settings.log_targets)
+
+        def measure() -> None:
+            health.measure(metrics, cache_metrics, source_metrics)
+            shipping.show(utc_now())
+
         nudge = await stack.enter_async_context(listening(news, looks))
         await stack.enter_async_context(
             keep_fresh(
                 [*looks.values(), *([tokens.refresh] if tokens.refresh else [])],
                 every_s=settings.directory_poll_s,
-                after=lambda: health.measure(metrics, cache_metrics, source_metrics),
+                after=measure,
                 nudge=nudge,
             )
         )
         parts = Parts(
-            settings, store, checkpoint, callers, activation, directory, revocations, tokens, health, metrics, news
+            settings,
+            store,
+            checkpoint,
+            callers,
+            activation,
+            directory,
+            revocations,
+            tokens,
+            health,
+            metrics,
+            news,
+            log,
         )
         surface = await stack.enter_async_context(open_surface(parts))
         yield Service(

@@ -84,6 +84,9 @@ class Metrics:
         self.log_writable = self._gauge("log_writable", "1 while the decision log takes records.")
         self.directory_epoch = self._gauge("directory_epoch", "Epoch of the directory snapshot in use.")
         self.directory_age = self._gauge("directory_age_seconds", "Time since the directory was seen to be current.")
+        self.callers_age = self._gauge(
+            "callers_age_seconds", "Time since the callers were seen to be current; -1: never."
+        )
         self.ready = self._gauge("ready", "1 while the service answers decisions.")
         self._policy = self._gauge("policy_info", "1 for the active policy, 0 for earlier ones.", "revision", "digest")
         self._active_policy: tuple[str, str] | None = None

@@ -18,6 +18,7 @@ import msgspec
 from pdp.errors import SettingsError
 from pdp.model.cloudflare import CloudflareAccount
 from pdp.model.issuer import Issuer
+from pdp.model.log_target import LogTarget
 from pdp.model.provisioning import ScimTenant
 from pdp.model.source import Fact, SourceSettings
 
@@ -66,6 +67,22 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     durability: Literal["power", "process"] = "power"
     log_full: Literal["block", "deny"] = "block"
+    audit_keep_segments_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0  # once stored as Parquet; 0: for ever
+    audit_hot_months: Annotated[int, msgspec.Meta(ge=1, le=1_200)] = 12
+    audit_archive_months: Annotated[int, msgspec.Meta(ge=0, le=1_200)] = 36  # after the hot ones
+    audit_archive_dir: str = ""  # where archived files go; empty: they stay where they are
+    audit_memory_mb: Annotated[int, msgspec.Meta(ge=128, le=1_048_576)] = 1024  # of one question
+    audit_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2  # of one question
+    audit_other_logs: list[str] = msgspec.field(default_factory=list)  # decision logs of other hosts, as mounted here
+    log_proof: Literal["on", "off"] = "on"  # signed heads over the decision log, docs/audit-proof.md
+    log_origin: Annotated[str, msgspec.Meta(pattern=r"^[^\s+]{0,200}\Z")] = ""  # names the log; empty: sekisho.log/NODE
+    log_key_file: str = ""  # PEM, Ed25519: signs the heads. Empty: made in state_dir
+    log_previous_key_file: str = ""  # the key before it: signs for the new one once
+    log_checkpoint_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 1.0  # a head so often, while there are records
+    log_anchors: list[str] = msgspec.field(default_factory=list)  # file:/PATH, syslog+udp|tcp|tls://HOST:PORT
+    log_anchor_ca_file: str = ""  # PEM; authorities of syslog+tls. Empty: those of the system
+
+    log_targets: list[LogTarget] = msgspec.field(default_factory=list)  # [[log_targets]]: where decisions are shipped
 
     tls_cert_file: str = ""  # PEM, the chain too; empty: plain HTTP, for loopback or behind a proxy that ends TLS
     tls_key_file: str = ""
@@ -137,9 +154,11 @@ _JSON: Final = frozenset(
         "caller_proxies",
         "caller_scopes",
         "connectors",
+        "log_targets",
         "scim",
         "cloudflare",
         "posture_push_facts",
+        "audit_other_logs",
         "hip_edr_products",
     }
 )

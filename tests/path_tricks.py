@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+from pdp.wire.gateway_check import ANSWERS
+from pdp.wire.gateway_facts import FACTS, KEY
 from tests.envoy_server import HOST
 
+# What Windows takes for another name than a route does.
+WINDOWS = (
+    "/files/download./x",
+    "/files/download.../x",
+    "/files/download%20/x",
+    "/files/download%20./x",
+    "/files/download::$DATA",
+    "/files/download:$i30:$INDEX_ALLOCATION/x",
+    "/files/download%3A%3A%24DATA/x",
+    "/files/x.asp.",
+)
 TRICKS = [
     "/groupware/../files/x",
     "/groupware/%2e%2e/files/x",
@@ -19,6 +34,10 @@ TRICKS = [
     "/groupware/%5c..%5cfiles",
     "/groupware/%00",
     "/groupware/%0d%0ax-pdp-subject:u-deny",
+    "/groupware/x%0a",
+    "/groupware/x%0d",
+    "/groupware/%0a/x",
+    "/groupware/x%0a%0a",
     "/groupware/%252e%252e/files",
     "/groupware/%c0%ae%c0%ae/files",
     "/groupware/%u002e%u002e/files",
@@ -28,6 +47,7 @@ TRICKS = [
     "/%67roupware/x",
     "/files/%64ownload/x",
     "/files/download%2fx",
+    *WINDOWS,
     "/GROUPWARE/x",
     "/groupwarex",
     "/envoy/../groupware/",
@@ -35,6 +55,22 @@ TRICKS = [
     "http://evil.example/groupware/",
     "*",
 ]
+# By these a client would have a framework carry out another method, or serve another path, than was decided.
+OVERRIDES = (
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-rewrite-url",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-method",
+    "x-original-host",
+    "x-original-path",
+    "x-forwarded-uri",
+    "x-forwarded-method",
+    "x-forwarded-prefix",
+)
+OURS = (KEY, *FACTS, *ANSWERS)
 RESOURCES = {"groupware": ("groupware", "access"), "files": ("file-storage", "access")}
 
 _HOST = f"host: {HOST}\r\n"
@@ -63,6 +99,16 @@ RAW = {
     "an upgrade to h2c": "GET /groupware/ HTTP/1.1\r\n" + _HOST + "{token}connection: upgrade, http2-settings\r\n"
     "upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n",
 }  # fmt: skip
+
+
+def other_spellings(name: str) -> list[str]:
+    """With `_` or `.` for some of its dashes: an application that reads headers as CGI variables sees one name."""
+    first, *rest = name.split("-")
+    spelled = (
+        first + "".join(dash + word for dash, word in zip(dashes, rest, strict=True))
+        for dashes in product("-_.", repeat=len(rest))
+    )
+    return [other for other in spelled if other != name]
 
 
 def raw_request(case: str, token: str) -> bytes:

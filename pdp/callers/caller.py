@@ -25,6 +25,7 @@ Permission = Literal[
     "push_posture",  # report the state of devices
     "read_posture",  # be told what is held of devices, and their score
     "provision",  # write people and groups through SCIM
+    "push_logs",  # send the decision log and the status of an OPA of theirs
 ]
 
 PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))

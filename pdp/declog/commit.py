@@ -99,6 +99,7 @@ class CommitThread:
             self._settle(batch, failure)
 
     def _tend(self) -> None:
+        self._writer.fold()
         now = time.monotonic()
         if self._writer.unsynced and now - self._synced_at >= self._limits.sync_every_s:
             self._synced_at = now

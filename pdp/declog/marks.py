@@ -1,6 +1,6 @@
 """What stands at the two ends of a segment, and in the note beside one that nobody ended.
 
-A reader ignores keys that it does not know: the Merkle root and the like are to be added here.
+A reader ignores keys that it does not know, and older segments lack those that have a default.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class Footer(msgspec.Struct, frozen=True):
+    """`root` is the Merkle root over the records (RFC 6962; a leaf is a record's bytes), hex; older ones lack it."""
+
     schema: Literal["sekisho.segment/v1"]
     segment: str
     records: int
@@ -59,6 +61,7 @@ class Footer(msgspec.Struct, frozen=True):
     created: str
     sealed: str
     cause: SealCause
+    root: str | None = None
 
 
 class Recovery(msgspec.Struct, frozen=True):

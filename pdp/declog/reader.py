@@ -145,7 +145,7 @@ def find_record(layout: Layout, decision_id: str, *, everywhere: bool = False) -
         return None
     canonical = str(UUID(decision_id))
     damaged = False
-    for name in _candidates(layout, instant, everywhere=everywhere):
+    for name in _candidates(layout.names(), instant, everywhere=everywhere):
         for before, raw in _lines_of(layout, name, b'"id":"%b"' % canonical.encode()):
             line = parse(raw)
             if line is not None and (line.kind != "record" or _id_of(line.body) != canonical):
@@ -156,6 +156,17 @@ def find_record(layout: Layout, decision_id: str, *, everywhere: bool = False) -
     if damaged:
         raise RecordDamagedError(f"the record of `{canonical}` does not follow from the line before it")
     return None
+
+
+def segments_near(names: list[SegmentName], decision_id: str, *, everywhere: bool = False) -> list[SegmentName]:
+    """Those of the names (in their order) that may hold this id, the likeliest first; none for what is no uuid7."""
+    instant = _instant_of(decision_id)
+    return [] if instant is None else _candidates(names, instant, everywhere=everywhere)
+
+
+def id_of(body: bytes) -> str | None:
+    """The decision id of a record, or None where it has none."""
+    return _id_of(body)
 
 
 class _Identified(msgspec.Struct):
@@ -188,9 +199,9 @@ def _instant_of(decision_id: str) -> datetime | None:
         return None
 
 
-def _candidates(layout: Layout, instant: datetime, *, everywhere: bool) -> list[SegmentName]:
+def _candidates(names: list[SegmentName], instant: datetime, *, everywhere: bool) -> list[SegmentName]:
     """The segments that may hold a record of that time, the likeliest first."""
-    bounded = _with_ends(layout.names())
+    bounded = _with_ends(names)
     if everywhere:
         return [name for name, _ in reversed(bounded)]
     near = [

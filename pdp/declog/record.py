@@ -196,6 +196,11 @@ def read_record(line: bytes) -> Record:
     return record
 
 
+def encode_record(record: Record) -> bytes:
+    """The canonical form of a record: what `read_record` takes. Raises RecordFailedError."""
+    return _encode(record)
+
+
 def _encode(record: Record) -> bytes:
     try:
         return _ENCODER.encode(record)

@@ -33,21 +33,54 @@ FindingKind = Literal[
     "rewritten",  # holds another line there than the next header names
     "missing_segment",  # the next segment names one that is not here: deleted, or kept elsewhere by now
     "unrecorded",  # records that were refused when a write failed: no answer was given for them
+    "damaged_torn",  # what was set aside of a torn line is not what its note says, or is gone
+    "damaged_note",  # a recovery note that cannot be read, or another than the one that was signed for
+    "duplicated",  # a second file of the same segment
+    "stray_file",  # a file that this log did not write
+    "altered",  # records `at` to `until` hold another than the one that was signed for
+    "lengthened",  # records beyond those that stood there when it was sealed
+    "missing_ledger",  # of the signed heads: a file that is gone
+    "missing_heads",  # a head is known elsewhere that the ledger does not have: leaves `at` to `until`
+    "bad_signature",  # a head that is signed by no key that may, or whose signature does not hold
+    "damaged_head",  # the file of the newest head, or of an anchor, is not a signed head of this log
+    "damaged_keys",  # the file of public keys and the ledger do not name the same keys
+    "uncovered",  # records that no signed head covers yet
 ]
 
 BREAKS: frozenset[FindingKind] = frozenset(
-    {"damaged_line", "missing_header", "shortened", "rewritten", "missing_segment"}
+    {
+        "damaged_line",
+        "missing_header",
+        "shortened",
+        "rewritten",
+        "missing_segment",
+        "damaged_torn",
+        "damaged_note",
+        "duplicated",
+        "stray_file",
+        "altered",
+        "lengthened",
+        "missing_ledger",
+        "missing_heads",
+        "bad_signature",
+        "damaged_head",
+        "damaged_keys",
+    }
 )
 """The kinds that a sound log never shows; the others tell of accidents that cost no answered record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`at` is a line number for `damaged_line`, a number of bytes or records for the kinds that count."""
+    """`at` is a line number for `damaged_line`, a number of bytes or records for the kinds that count.
+
+    `segment` is the name of the segment, or of another file of the log. `until` ends a range that begins `at`.
+    """
 
     segment: str
     kind: FindingKind
     at: int = 0
+    until: int = 0
 
 
 def verify_segments(layout: Layout) -> tuple[int, tuple[Finding, ...]]:
@@ -75,7 +108,7 @@ def _path_of(layout: Layout, name: SegmentName) -> Path:
 def _note_of(layout: Layout, name: SegmentName) -> Recovery | None:
     try:
         return read_recovery(layout, name)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

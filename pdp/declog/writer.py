@@ -14,7 +14,7 @@ What it promises, and every caller leans on:
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -22,6 +22,7 @@ import msgspec
 from pdp.declog.layout import SegmentName, stamp_of
 from pdp.declog.line import GENESIS, frame
 from pdp.declog.marks import SEGMENT_SCHEMA, Ended, Footer, Header, Previous, SealCause, rfc3339
+from pdp.merkle import Frontier, leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +60,14 @@ class _Open:
     first_seq: int | None = None
     first_at: datetime | None = None
     unsynced: int = 0  # records that are answered but not yet synced (durability `process`)
+    tree: Frontier = field(default_factory=Frontier)  # of the records, for the footer
+    unfolded: list[bytes] = field(default_factory=list)  # records that `tree` does not have yet
+
+    def fold(self) -> Frontier:
+        for record in self.unfolded:
+            self.tree.append(leaf_hash(record))
+        self.unfolded.clear()
+        return self.tree
 
 
 class SegmentWriter:
@@ -151,11 +160,17 @@ class SegmentWriter:
             self._abandon(segment)
             raise
         segment.unsynced += len(records) if self._durability == "process" else 0
+        segment.unfolded.extend(records)
         segment.chain, segment.seq = chain, self._seq
         segment.size += len(data)
         segment.records += len(records)
         if segment.first_seq is None:
             segment.first_seq, segment.first_at = first, self._clock()
+
+    def fold(self) -> None:
+        """Take what was committed into the tree of the segment. Not in `commit`: no answer waits for it."""
+        if self._open is not None:
+            self._open.fold()
 
     def sync(self) -> None:
         """Bring what is answered to the disk (durability `process`). Raises OSError; the file is then left."""
@@ -224,4 +239,5 @@ class SegmentWriter:
             created=rfc3339(segment.created),
             sealed=rfc3339(self._clock()),
             cause=cause,
+            root=segment.fold().root().hex(),
         )

@@ -37,6 +37,7 @@ class SignedAssertions:
             raise TokenRefusedError("alg_refused")
         if not isinstance(kid, str) or not kid:
             raise TokenRefusedError("kid_invalid")
+        self._keys.refresh()  # a key that was withdrawn must not count until somebody names an unknown one
         keys = await self._keys.with_key(kid, now)
         keys.find(kid).verify(algorithm, jws.signed, jws.signature)
         if jws.payload.get("iss", issuer.issuer) != issuer.issuer:

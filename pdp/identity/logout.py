@@ -35,9 +35,14 @@ class LoggedOut(NamedTuple):
 
 
 class LogoutTokens:
-    """Reads the logout tokens of the configured issuers. A token counts once in this process (section 2.6, step 8)."""
+    """Reads the logout tokens of the configured issuers. A token counts once in this process (section 2.6, step 8).
 
-    def __init__(self, issuers: Sequence[IssuerKeys]) -> None:
+    As far as there is memory: the oldest is forgotten before a new one is refused. A mark that is made twice harms
+    nobody, and a logout that is lost, when everybody is logged out at once, does.
+    """
+
+    def __init__(self, issuers: Sequence[IssuerKeys], *, max_remembered: int = MAX_REMEMBERED) -> None:
+        self._max_remembered = max_remembered
         self._issuers = {keys.issuer.issuer: keys for keys in issuers}
         self._seen: dict[tuple[str, str], datetime] = {}
 
@@ -59,13 +64,20 @@ class LogoutTokens:
         (await keys.with_key(kid, now)).find(kid).verify(algorithm, jws.signed, jws.signature)
         return self._counted(jws.payload, issuer, now)
 
+    def forget(self, token: str) -> None:
+        """What a token said could not be kept: it counts when it is sent again. Only for one that `read` has taken."""
+        claims = read_jws(token).payload
+        self._seen.pop((claims["iss"], claims["jti"]), None)
+
     def _counted(self, claims: Mapping[str, Any], issuer: Issuer, now: datetime) -> LoggedOut:
         said, at, token_id = read_claims(claims, issuer, now)
         for old in [key for key, until in self._seen.items() if until <= now]:
             del self._seen[old]
         mark = (issuer.issuer, token_id)
-        if mark in self._seen or len(self._seen) >= MAX_REMEMBERED:
+        if mark in self._seen:
             raise TokenRefusedError("proof_replayed", "jti")
+        if len(self._seen) >= self._max_remembered:
+            del self._seen[next(iter(self._seen))]
         self._seen[mark] = at + 2 * LONGEST
         return said
 
@@ -84,7 +96,7 @@ def read_claims(claims: Mapping[str, Any], issuer: Issuer, now: datetime) -> tup
     if issued > now + leeway:
         raise TokenRefusedError("not_yet_valid", "iat")
     ends = _instant(claims, "exp") if "exp" in claims else issued + LONGEST
-    if now >= min(ends + leeway, issued + LONGEST):
+    if now - leeway >= ends or now >= issued + LONGEST:  # no sum with `ends`: it may lie at the end of time
         raise TokenRefusedError("expired", "exp")
     token_id = _name(claims, "jti")
     if "sid" in claims:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from pdp.errors import BadRequestError
 from pdp.model.authentication import NOT_AUTHENTICATED, Authentication
 from pdp.model.request import AssertedClaims, UnverifiedToken
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from pdp.callers.caller import Caller
     from pdp.identity.levels import LevelTable
     from pdp.model.directory import User
+    from pdp.model.input import AuthLevel
     from pdp.model.request import AccessRequest
 
+HIGHEST: Final[AuthLevel] = 3
 CLOCK_SKEW: Final = timedelta(seconds=60)  # between the identity provider's clock and ours
 
 
@@ -32,6 +36,14 @@ class TokenVerifier(Protocol):
         `request` says what its sender saw, as far as that sender is believed; `users` are those of the registers.
         `use` names the decision: a proof of possession counts for one. A token that is known costs a look-up; for
         another the issuer's keys may have to be waited for, within a deadline of seconds.
+        """
+        ...
+
+    def bound(self, issuer: str, user: User | None) -> AuthLevel:
+        """The highest level that this issuer's word can prove of this user, where a gateway passes it on.
+
+        Of an issuer that is not configured here nothing is known: then the gateway alone answers for it. Raises
+        BadRequestError where the issuer does not speak for this user.
         """
         ...
 
@@ -52,7 +64,10 @@ class Revocations(Protocol):
     """What has been revoked."""
 
     def refuse_revoked(self, shown: Shown) -> None:
-        """Raises BadRequestError where a mark stands against it. Of several times the earliest counts."""
+        """Raises BadRequestError where a mark stands against it, and NotReadyError where nobody can know.
+
+        Of several times the earliest counts.
+        """
         ...
 
 
@@ -69,6 +84,9 @@ class NoIssuer:
     ) -> Authentication:
         raise BadRequestError("a token was sent, but no issuer is configured to verify it")
 
+    def bound(self, issuer: str, user: User | None) -> AuthLevel:  # noqa: ARG002
+        return HIGHEST
+
 
 class NothingRevoked:
     """Where there is no store of marks: in scenarios and rehearsals."""
@@ -80,24 +98,32 @@ class NothingRevoked:
 NOTHING_REVOKED: Final = NothingRevoked()
 
 
-async def prove(  # noqa: PLR0913, PLR0917  # what a proof can rest on
-    request: AccessRequest,
-    caller: Caller,
-    levels: LevelTable,
-    tokens: TokenVerifier,
-    revocations: Revocations,
-    users: Mapping[str, User],
-    now: datetime,
-    use: str,
+class Witnesses(NamedTuple):
+    """Whom a proof can rest on."""
+
+    levels: LevelTable
+    tokens: TokenVerifier
+    revocations: Revocations = NOTHING_REVOKED
+
+
+async def prove(  # noqa: PLR0913, PLR0917  # who asks for whom, and what holds at this instant
+    request: AccessRequest, caller: Caller, witnesses: Witnesses, users: Mapping[str, User], now: datetime, use: str
 ) -> Authentication:
     """How strongly the subject is authenticated, at `now`, by a token or by its caller's word.
 
     Raises BadRequestError where a token does not hold, what is asserted was revoked, or lies in the future.
     """
+    tokens = witnesses.tokens
     if isinstance(request.identity, UnverifiedToken):
         return await tokens.verify(request.identity, request, users, now, use)
-    proof = asserted(request, caller, levels, now)
-    revocations.refuse_revoked(Shown((request.subject_id,), request.session_id, times=(proof.at,)))
+    proof = asserted(request, caller, witnesses.levels, now)
+    claims = request.identity
+    if isinstance(claims, AssertedClaims) and claims.issuer is not None and caller.may("assert_identity"):
+        # The attack: a municipality's provider names one of the prefecture's staff, and a gateway that verifies the
+        # tokens of both passes its word on. What bounds an issuer's tokens bounds its word.
+        highest = tokens.bound(claims.issuer, users.get(request.subject_id))
+        proof = replace(proof, level=highest) if proof.level > highest else proof
+    witnesses.revocations.refuse_revoked(Shown((request.subject_id,), request.session_id, times=(proof.at,)))
     return proof
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import delete, insert, select, update
 
-from pdp.errors import BadRequestError, DirectoryError
+from pdp.errors import BadRequestError, DirectoryError, NotReadyError
 from pdp.identity.token import TokenRefusedError
 from pdp.store import tables
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 MarkKind = Literal["subject", "session", "token"]
 KINDS: Final[tuple[MarkKind, ...]] = get_args(MarkKind)
-KEPT: Final = timedelta(days=31)  # the longest `max_age_s`, and longer than a session of an identity provider should be
+# The longest `max_age_s`, longer than an identity provider's session should be, and then some for clocks that differ.
+KEPT: Final = timedelta(days=31, minutes=10)
 SKEW: Final = timedelta(seconds=60)
 LOAD_S: Final = 30.0  # a store that takes this long does not answer
 MAX_ID: Final = 256
@@ -48,6 +49,7 @@ class Mark(NamedTuple):
 def revoke(store: Store, kind: MarkKind, marked_id: str, *, at: datetime, now: datetime) -> Mark:
     """Mark a subject (its id in the directory, or its `sub`), a session (`sid`) or a token (`jti`); the later stays.
 
+    For a session and a token `at` is no instant, as they end for good: their mark is kept from `now` on.
     Marks that are older than `KEPT` are dropped on this occasion. Raises BadRequestError for an id that is none,
     an instant in the future (whoever logs in until then would be shut out) or one that no token could be as old as;
     DirectoryError where the store does not answer.
@@ -58,6 +60,8 @@ def revoke(store: Store, kind: MarkKind, marked_id: str, *, at: datetime, now: d
         raise BadRequestError("the instant lies in the future", next_step="leave `--at` out to revoke as of now")
     if at <= now - KEPT:
         raise BadRequestError(f"no token and no session is older than {KEPT.days} days")
+    if kind != "subject":
+        at = max(at, now)
     same = (_MARKS.c.kind == kind) & (_MARKS.c.id == marked_id)
     with store.write() as connection:
         _changed(connection)
@@ -99,9 +103,14 @@ def _changed(connection: Connection) -> None:
 
 
 class StoredRevocations:
-    """The marks as a worker holds them. Nothing is revoked before the first `refresh`: await it before serving."""
+    """The marks as a worker holds them. Nothing is revoked before the first `refresh`: await it before serving.
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    `max_age`: how long identities may be let in on marks that nobody could confirm; None: for ever.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], datetime], *, max_age: timedelta | None = None) -> None:
+        self._max_age = max_age
+        self._confirmed_at: datetime | None = None
         self._store = store
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -109,11 +118,12 @@ class StoredRevocations:
         self._marks: Mapping[MarkKind, Mapping[str, datetime]] = {kind: {} for kind in KINDS}
 
     def refuse_revoked(self, shown: Shown) -> None:
-        """Raises TokenRefusedError where a mark stands against this identity.
+        """Raises TokenRefusedError where a mark stands against this identity; NotReadyError where marks are too old.
 
         The earliest time counts: a token that was refreshed after a revocation rests on a login from before it.
         Where none is known, it counts as long ago.
         """
+        self._require_current()
         marks = self._marks
         for subject in shown.subjects:
             mark = marks["subject"].get(subject) if subject is not None else None
@@ -130,6 +140,7 @@ class StoredRevocations:
         Raises DirectoryError where the store does not answer, or not in time; the marks then stay as they are.
         """
         async with self._one_at_a_time:
+            asked_at = self._clock()
             try:
                 async with asyncio.timeout(LOAD_S):
                     read = await asyncio.to_thread(self._read, self._version)
@@ -137,7 +148,15 @@ class StoredRevocations:
                 raise DirectoryError(f"the revocations were not read within {LOAD_S:.0f} s") from None
             if read is not None:
                 self._version, self._marks = read
+            self._confirmed_at = asked_at
             return read is not None
+
+    def _require_current(self) -> None:
+        """The attack: whoever can keep this one table from being read undoes every revocation from then on."""
+        if self._max_age is None:
+            return
+        if self._confirmed_at is None or self._clock() - self._confirmed_at > self._max_age:
+            raise NotReadyError("the revocations have not been seen to be current")
 
     def _read(self, held: int | None) -> tuple[int, Mapping[MarkKind, Mapping[str, datetime]]] | None:
         with self._store.read() as connection:

@@ -14,7 +14,7 @@ from pdp.identity.checking import check_header, check_token, named_issuer
 from pdp.identity.jws import MAX_TOKEN, read_jws
 from pdp.identity.levels import LevelTable
 from pdp.identity.possession import check_possession, check_scheme
-from pdp.identity.proof import Shown
+from pdp.identity.proof import HIGHEST, Shown
 from pdp.identity.token import BEARER, Presented, TokenRefusedError
 from pdp.model.authentication import Authentication
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pdp.identity.provider import IssuerKeys
     from pdp.identity.token import VerifiedToken
     from pdp.model.directory import User
+    from pdp.model.input import AuthLevel
     from pdp.model.issuer import Issuer
     from pdp.model.request import AccessRequest, UnverifiedToken
 
@@ -124,6 +125,14 @@ class IssuedTokens:
             expires_at=verified.expires_at,
             subject_id=verified.user_id,
         )
+
+    def bound(self, issuer: str, user: User | None) -> AuthLevel:
+        """As the port says."""
+        known = self._issuers.get(issuer)
+        if known is None:
+            return HIGHEST
+        _check_vouched(known, user)
+        return known.highest_level
 
     async def _verified(self, token: str, digest: bytes, now: datetime) -> VerifiedToken:
         jws = read_jws(token)

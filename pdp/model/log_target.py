@@ -31,7 +31,7 @@ class LogTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     cert_file: str = ""  # PEM; shown to the receiver
     key_file: str = ""
     token_file: str = ""  # http: `Authorization: SCHEME TOKEN`
-    token_scheme: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{1,32}\Z")] = "Bearer"
+    token_scheme: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{1,32}\Z")] = "Bearer"  # noqa: S105
     body: Literal["lines", "array"] = "lines"
     gzip: bool = True
     batch_records: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500

@@ -30,7 +30,7 @@ _KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 _IN_INPUT: Final[dict[str, tuple[str, str]]] = {"user": ("subject", "id"), "device": ("device", "id")}
 # May quote what a caller sent, or hold it whole.
-_UNSHAPED: Final = ("path", "request_id", "token_sha256", "error_message", "fault")
+_UNSHAPED: Final = ("path", "token_sha256", "error_message", "fault")
 _encode: Final = msgspec.json.Encoder().encode
 
 

@@ -62,9 +62,13 @@ _MULTI_FACTOR: Final = 2  # levels of authentication at and above which a second
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
-def ocsf_event(view: View) -> bytes:
-    """One event as compact JSON."""
-    return _encode(ocsf_document(view))
+def ocsf_event(view: View, *, short: bool = False) -> bytes:
+    """One event as compact JSON. `short`: without `unmapped`, and marked so, for carriers that bound an event."""
+    event = ocsf_document(view)
+    if short:
+        del event["unmapped"]
+        event["metadata"]["is_truncated"] = True
+    return _encode(event)
 
 
 def ocsf_document(view: View) -> dict[str, Any]:

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.model.log_target import LogTarget
-    from pdp.shipping.masking import Mask
     from pdp.shipping.following import Found
+    from pdp.shipping.masking import Mask
     from pdp.shipping.port import Level
     from pdp.shipping.view import View
 
 _LEVELS: Final[dict[str, Level]] = {"allow": "info", "limit": "info", "step_up": "notice", "deny": "warning"}
 _FORMATS: Final[dict[str, Callable[[View], bytes]]] = {"ocsf": ocsf_event, "cef": cef_event, "json": own_event}
+
+_SHORT: Final[dict[str, Callable[[View], bytes]]] = {
+    "ocsf": partial(ocsf_event, short=True),
+    "json": partial(own_event, short=True),
+}
 
 
 class Shaper:
@@ -33,7 +38,7 @@ class Shaper:
         self._format: Final = _FORMATS[target.format]
         self._bounded: Final = target.scheme in SYSLOG
         self._event_bytes: Final = target.event_bytes
-        self._short: Final = partial(own_event, short=True)
+        self._short: Final = _SHORT.get(target.format)
 
     def __call__(self, found: Found) -> Event | None:
         """The event, or None where this target does not want it. Raises RecordDamagedError."""
@@ -45,7 +50,7 @@ class Shaper:
             return None
         view = self._mask(view)
         body = self._format(view)
-        if self._bounded and len(body) > self._event_bytes and self._format is own_event:
+        if self._bounded and len(body) > self._event_bytes and self._short is not None:
             body = self._short(view)
         level: Level = "warning" if record.fault is not None else _LEVELS[record.outcome]
         return Event(body, record.time, found.node, found.worker, found.seq, level, record.kind)

@@ -36,6 +36,10 @@ class LogoutReader(Protocol):
         """Raises BadRequestError for what is no logout token."""
         ...
 
+    def forget(self, token: str) -> None:
+        """What this token said could not be kept: it counts when it is sent again."""
+        ...
+
 
 class BackchannelLogout:
     """`end` marks what has ended, in the store and in this worker, and tells the others. Raises DirectoryError."""
@@ -51,16 +55,27 @@ class BackchannelLogout:
         if request.method != "POST":
             return method_not_allowed("POST")
         try:
-            ended = await self._reader.read(_logout_token(request), self._clock())
+            token = _logout_token(request)
+            ended = await self._reader.read(token, self._clock())
         except BadRequestError as fault:
             _log.warning("a logout token was refused", reason=fault.message)
             return _refused(400, "invalid_request", fault.message)
         try:
-            await self._end(ended)
+            await self._kept(ended, token)
         except DirectoryError as fault:  # not marked: the provider tries again, or tells its administrator
             _log.error("a logout could not be kept", code=fault.code)
             return _refused(503, "temporarily_unavailable", "the logout could not be kept; send it again")
         return HttpAnswer(200, (_NO_STORE,))
+
+    async def _kept(self, ended: LoggedOut, token: str) -> None:
+        """The attack: an outage. A token that counts once would be refused when the provider sends it again."""
+        kept = False
+        try:
+            await self._end(ended)
+            kept = True
+        finally:
+            if not kept:
+                self._reader.forget(token)
 
 
 def _logout_token(request: HttpRequest) -> str:

@@ -33,6 +33,7 @@ from pdp.errors import (
     NotReadyError,
     PayloadTooLargeError,
     SekishoError,
+    TooManyRequestsError,
 )
 from pdp.model.decision import BAD_INPUT, Outcome
 from pdp.wire.authzen_call import Call, require
@@ -116,13 +117,22 @@ class OpaData:
         try:
             caller = await self._admit(request)
             require(caller, "opa_api")
+            if max(len(request.body), len(request.query)) > caller.limits.body_bytes:
+                raise PayloadTooLargeError(
+                    f"the question is larger than this caller's {caller.limits.body_bytes} bytes"
+                )
             return await self._answer(request, caller, request_id, begun_ns)
         except _RefusedError as refused:
             return _error(refused.status, refused.code, refused.message, request_id)
+        except TooManyRequestsError as fault:
+            answer = _error(fault.status, fault.code, fault.message, request_id)
+            return replace(answer, headers=(*answer.headers, ("retry-after", str(fault.retry_after_s))))
         except CallerRefusedError as fault:
             answer = _error(fault.status, "unauthorized", fault.message, request_id)
             headers = (*answer.headers, CHALLENGE) if isinstance(fault, NotAuthenticatedError) else answer.headers
             return replace(answer, headers=headers)
+        except BadRequestError as fault:  # two credentials, or a question that is too large
+            return _error(fault.status, "invalid_parameter", told(fault), request_id)
         except NotReadyError as fault:
             return _error(fault.status, "internal_error", told(fault), request_id)
 

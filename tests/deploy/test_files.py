@@ -18,6 +18,7 @@ from dockerfile_parse import DockerfileParser
 from pdp.cache_metrics import CacheMetrics
 from pdp.metrics import Metrics
 from pdp.settings import Settings, load_settings
+from pdp.source_metrics import SourceMetrics
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -143,6 +144,7 @@ def live_names() -> set[str]:
     """What a scrape can show: every metric under the names of its samples."""
     metrics = Metrics()
     CacheMetrics(metrics.registry)
+    SourceMetrics(metrics.registry)
     names: set[str] = set()
     for family in metrics.registry.collect():
         names |= {family.name} | {f"{family.name}{end}" for end in _ENDS[family.type]}

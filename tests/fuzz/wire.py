@@ -36,7 +36,7 @@ from pdp.errors import BadRequestError
 from pdp.facts.document import build_facts
 from pdp.facts.reference import read_reference
 from pdp.identity.levels import LevelTable
-from pdp.identity.proof import NoIssuer, NothingRevoked, prove
+from pdp.identity.proof import NoIssuer, Witnesses, prove
 from pdp.model.decision import BAD_INPUT, Decision, Outcome, Text, Verdict, denied
 from pdp.model.directory import User, snapshot_of
 from pdp.model.input import encode_input
@@ -72,7 +72,7 @@ class Yes:
         document = b"null"
         try:
             believed, users = believable(request, caller), self._snapshot.users
-            proof = await prove(believed, caller, LevelTable(), NoIssuer(), NothingRevoked(), users, NOW, "decision-1")
+            proof = await prove(believed, caller, Witnesses(LevelTable(), NoIssuer()), users, NOW, "decision-1")
             document = encode_input(build_facts(request, proof, self._snapshot, self._reference, NOW).document)
             verdict = Verdict(Outcome.ALLOW, ("OK",))
         except BadRequestError:

@@ -28,7 +28,7 @@ from tests.envoy_server import (
     validate,
 )
 from tests.grpc_server import serving_grpc
-from tests.path_tricks import RAW, RESOURCES, TRICKS, raw_request
+from tests.path_tricks import OURS, OVERRIDES, RAW, RESOURCES, TRICKS, other_spellings, raw_request
 from tests.scripted_decider import AT, OneKey, ScriptedDecider
 
 if TYPE_CHECKING:
@@ -315,6 +315,30 @@ def test_one_request_on_a_connection_says_nothing_about_the_next(envoy: Gateway)
     statuses = envoy.ask_on_one_connection(*questions, *questions)
     assert [status == 200 for status in statuses] == [True, False, False, False] * 2
     assert envoy.upstream.reached - before == 2
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper, str.title])
+def test_what_would_override_the_decided_method_or_path_does_not_reach_the_application(
+    envoy: Gateway, spelling: Any
+) -> None:
+    """The attack: a GET is decided, and the framework behind makes a DELETE of it because a header says so."""
+    said = [(spelling(name), "forged") for name in OVERRIDES]
+    answer = envoy.ask("/groupware/", envoy.bearer("u-allow"), *said)
+    assert answer.status == 200
+    assert "forged" not in answer.body.decode()
+    assert answer.upstream["headers"].keys().isdisjoint(OVERRIDES)
+
+
+@pytest.mark.parametrize("name", [*OURS, *OVERRIDES])
+def test_another_spelling_of_a_dash_does_not_reach_the_application(envoy: Gateway, pdp: Pdp, name: str) -> None:
+    """The attack: to an application that reads headers as CGI variables, `x-pdp.user` is `x-pdp-user`."""
+    dotted = [(other, "forged") for other in other_spellings(name) if "_" not in other]
+    answer = envoy.ask("/groupware/", envoy.bearer("u-allow"), *dotted)
+    assert answer.status == 200
+    assert "forged" not in answer.body.decode() + str(pdp.seen)
+    underscored = [(other, "forged") for other in other_spellings(name) if "_" in other]
+    refused = not_reached(envoy, lambda: envoy.ask("/groupware/", envoy.bearer("u-allow"), *underscored))
+    assert refused.status == 400
 
 
 @pytest.mark.parametrize("spelling", ["x_pdp_subject", "X_Pdp_Resource"])

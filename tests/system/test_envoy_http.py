@@ -33,7 +33,7 @@ from tests.envoy_server import (
     validate,
     with_bench,
 )
-from tests.path_tricks import RESOURCES, TRICKS
+from tests.path_tricks import OURS, OVERRIDES, RESOURCES, TRICKS, other_spellings
 from tests.scripted_decider import AT, OneKey, ScriptedDecider
 
 if TYPE_CHECKING:
@@ -298,6 +298,30 @@ def test_a_client_cannot_have_facts_removed_as_hop_by_hop(envoy: Gateway, pdp: P
 def test_a_forwarded_address_of_the_client_is_not_the_source(envoy: Gateway, pdp: Pdp) -> None:
     envoy.ask("/groupware/", envoy.bearer("u-allow"), ("x-forwarded-for", "10.0.0.10"), ("x-real-ip", "10.0.0.10"))
     assert asked(pdp).network.source_ip == "127.0.0.1"
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper, str.title])
+def test_what_would_override_the_decided_method_or_path_does_not_reach_the_application(
+    envoy: Gateway, spelling: Any
+) -> None:
+    """The attack: a GET is decided, and the framework behind makes a DELETE of it because a header says so."""
+    said = [(spelling(name), "forged") for name in OVERRIDES]
+    answer = envoy.ask("/groupware/", envoy.bearer("u-allow"), *said)
+    assert answer.status == 200
+    assert "forged" not in answer.body.decode()
+    assert answer.upstream["headers"].keys().isdisjoint(OVERRIDES)
+
+
+@pytest.mark.parametrize("name", [*OURS, *OVERRIDES])
+def test_another_spelling_of_a_dash_does_not_reach_the_application(envoy: Gateway, pdp: Pdp, name: str) -> None:
+    """The attack: to an application that reads headers as CGI variables, `x-pdp.user` is `x-pdp-user`."""
+    dotted = [(other, "forged") for other in other_spellings(name) if "_" not in other]
+    answer = envoy.ask("/groupware/", envoy.bearer("u-allow"), *dotted)
+    assert answer.status == 200
+    assert "forged" not in answer.body.decode() + str(pdp.requests)
+    underscored = [(other, "forged") for other in other_spellings(name) if "_" in other]
+    refused = not_reached(envoy, lambda: envoy.ask("/groupware/", envoy.bearer("u-allow"), *underscored))
+    assert refused.status == 400
 
 
 @pytest.mark.parametrize("spelling", ["x_pdp_subject", "X_Pdp_Resource"])

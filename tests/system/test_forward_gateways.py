@@ -23,7 +23,7 @@ from tests.certificates import Authority
 from tests.envoy_server import GATEWAY_KEY, HOST, behind_lane
 from tests.haproxy_server import haproxy_gateway
 from tests.nginx_server import nginx_gateway
-from tests.path_tricks import RAW, RESOURCES, TRICKS, raw_request
+from tests.path_tricks import OURS, OVERRIDES, RAW, RESOURCES, TRICKS, WINDOWS, other_spellings, raw_request
 from tests.scripted_decider import OneKey, ScriptedDecider
 from tests.servers import free_port
 from tests.traefik_server import traefik_gateway
@@ -198,6 +198,9 @@ def test_every_method_is_decided(gate: Pair, method: str, action: str) -> None:
         ("/groupware/", "groupware", "access"),
         ("/files/a", "file-storage", "access"),
         ("/files/download/a", "file-storage", "download"),
+        ("/files/download/", "file-storage", "download"),
+        ("/files/download", "file-storage", "download"),
+        ("/files/downloads", "file-storage", "access"),
         ("/files/%E6%97%A5%E6%9C%AC", "file-storage", "access"),
     ],
 )
@@ -263,6 +266,29 @@ def test_another_spelling_of_a_dash_smuggles_nothing(gate: Pair, name: str) -> N
     answer = gate.as_user("u-allow", "/groupware/", (name, "forged"))
     assert "forged" not in str(gate.pdp.requests)
     assert answer.status in (200, 400)
+
+
+@pytest.mark.parametrize("name", [*OURS, *OVERRIDES])
+def test_another_spelling_of_a_dash_does_not_reach_the_application(gate: Pair, name: str) -> None:
+    """The attack: to an application that reads headers as CGI variables, `x-pdp_user` is `x-pdp-user`."""
+    before = gate.front.upstream.reached
+    answer = gate.as_user("u-allow", "/groupware/", *((other, "forged") for other in other_spellings(name)))
+    assert "forged" not in str(gate.pdp.requests)
+    if answer.status == 200:
+        assert "forged" not in answer.body.decode()
+    else:
+        assert (answer.status, gate.front.upstream.reached) == (400, before)
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper, str.title])
+def test_what_would_override_the_decided_method_or_path_does_not_reach_the_application(
+    gate: Pair, spelling: Any
+) -> None:
+    """The attack: a GET is decided, and the framework behind makes a DELETE of it because a header says so."""
+    answer = gate.as_user("u-allow", "/groupware/", *((spelling(name), "forged") for name in OVERRIDES))
+    assert answer.status == 200
+    assert "forged" not in answer.body.decode()
+    assert answer.upstream["headers"].keys().isdisjoint(OVERRIDES)
 
 
 def test_a_client_cannot_have_facts_removed_as_hop_by_hop(gate: Pair) -> None:
@@ -336,6 +362,13 @@ def test_the_path_that_was_decided_is_the_path_that_is_served(gate: Pair, path: 
     segments = request.path.split("/")
     expected = ("file-storage", "download") if segments[1:3] == ["files", "download"] else RESOURCES[segments[1]]
     assert (request.resource_id, request.action) == expected
+
+
+@pytest.mark.parametrize("path", WINDOWS)
+def test_a_path_that_windows_reads_otherwise_is_refused(gate: Pair, path: str) -> None:
+    """The attack: `/files/download./x` is judged as a plain access, and IIS serves `/files/download/x`."""
+    assert not_reached(gate, lambda: gate.as_user("u-allow", path)).status in (400, 403)
+    assert len(gate.pdp.decider.refused) == 1
 
 
 @pytest.mark.parametrize("case", RAW)

@@ -13,6 +13,7 @@ from pdp.wire.gateway_check import ANSWERS
 from pdp.wire.gateway_facts import PROFILE
 from tests.envoy_server import behind_lane
 from tests.haproxy_server import DEPLOYED, SCRIPT, check, deployed, haproxy_gateway, prepare
+from tests.path_tricks import other_spellings
 from tests.system.test_forward_gateways import not_reached, pair
 
 if TYPE_CHECKING:
@@ -106,3 +107,13 @@ def test_the_absolute_form_is_not_served(tmp_path: Path) -> None:
     with pair("haproxy", tmp_path) as gate:
         answer = not_reached(gate, lambda: gate.as_user("u-allow", "http://apps.example.jp/groupware/"))
         assert answer.status == 400
+
+
+def test_every_other_spelling_of_a_dash_is_refused(tmp_path: Path) -> None:
+    names = ("x-pdp-user", "x-pdp-anything", "x-original-uri", "x-http-method-override")
+    with pair("haproxy", tmp_path) as gate:
+        for spelled in (other for name in names for other in other_spellings(name)):
+            answer = not_reached(gate, lambda said=spelled: gate.as_user("u-allow", "/groupware/", (said, "x")))
+            assert answer.status == 400, spelled
+        assert gate.pdp.requests == []
+        assert gate.as_user("u-allow", "/groupware/", ("x-pdp", "x"), ("x-original", "x"), ("user", "x")).status == 200

@@ -84,6 +84,24 @@ def test_a_decoded_line_break_does_not_begin_a_header(tmp_path: Path) -> None:
         assert [name for name, _ in request.headers if name in ("x-pdp-device", "x-original-path")] == []
 
 
+@pytest.mark.parametrize("end", ["%0a", "%0A%0a", "%0d", "%0d%0a", "%7f"])
+def test_a_path_that_ends_in_a_control_character_is_a_recorded_deny_for_that_reason(tmp_path: Path, end: str) -> None:
+    """The attack: a `$` matches before a last line feed, which would end the headers of the question early."""
+    with pair("nginx", tmp_path) as gate:
+        assert not_reached(gate, lambda: gate.as_user("u-allow", f"/groupware/x{end}")).status == 403
+        (request,) = gate.pdp.requests
+        assert request.header("x-pdp-resource") == "groupware"
+        assert request.header("x-original-path") is None
+        ((refused, *_),) = gate.pdp.decider.refused
+        assert "control character" in refused.fault.message
+
+
+def test_the_path_that_nginx_unescaped_is_the_last_header_of_the_question() -> None:
+    question = TEXT.split("location = /_sekisho {", 1)[1].split("# Above the PDP's own deadline", 1)[0]
+    names = re.findall(r"^\s*proxy_set_header (\S+) ", question, re.MULTILINE)
+    assert (names[-1], names.count("X-Original-Path")) == ("X-Original-Path", 1)
+
+
 @pytest.mark.parametrize(
     "lost",
     [

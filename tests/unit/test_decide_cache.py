@@ -295,6 +295,9 @@ class Issuer:
             raise BadRequestError("the token has ended")
         return Authentication(2, None, self.end)
 
+    def bound(self, issuer: str, user: Any) -> int:
+        return 3
+
 
 @pytest.mark.parametrize("footprint", [SEEN, Footprint((("device", "state"),))], ids=str)
 async def test_an_answer_never_outlives_the_token_that_it_was_given_for(footprint: Footprint) -> None:

@@ -28,7 +28,7 @@ def settings(place: Path, **changes: object) -> Settings:
     return load_settings(environ={}, state_dir=str(place), unsafe_no_caller_auth=True, **changes)
 
 
-WELL = dict.fromkeys(("policy", "directory", "decision_log", "shared_cache", "news", "sources"), True)
+WELL = dict.fromkeys(("policy", "directory", "decision_log", "shared_cache", "news", "sources", "log_proof"), True)
 
 
 async def readiness(chosen: Settings) -> tuple[int, dict[str, Any]]:

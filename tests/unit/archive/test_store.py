@@ -16,6 +16,7 @@ from pdp.archive.sealed import lines_again
 from pdp.archive.snapshot import Scope, take_snapshot
 from pdp.archive.store import LocalStore, due
 from pdp.archive.tail import publish_tails
+from pdp.declog.layout import SegmentName
 from pdp.errors import NotReadyError, RecordDamagedError
 from tests.unit.archive.logs import Worker, some_records
 from tests.unit.declog.disks import HastyDisk, PowerCutDisk
@@ -29,7 +30,7 @@ def store_at(root: Path, **others: object) -> LocalStore:
 
 
 def stored_files(store: LocalStore) -> list[StoredFile]:
-    return store.manifest.contents()[0]
+    return store.manifest.files()
 
 
 def stored_bodies(store: LocalStore) -> list[bytes]:
@@ -43,6 +44,12 @@ def all_bodies(root: Path) -> list[bytes]:
     tables = [pq.read_table(file.rows) for file in snapshot.files]
     tables += [pq.read_table(path) for path in snapshot.pieces]
     return [body_of(row) for table in [*tables, snapshot.fresh] for row in rows_of(table)]
+
+
+def fresh_names(store: LocalStore) -> list[SegmentName]:
+    names = store.layout.names()
+    stored = store.stored(names)
+    return [name for name in names if str(name) not in stored]
 
 
 def publish(store: LocalStore) -> int:
@@ -237,10 +244,22 @@ class StoppingDisk(HastyDisk):
         self._step()
 
 
+class CutDisk(PowerCutDisk):
+    """Without zeros behind a file that was synced whole: nothing was ever written there."""
+
+    def _lose(self, file: Path, random: Random) -> None:
+        if self._synced.get(file.stat().st_ino) != file.stat().st_size:
+            super()._lose(file, random)
+
+    def rename(self, old: Path, new: Path) -> None:
+        super().rename(old, new)
+        self._loose = [(now, before) for now, before in self._loose if now != old]
+
+
 def compact_whole(store: LocalStore) -> None:
     """Everything that a run of the compactor does."""
     with store.held():
-        publish_tails(store.layout, store.place, store.known(), store.disk)
+        publish_tails(store.layout, store.place, fresh_names(store), store.disk)
         store.publish(store.waiting(), NOW)
         if len(stored_files(store)) > 1:
             store.merge(stored_files(store), NOW)
@@ -251,32 +270,32 @@ def test_a_crash_before_any_step_loses_nothing_and_doubles_nothing(tmp_path: Pat
     for operations in count():
         root = tmp_path / str(operations)
         worker = Worker(root)
-        for _ in range(4):
-            worker.segment(4)
-        worker.write(some_records(worker.clock.now, 3))
+        for _ in range(3):
+            worker.segment(2)
+        worker.write(some_records(worker.clock.now, 1))
         try:
-            compact_whole(store_at(root, disk=StoppingDisk(operations), rows_per_file=8))
+            compact_whole(store_at(root, disk=StoppingDisk(operations), rows_per_file=4))
             ended = True
         except Stopped:
             ended = False
         assert sorted(all_bodies(root)) == sorted(worker.written), operations
-        compact_whole(store_at(root, rows_per_file=8))
+        compact_whole(store_at(root, rows_per_file=4))
         assert sorted(all_bodies(root)) == sorted(worker.written), operations
-        assert len(stored_bodies(store_at(root))) == 16, operations
+        assert len(stored_bodies(store_at(root))) == 6, operations
         assert not list((root / "store").rglob("*.tmp"))
         if ended:
             assert operations > 30
             return
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(25))
 def test_a_power_failure_loses_nothing_and_doubles_nothing(tmp_path: Path, seed: int):
     random = Random(seed)
     worker = Worker(tmp_path)
     for _ in range(4):
         worker.segment(4)
     LocalStore(tmp_path, disk=HastyDisk()).place.make(HastyDisk())
-    disk = PowerCutDisk(random.randrange(60))
+    disk = CutDisk(random.randrange(60))
     try:
         compact_whole(store_at(tmp_path, disk=disk, rows_per_file=8))
     except OSError:

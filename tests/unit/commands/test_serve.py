@@ -7,13 +7,43 @@ from typer.main import get_command
 from pdp.settings import Settings
 from tests.unit.commands.conftest import told
 
-# Tables and rare switches of one gateway or of one Redis, which stand in pdp.toml.
+# Tables, files of keys, and rare switches of one gateway, source or Redis, which stand in pdp.toml.
 ONLY_IN_THE_FILE = {
     "acr_levels",
+    "audit_archive_dir",
+    "audit_archive_months",
+    "audit_hot_months",
+    "audit_keep_segments_days",
+    "audit_memory_mb",
+    "audit_other_logs",
+    "audit_threads",
+    "caller_certificate_header",
+    "caller_proxies",
+    "caller_scopes",
+    "cloudflare",
+    "connectors",
     "demo_valkey",
     "envoy_return_origins",
     "envoy_strict_path",
+    "grpc_cert_file",
+    "grpc_client_ca_file",
+    "grpc_host",
+    "grpc_key_file",
+    "grpc_port",
+    "hip_definitions_age_days",
+    "hip_edr_products",
+    "hip_no_missing_patches_means_current",
+    "hip_utc_offset_minutes",
     "issuers",
+    "log_anchor_ca_file",
+    "log_anchors",
+    "log_checkpoint_s",
+    "log_key_file",
+    "log_origin",
+    "log_previous_key_file",
+    "log_proof",
+    "log_targets",
+    "posture_push_facts",
     "redis_ca_file",
     "redis_cert_file",
     "redis_deadline_ms",
@@ -22,6 +52,11 @@ ONLY_IN_THE_FILE = {
     "redis_prefix",
     "redis_secret_file",
     "redis_username",
+    "scim",
+    "tls_cert_file",
+    "tls_client_ca_file",
+    "tls_client_certificate",
+    "tls_key_file",
 }
 
 

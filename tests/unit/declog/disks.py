@@ -55,7 +55,7 @@ class FaultyDisk(HastyDisk):
         super().write(descriptor, data)
 
     def sync(self, descriptor: int) -> None:
-        self.done.append(("sync", self._names[descriptor]))
+        self.done.append(("sync", self._names.get(descriptor, "")))  # or a reader's own descriptor
         if self.sync_fails:
             raise OSError(errno.EIO, "simulated")
         super().sync(descriptor)

@@ -11,7 +11,7 @@ import pytest
 
 from pdp.callers.caller import PERMISSIONS, Caller
 from pdp.decide import Checkpoint
-from pdp.errors import EngineSupersededError
+from pdp.errors import EngineSupersededError, NotReadyError
 from pdp.identity.dpop import thumbprint
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import Shown
@@ -45,9 +45,9 @@ class Marks:
 class Scene:
     """A checkpoint whose issuer is `tests.tokens`; `engine` says what the policy says."""
 
-    def __init__(self, answer: Any = ALLOW, **members: Any) -> None:
+    def __init__(self, answer: Any = ALLOW, marks: Marks | None = None, **members: Any) -> None:
         self.log = MemoryLog()
-        self.marks = Marks()
+        self.marks = marks or Marks()
         self.now = NOW.astimezone(UTC)
 
         async def load() -> bytes:
@@ -166,3 +166,15 @@ async def test_a_decision_that_begins_again_under_another_policy_does_not_use_it
     text = token(cnf={"jkt": thumbprint(jwk(ec_key()))}, **TIMES)
     seen = ClientRequest("GET", URI, dpop(text, iat=AT))
     assert (await scene.ask(UnverifiedToken(text, "dpop"), seen=seen)).permits
+
+
+@pytest.mark.parametrize("identity", [UnverifiedToken(token(**TIMES)), AssertedClaims(acr="phr", auth_time=NOW)])
+async def test_where_nobody_can_know_what_was_revoked_it_is_a_recorded_deny(identity: Any) -> None:
+    class Unread(Marks):
+        def refuse_revoked(self, shown: Shown) -> None:
+            raise NotReadyError("the revocations have not been seen to be current")
+
+    scene = Scene(marks=Unread())
+    decision = await scene.ask(identity)
+    assert (decision.permits, decision.verdict.reasons) == (False, ("EVALUATION_ERROR",))
+    assert "revocations" in scene.record["fault"]

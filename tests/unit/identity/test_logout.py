@@ -134,3 +134,22 @@ async def test_a_token_of_another_kind_is_refused(header: dict[str, Any], reason
 async def test_an_issuer_that_is_not_configured_is_refused() -> None:
     with pytest.raises(TokenRefusedError, match="issuer_unknown"):
         await reader().read(token(claims(iss="https://idp.example.jp/")), NOW)
+
+
+async def test_a_logout_that_could_not_be_kept_counts_when_it_is_sent_again() -> None:
+    """Else an outage of the store of one second would lose a logout for good."""
+    read = reader()
+    await read.read(token(claims()), NOW)
+    read.forget(token(claims()))
+    assert (await read.read(token(claims()), NOW)).id == "session-1"
+
+
+async def test_more_logouts_than_are_remembered_count_all_the_same() -> None:
+    """When everybody is logged out at once is when it matters: a mark that is made twice harms nobody."""
+    read = LogoutTokens([AnyKey()], max_remembered=2)  # type: ignore[list-item]
+    for number in range(4):
+        assert (await read.read(token(claims(jti=f"j-{number}", sid=f"s-{number}")), NOW)).id == f"s-{number}"
+
+
+def test_an_end_at_the_end_of_time_is_no_error() -> None:
+    assert read_claims(claims(exp=253_402_300_799), ISSUER, NOW)[0].kind == "session"

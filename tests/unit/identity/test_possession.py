@@ -273,13 +273,25 @@ async def test_what_does_not_hold_is_not_remembered() -> None:
     assert len(replays) == 0
 
 
+async def test_a_decision_that_began_earlier_and_waited_for_keys_cannot_use_a_proof_again() -> None:
+    """The attack: its `now` lies before the end of a proof that later decisions have seen end and forgotten."""
+    replays = ReplayMemory()
+    proof = dpop(TOKEN)
+    await holds(shown(proof), replays=replays)
+    after = NOW + timedelta(seconds=61)
+    await check_possession(TOKEN, BOUND, shown(dpop(TOKEN, jti="p-2", iat=EPOCH + 61)), replays, after)
+    waited = NOW + timedelta(seconds=59)
+    with pytest.raises(TokenRefusedError, match="proof_replayed"):
+        await check_possession(TOKEN, BOUND, shown(proof, use="d-2"), replays, waited)
+
+
 async def test_a_full_memory_refuses_and_forgets_what_can_no_longer_be_used() -> None:
     replays = ReplayMemory(max_proofs=2)
     for number in range(2):
         await holds(shown(dpop(TOKEN, jti=f"p-{number}")), replays=replays)
     assert await refusal(shown(dpop(TOKEN, jti="p-9")), replays=replays) == "proof_replayed"
-    later = NOW + timedelta(seconds=61)
-    fresh = shown(dpop(TOKEN, jti="p-9", iat=EPOCH + 61))
+    later = NOW + timedelta(seconds=71)
+    fresh = shown(dpop(TOKEN, jti="p-9", iat=EPOCH + 71))
     await check_possession(TOKEN, BOUND, fresh, replays, later)
     assert len(replays) == 1
 

@@ -8,7 +8,7 @@ import pytest
 from pdp.callers.caller import PERMISSIONS, Caller
 from pdp.errors import BadRequestError
 from pdp.identity.levels import LevelTable
-from pdp.identity.proof import NOTHING_REVOKED, NoIssuer, Shown, prove
+from pdp.identity.proof import NOTHING_REVOKED, NoIssuer, Shown, Witnesses, prove
 from pdp.identity.token import TokenRefusedError
 from pdp.model.authentication import NOT_AUTHENTICATED, Authentication
 from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, UnverifiedToken
@@ -25,7 +25,7 @@ async def proof(
     identity: AssertedClaims | UnverifiedToken | None, caller: Caller = TRUSTED, revocations: Any = NOTHING_REVOKED
 ) -> Authentication:
     request = AccessRequest("u-1", "mail", "access", identity=identity, session_id="s-1")
-    return await prove(request, caller, LevelTable(), NoIssuer(), revocations, {}, NOW, "d-1")
+    return await prove(request, caller, Witnesses(LevelTable(), NoIssuer(), revocations), {}, NOW, "d-1")
 
 
 async def test_a_trusted_callers_claims_count() -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pdp.errors import BadRequestError, DirectoryError
+from pdp.errors import BadRequestError, DirectoryError, NotReadyError
 from pdp.identity.proof import Shown
-from pdp.identity.revocations import KEPT, MAX_ID, StoredRevocations, lift, list_marks, revoke
+from pdp.identity.revocations import KEPT, MAX_ID, MarkKind, StoredRevocations, lift, list_marks, revoke
 from pdp.identity.token import TokenRefusedError
+from pdp.model.issuer import LONGEST_LEEWAY_S
 from pdp.store.store import Store, open_store
 from tests.tokens import NOW
 
@@ -144,3 +145,35 @@ async def test_while_the_store_is_gone_the_last_marks_stay(tmp_path: Path) -> No
     with pytest.raises(TokenRefusedError):
         marks.refuse_revoked(of(NOW, token="j-1"))
     store.close()
+
+
+@pytest.mark.parametrize("kind", ["session", "token"])
+async def test_a_session_or_token_that_was_marked_as_of_long_ago_does_not_come_back_to_life(
+    store: Store, kind: MarkKind
+) -> None:
+    """The attack: patience. The instant says nothing of how long a session or a token may still live."""
+    revoke(store, kind, "x-1", at=NOW - timedelta(days=30), now=NOW)
+    later = NOW + timedelta(days=2)
+    assert await verdict(store, of(NOW, **{kind: "x-1"}), later) == f"{kind}_revoked"
+
+
+async def test_a_mark_outlives_the_oldest_token_with_its_leeway(store: Store) -> None:
+    revoke(store, "subject", "u-1", at=NOW, now=NOW)
+    ends = NOW + timedelta(days=31, seconds=LONGEST_LEEWAY_S)  # of a token that was issued then, at the latest
+    assert await verdict(store, of(NOW), ends) == "subject_revoked"
+
+
+async def test_marks_that_nobody_could_confirm_for_too_long_let_nobody_in(store: Store) -> None:
+    """The directory may be read all the while: its age says nothing of the marks."""
+    now = [NOW]
+    marks = StoredRevocations(store, lambda: now[0], max_age=timedelta(minutes=15))
+    with pytest.raises(NotReadyError):
+        marks.refuse_revoked(of(NOW))
+    await marks.refresh()
+    now[0] += timedelta(minutes=15)
+    marks.refuse_revoked(of(NOW))
+    now[0] += SECOND
+    with pytest.raises(NotReadyError):
+        marks.refuse_revoked(of(NOW))
+    assert not await marks.refresh(), "nothing has changed, and that is now known"
+    marks.refuse_revoked(of(NOW))

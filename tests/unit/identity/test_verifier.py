@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from pdp.callers.caller import PERMISSIONS, Caller
 from pdp.identity.dpop import thumbprint
 from pdp.identity.levels import LevelTable
-from pdp.identity.proof import NOTHING_REVOKED, Shown
+from pdp.identity.proof import NOTHING_REVOKED, Shown, Witnesses, prove
 from pdp.identity.provider import STALE, IssuerKeys
 from pdp.identity.replay import ReplayMemory
 from pdp.identity.token import BEARER, Presented, TokenRefusedError
@@ -18,7 +19,7 @@ from pdp.identity.verifier import IssuedTokens, TokenMemory
 from pdp.model.authentication import Authentication
 from pdp.model.directory import User
 from pdp.model.issuer import Issuer
-from pdp.model.request import AccessRequest, ClientRequest, UnverifiedToken
+from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, UnverifiedToken
 from tests.tokens import CLAIMS, EPOCH, NOW, b64, dpop, ec_key, issuer, jwk, jwks, rsa_key, token
 
 pytestmark = pytest.mark.anyio
@@ -289,3 +290,23 @@ async def test_a_machine_that_reads_a_bound_token_without_its_proof_is_refused()
     assert await world.refusal(text) == "proof_required"
     verified = await world.read(text, Presented(certificate_sha256="ab" * 32))
     assert verified.client_id == "gw-1"
+
+
+async def asserted_level(world: World, by: str | None, user: User) -> int:
+    claims = AssertedClaims(acr="urn:sekisho:auth-level:3", auth_time=NOW, issuer=by)
+    request = AccessRequest(user.id, "mail", "access", identity=claims)
+    gateway = Caller("gateway", PERMISSIONS)
+    users = {user.id: user}
+    return (await prove(request, gateway, Witnesses(LevelTable(), world.tokens), users, NOW, "d-1")).level
+
+
+async def test_what_bounds_an_issuers_tokens_bounds_its_word_through_a_gateway() -> None:
+    """The attack: a municipality's provider names one of the prefecture's staff, and a gateway passes its word on."""
+    world = World(issuer(), issuer(issuer=OTHER, organisations=("city",), highest_level=2))
+    ours, theirs = User("u-1", "staff", organisation="prefecture"), User("u-2", "staff", organisation="city")
+    with pytest.raises(TokenRefusedError, match="not_vouched_for"):
+        await asserted_level(world, OTHER, ours)
+    assert await asserted_level(world, OTHER, theirs) == 2
+    assert await asserted_level(world, issuer().issuer, ours) == 3
+    assert await asserted_level(world, "https://unknown.example", ours) == 3, "the gateway alone answers for it"
+    assert await asserted_level(world, None, ours) == 3

@@ -56,7 +56,8 @@ def test_a_lock_names_no_host():
 
 def test_a_missing_lock_is_a_fault(tmp_path):
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
-    assert lock.check(tmp_path) == ["`requirements/run.txt` is missing", "`requirements/dev.txt` is missing"]
+    names = ("run", "server", "dev")
+    assert lock.check(tmp_path) == [f"`requirements/{name}.txt` is missing" for name in names]
 
 
 def test_every_pin_of_run_stands_in_dev_too():
@@ -66,7 +67,7 @@ def test_every_pin_of_run_stands_in_dev_too():
 
 
 def test_every_pin_carries_a_hash():
-    for name in ("run.txt", "dev.txt"):
+    for name in ("run.txt", "server.txt", "dev.txt"):
         text = (ROOT / "requirements" / name).read_text()
         blocks = [block for block in text.split("\n") if "==" in block and not block.startswith(" ")]
         assert blocks

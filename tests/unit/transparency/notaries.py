@@ -12,12 +12,13 @@ from pdp.declog.recovery import previous_of, recover_dead
 from pdp.transparency.notary import Notary
 from pdp.transparency.place import ProofPlace
 from pdp.transparency.signer import FileSigner
-from tests.unit.declog.disks import HastyDisk
+from tests.unit.declog.disks import HastyDisk, PowerCutDisk
 from tests.unit.declog.logs import lines, writer_at
 from tests.unit.declog.samples import Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from random import Random
 
     from pdp.declog.disk import Disk
     from pdp.transparency.signer import Signer
@@ -67,7 +68,9 @@ def signed_log(root: Path, anchor: Path) -> None:
         clock.forward(seconds=1)
 
     for number in range(2):
-        writer = writer_at(root, clock=clock, disk=disk, previous=previous_of(Layout(root), "local", "w0") if number else None)
+        writer = writer_at(
+            root, clock=clock, disk=disk, previous=previous_of(Layout(root), "local", "w0") if number else None
+        )
         writer.open()
         writer.commit(lines(3, 10 * number))
         sign()
@@ -92,3 +95,34 @@ def signed_log(root: Path, anchor: Path) -> None:
     sign()
     living.commit(lines(1, 53))
     sign()
+
+
+class ReplacingPowerCut(PowerCutDisk):
+    """A power cut where names are replaced: the old content may come back. What was synced whole stays as it was."""
+
+    def __init__(self, operations: int) -> None:
+        super().__init__(operations)
+        self._replaced: dict[Path, bytes] = {}
+
+    def rename(self, old: Path, new: Path) -> None:
+        replaced = new.read_bytes() if new.exists() else None
+        super().rename(old, new)
+        if replaced is not None:
+            self._replaced[new] = replaced
+
+    def sync_directory(self, path: Path) -> None:
+        super().sync_directory(path)
+        self._replaced = {new: content for new, content in self._replaced.items() if new.parent != path}
+
+    def crash(self, random: Random) -> None:
+        for now, before in reversed(self._loose):
+            if now.exists() and random.random() < 0.5:
+                now.unlink() if before is None else now.rename(before)
+                if now in self._replaced:
+                    now.write_bytes(self._replaced[now])
+        self._loose = []
+        super().crash(random)
+
+    def _lose(self, file: Path, random: Random) -> None:
+        if self._synced.get(file.stat().st_ino) != file.stat().st_size:
+            super()._lose(file, random)

@@ -29,6 +29,8 @@ class Reader:
             raise TokenRefusedError("signature_invalid")
         return LoggedOut("session", "s-1", now)
 
+    def forget(self, token: str) -> None: ...
+
 
 class Marks:
     def __init__(self) -> None:
@@ -80,3 +82,30 @@ async def test_another_content_type_or_method_is_refused() -> None:
     assert (await send(marks, b"logout_token=good", ())).status == 400
     assert (await send(marks, b"", method="GET")).status == 405
     assert marks.ended == []
+
+
+class OnceOnly(Reader):
+    """As `LogoutTokens`: a token counts once, until it is forgotten."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    async def read(self, token: str, now: datetime) -> LoggedOut:
+        if token in self.seen:
+            raise TokenRefusedError("proof_replayed", "jti")
+        self.seen.add(token)
+        return await super().read(token, now)
+
+    def forget(self, token: str) -> None:
+        self.seen.discard(token)
+
+
+async def test_a_logout_that_could_not_be_kept_is_kept_when_it_is_sent_again() -> None:
+    marks = Marks()
+    endpoint = BackchannelLogout(OnceOnly(), marks.end, lambda: NOW)
+    request = HttpRequest("POST", PATH, "", (FORM,), b"logout_token=good")
+    marks.broken = True
+    assert (await endpoint(request)).status == 503
+    marks.broken = False
+    assert (await endpoint(request)).status == 200
+    assert marks.ended == [LoggedOut("session", "s-1", NOW)]

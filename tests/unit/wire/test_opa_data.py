@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdp.api.surface import Probe
+from pdp.callers.budget import CallerLimits
 from pdp.callers.caller import PERMISSIONS, Caller
-from pdp.errors import NotAuthenticatedError, NotReadyError
+from pdp.errors import BadRequestError, NotAuthenticatedError, NotReadyError, TooManyRequestsError
 from pdp.wire.exchange import HttpAnswer, HttpRequest
 from pdp.wire.opa_data import CLOSED, OpaData, OpaHealth, closed
 from tests.scripted_decider import ScriptedDecider
@@ -225,6 +226,27 @@ async def test_a_caller_needs_the_permission_and_a_credential(world: World) -> N
     assert unknown.status == 401
     assert any(name == "www-authenticate" for name, _ in unknown.headers)
     assert world.decider.asked == []
+
+
+async def test_a_callers_own_bound_of_size_holds_for_both_ways_to_ask(world: World) -> None:
+    world.caller = Caller("small", PERMISSIONS, limits=CallerLimits(body_bytes=10))
+    query = f"input={quote(json.dumps(asked()['input']))}"
+    for answer in (await world.send(asked()), await world.send(method="GET", query=query)):
+        assert (answer.status, read(answer)["code"]) == (413, "invalid_parameter")
+    assert world.decider.asked == []
+
+
+async def test_a_caller_that_asks_too_often_is_told_when_to_come_back(world: World) -> None:
+    world.caller = TooManyRequestsError("too many requests", retry_after_s=3)
+    answer = await world.send(asked())
+    assert answer.status == 429
+    assert ("retry-after", "3") in answer.headers
+
+
+async def test_two_credentials_in_one_request_are_an_error_in_the_form_of_opa(world: World) -> None:
+    world.caller = BadRequestError("the header `authorization` stands more than once")
+    answer = await world.send(asked())
+    assert (answer.status, read(answer)["code"]) == (400, "invalid_parameter")
 
 
 async def test_a_caller_that_may_not_assert_identity_is_refused_and_recorded(world: World) -> None:

@@ -14,7 +14,14 @@ from pdp.wire.raw_path import _FAULTS, _PLAIN, MAX_PATH, ambiguity
     [
         "/",
         "/groupware/",
-        "/a/b.c/d..e/...",
+        "/a/b.c/d..e/...x",
+        "/files/report.v1.pdf",
+        "/~user/.profile",
+        "/commit/HEAD~1",
+        "/files/REPORT~1.PDF",
+        "/v1/items:search",
+        "/fhir/$export",
+        "/a%20b/%24a%3Ab",
         "/a-b_c~d!$&'()*+,=:@",
         "/%E6%96%87%E6%9B%B8/%20x",
         "/%e3%81%82",
@@ -64,6 +71,19 @@ def test_a_path_with_one_reading_passes(path: str) -> None:
         ("/public/a?b", "another part"),
         ("/public/a%3Fb", "another part"),
         ("/public/a%23b", "another part"),
+        ("/files/download./x", "ends in a dot"),
+        ("/files/download...", "ends in a dot"),
+        ("/files/...", "ends in a dot"),
+        ("/files/download%20/x", "ends in a dot"),
+        ("/files/download%20", "ends in a dot"),
+        ("/files/download.%20.%20/x", "ends in a dot"),
+        ("/%E6%97%A5./x", "ends in a dot"),
+        ("/files/%20/x", "ends in a dot"),
+        ("/files/x.asp::$DATA", "stream"),
+        ("/files/x.asp::$data", "stream"),
+        ("/files/x.asp%3a%3A%24DATA", "stream"),
+        ("/files/x.asp:%3A$DATA", "stream"),
+        ("/files/download:$i30:$INDEX_ALLOCATION/x", "stream"),
         ("/files/%64ownload", "plain character"),
         ("/files/a%2ephp", "plain character"),
         ("/files/%7e", "plain character"),
@@ -81,11 +101,16 @@ def test_a_path_with_two_readings_is_named(path: str, kind: str) -> None:
         st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\\;#?/"), min_size=1), min_size=1
     )
 )
-def test_what_a_client_encodes_properly_passes_unless_it_is_a_dot_segment_or_looks_encoded(segments: list[str]) -> None:
+def test_what_a_client_encodes_properly_passes_unless_windows_reads_it_otherwise_or_it_looks_encoded(
+    segments: list[str],
+) -> None:
     path = "/" + "/".join(quote(segment, safe="") for segment in segments)
     looks_twice = "%25" in path
-    dots = any(segment in (".", "..") for segment in segments)
-    assert (ambiguity(path) is None) or dots or looks_twice or len(path) > MAX_PATH
+    otherwise = any(segment[-1] in ". " or ":$" in segment for segment in segments)
+    if otherwise:
+        assert ambiguity(path) is not None
+    else:
+        assert ambiguity(path) is None or looks_twice or len(path) > MAX_PATH
 
 
 @given(st.text(st.sampled_from("/.%2eEfF5cC;\\ab\x00"), max_size=12))
@@ -97,10 +122,11 @@ def test_what_passes_reads_the_same_however_often_it_is_decoded(tail: str) -> No
     assert unquote(once) == once
     assert ".." not in once.split("/")
     assert "." not in once.split("/")
+    assert not any(segment.endswith(".") for segment in once.split("/"))
     assert path.count("/") == once.count("/")
 
 
-@given(st.text(st.sampled_from("/.%25aAfF2;?#~é\\ -_,=") | st.characters(max_codepoint=0x7F), max_size=12))
+@given(st.text(st.sampled_from("/.%250aAfF2;?#~é\\ -_,=:$") | st.characters(max_codepoint=0x7F), max_size=12))
 def test_what_passes_at_first_sight_passes_every_single_look(text: str) -> None:
     path = "/" + text
     if _PLAIN.fullmatch(path) is not None:

@@ -12,6 +12,7 @@ from tests.simulators.worlds import NOW, outcome, world
 pytestmark = pytest.mark.anyio
 
 KINDS = ("intune", "jamf", "fleet", "google", "android_management")
+PLATFORM = {"intune": "windows", "fleet": "windows", "jamf": "macos"}
 HASTY = Limits(exchange_s=0.25, tries=2)
 
 
@@ -27,6 +28,7 @@ async def test_a_full_run_brings_every_device_once_and_says_that_it_is_complete(
     assert len(found.serials) == len(set(found.serials)) == 5
     assert all(report.posture.source == kind for report in found.reports)
     assert all(report.posture.disk_encrypted is True for report in found.reports)
+    assert {report.platform for report in found.reports} == {PLATFORM.get(kind, "android")}
     assert found.pages >= 3
 
 

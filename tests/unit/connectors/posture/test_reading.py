@@ -23,6 +23,7 @@ from connectors.posture.reading import (
     named,
     only_bad_news,
     patch_age,
+    platform,
     release_age,
     usable_name,
     with_checks,
@@ -237,3 +238,10 @@ def test_a_list_that_is_absent_is_empty_only_where_the_vendor_leaves_it_out() ->
         records_of({}, "devices", required=True)
     with pytest.raises(ConnectorError):
         records_of({"devices": {}}, "devices", required=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [("Windows", "windows"), (" iOS ", "ios"), (None, ""), (5, ""), ("x" * 129, ""), ("a\nb", "")]
+)
+def test_the_platform_is_the_vendors_word_in_small_letters(value: Any, word: str) -> None:
+    assert platform(value) == word

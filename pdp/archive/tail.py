@@ -1,0 +1,161 @@
+"""The fresh tail: records of segments that the store does not have yet.
+
+The compactor publishes what each segment has gained as small Parquet files; a reader takes those, and reads
+on in the segment from where they end. So an answer never lacks a record that is on the disk, whether
+anybody publishes or not: publishing only saves the readers work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pdp.archive.columns import row_of, table_of
+from pdp.archive.datafile import write_table
+from pdp.declog.layout import segment_name
+from pdp.declog.line import GENESIS, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from pdp.archive.columns import Row
+    from pdp.archive.place import Place
+    from pdp.declog.disk import Disk
+    from pdp.declog.layout import Layout, SegmentName
+
+_PIECES: Final = 8  # of one segment, before they are made one; more would cost every reader an open each
+_MARK: Final = b"sekisho.tail"
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Where in a segment a reader is: after this many bytes, with this chain value (hex) of the line before."""
+
+    at: int = 0
+    chain: str | None = GENESIS.hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Records of a segment from one byte to another, published."""
+
+    segment: SegmentName
+    first: int
+    end: int
+    path: Path
+    mark: Mark  # after its last line
+
+
+def segment_path(layout: Layout, name: SegmentName) -> Path:
+    """Where it is now: it goes from its open name to its sealed one and never back."""
+    path = layout.open_path(name)
+    return path if path.exists() else layout.sealed_path(name)
+
+
+def read_on(path: Path, name: SegmentName, mark: Mark) -> tuple[list[Row], Mark]:
+    """The proven records after a mark, and the mark after them. An incomplete last line is not there yet.
+
+    Raises OSError, also where the file has become shorter than the mark.
+    """
+    rows: list[Row] = []
+    chain = None if mark.chain is None else bytes.fromhex(mark.chain)
+    at = mark.at
+    with path.open("rb") as file:
+        file.seek(at)
+        for raw in file:
+            if not raw.endswith(b"\n"):
+                break
+            line = parse(raw)
+            if line is not None and line.kind == "record" and line.follows(chain):
+                rows.append(row_of(str(name), line.seq, line.body))
+            chain = None if line is None else line.chain
+            at += len(raw)
+    return rows, Mark(at, None if chain is None else chain.hex())
+
+
+def pieces_of(place: Place, name: SegmentName) -> list[Piece]:
+    """What is published of a segment from its beginning, without a gap and without anything twice."""
+    found = [piece for path in place.tail.glob(f"{name}.*.parquet") if (piece := _piece(path)) is not None]
+    chosen: list[Piece] = []
+    at = 0
+    while following := [piece for piece in found if piece.first == at]:
+        longest = max(following, key=lambda piece: piece.end)
+        chosen.append(longest)
+        at = longest.end
+    return chosen
+
+
+def _piece(path: Path) -> Piece | None:
+    parts = path.name.split(".")
+    name = segment_name(".".join(parts[:5]))
+    if name is None or len(parts) != 8 or not (parts[5].isdigit() and parts[6].isdigit()):  # noqa: PLR2004  # its parts
+        return None
+    first, end = int(parts[5]), int(parts[6])
+    mark = _mark_in(path)
+    return None if mark is None or mark.at != end or first >= end else Piece(name, first, end, path, mark)
+
+
+def _mark_in(path: Path) -> Mark | None:
+    """Of what a failing disk has spoilt there is none, and the segment itself is read in its place."""
+    try:
+        notes = pq.read_metadata(path).metadata or {}
+        return msgspec.json.decode(notes.get(_MARK, b""), type=Mark)
+    except (pa.ArrowException, OSError, msgspec.DecodeError):
+        return None
+
+
+def mark_after(pieces: Sequence[Piece]) -> Mark:
+    """Where reading goes on after these."""
+    return pieces[-1].mark if pieces else Mark()
+
+
+def fresh_rows(layout: Layout, place: Place, name: SegmentName) -> tuple[list[Piece], list[Row]]:
+    """What is published of a segment, and the rows after it. Raises OSError, for example where it has just gone."""
+    pieces = pieces_of(place, name)
+    rows, _ = read_on(segment_path(layout, name), name, mark_after(pieces))
+    return pieces, rows
+
+
+def publish_tails(layout: Layout, place: Place, names: Iterable[SegmentName], disk: Disk) -> int:
+    """Publish what these segments have gained, which are not stored. Gives the number of records. Raises OSError.
+
+    The caller holds the compactor's lock.
+    """
+    return sum(_publish(layout, place, name, disk) for name in names)
+
+
+def _publish(layout: Layout, place: Place, name: SegmentName, disk: Disk) -> int:
+    pieces = pieces_of(place, name)
+    before = mark_after(pieces)
+    rows, after = read_on(segment_path(layout, name), name, before)
+    if rows:
+        path = _path(place, name, before.at, after.at)
+        _write(disk, path, table_of(rows), after)
+        pieces.append(Piece(name, before.at, after.at, path, after))
+    if len(pieces) > _PIECES:
+        _make_one(place, name, pieces, disk)
+    return len(rows)
+
+
+def _make_one(place: Place, name: SegmentName, pieces: Sequence[Piece], disk: Disk) -> None:
+    table = read_pieces(pieces)
+    path = _path(place, name, 0, pieces[-1].end)
+    _write(disk, path, table, mark_after(pieces))
+    for piece in pieces:
+        disk.remove(piece.path)
+
+
+def read_pieces(pieces: Iterable[Piece]) -> pa.Table:
+    return pa.concat_tables([pq.read_table(piece.path, partitioning=None) for piece in pieces])
+
+
+def _path(place: Place, name: SegmentName, first: int, end: int) -> Path:
+    return place.tail / f"{name}.{first}.{end}.parquet"
+
+
+def _write(disk: Disk, path: Path, table: pa.Table, mark: Mark) -> None:
+    write_table(disk, path, table, durable=False, notes={_MARK.decode(): msgspec.json.encode(mark).decode()})

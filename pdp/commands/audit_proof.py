@@ -1,0 +1,224 @@
+"""`pdp audit prove|consistency|checkpoint|keys|rotate-key`: what an auditor takes away, and who signed it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pdp.settings import Settings
+
+Out = Annotated[Path | None, Option("--out", help="File to write; default: stdout.")]
+
+
+def prove(
+    decision_id: Annotated[str, Argument(help="The decision's id.")],
+    out: Out = None,
+    everywhere: Annotated[bool, Option("--everywhere", help="Look in all segments, not those of its time.")] = False,
+    state_dir: StateDir = None,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the proof of one decision, which `tools/verify_decision.py` checks offline."""
+    from pdp.transparency.proofs import prove as proof_of
+
+    layout = _log(_settings(config, state_dir))
+    archived, restore = store_of(layout.root)
+    found = proof_of(layout, decision_id, everywhere=everywhere, archived=archived, restore=restore)
+    _deliver(found, out, lang)
+
+
+def consistency(
+    older: Annotated[Path, Argument(help="File of the older signed head.", exists=True, dir_okay=False)],
+    newer: Annotated[Path, Argument(help="File of the newer signed head.", exists=True, dir_okay=False)],
+    out: Out = None,
+    state_dir: StateDir = None,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the proof that the newer head continues the older one: nothing before it was changed."""
+    from pdp.transparency.proofs import prove_consistency
+
+    settings = _settings(config, state_dir)
+    heads = [path.read_text("utf-8", "replace") for path in (older, newer)]
+    _deliver(prove_consistency(_log(settings).root, *heads), out, lang)
+
+
+def checkpoint(
+    out: Out = None,
+    state_dir: StateDir = None,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Sign for what is new, unless a running service does so, and write the newest signed head."""
+    from pdp.commands.terminal import Terminal
+    from pdp.errors import NotReadyError
+    from pdp.proving import log_of, open_keeper
+
+    settings = _settings(config, state_dir)
+    _, place = log_of(settings)
+    _log(settings)
+    keeper = open_keeper(settings)
+    while (turn := keeper.turn()) is not None and turn.behind:
+        pass
+    fault = keeper.status.fault
+    keeper.stop()
+    if fault is not None:
+        raise NotReadyError(f"no head can be signed: {fault}", next_step="run `pdp audit verify`")
+    if not place.checkpoint.exists():
+        raise NotReadyError("no head has been signed yet", next_step="start the service, which signs one each second")
+    _write(place.checkpoint.read_text("utf-8"), out, Terminal(lang, as_json=False))
+
+
+def keys(
+    out: Out = None,
+    state_dir: StateDir = None,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the public keys that signed, oldest first: what auditors are given, by another way than the log."""
+    from pdp.commands.terminal import Terminal
+    from pdp.errors import NotReadyError
+    from pdp.proving import log_of
+
+    _, place = log_of(_settings(config, state_dir))
+    if not place.keys.exists():
+        raise NotReadyError("nothing has been signed yet", next_step="start the service, or run `pdp audit checkpoint`")
+    _write(place.keys.read_text("utf-8"), out, Terminal(lang, as_json=False))
+
+
+def rotate_key(
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make a new signing key; the old one signs for it. A running service takes it at its next start."""
+    from pdp.commands.terminal import Terminal
+    from pdp.errors import SettingsError
+    from pdp.proving import open_keeper, signing_of
+    from pdp.transparency.signer import make_key_file, read_signer
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = _settings(config, state_dir)
+    signing = signing_of(settings)
+    if not signing.made:
+        raise SettingsError(
+            "the signing key is named in the settings",
+            next_step="make a new file, name it `log_key_file`, and the old one `log_previous_key_file`",
+        )
+    _refuse_twice(settings)
+    make_key_file(signing.key)
+    signing.key.replace(signing.previous)
+    make_key_file(signing.key)
+    keeper = open_keeper(settings)
+    signed = keeper.turn() is not None
+    keeper.stop()
+    key = str(read_signer(signing.key, signing.origin).key)
+    if as_json:
+        terminal.json({"key": key, "signed": signed})
+    terminal.say(key)
+    terminal.remark(
+        terminal.pick(
+            "新しい鍵で署名を始めた。公開鍵を監査人に渡すこと"
+            if signed
+            else "稼働中のサービスは次の起動から新しい鍵を使う",
+            "the new key signs from now on: give it to the auditors"
+            if signed
+            else "the running service takes the new key at its next start",
+        )
+    )
+
+
+def _refuse_twice(settings: Settings) -> None:
+    """A key that never signed must not be replaced: the one before it could not sign for the next any more."""
+    from pdp.errors import SettingsError
+    from pdp.proving import log_of, signing_of
+    from pdp.transparency.signer import read_signer
+
+    signing = signing_of(settings)
+    _, place = log_of(settings)
+    if not place.keys.exists() or not signing.key.exists():
+        return
+    if str(read_signer(signing.key, signing.origin).key) != place.keys.read_text("utf-8").splitlines()[-1]:
+        raise SettingsError(
+            "the newest key has not signed yet", next_step="restart the service, then make the next key"
+        )
+
+
+def _settings(config: Path | None, state_dir: str | None) -> Settings:
+    from pdp.commands.composed import settings_of
+
+    return settings_of(config, state_dir=state_dir)
+
+
+def _log(settings: Settings) -> Any:
+    from pdp.errors import NotReadyError
+    from pdp.proving import log_of
+
+    layout, _ = log_of(settings)
+    if not layout.segments.is_dir():
+        raise NotReadyError("there is no decision log here", next_step="name its place with `--state-dir`")
+    return layout
+
+
+def _deliver(proof: dict[str, Any], out: Path | None, lang: Any) -> None:
+    import json
+
+    from pdp.commands.terminal import Terminal
+
+    _write(json.dumps(proof, ensure_ascii=False, indent=1) + "\n", out, Terminal(lang, as_json=False))
+
+
+def _write(text: str, out: Path | None, terminal: Any) -> None:
+    import sys
+
+    if out is None:
+        sys.stdout.write(text)
+        return
+    from pdp.errors import SettingsError
+
+    try:
+        out.write_text(text, "utf-8")
+    except OSError as fault:
+        raise SettingsError(f"`{out}` cannot be written: {fault.strerror}") from None
+    terminal.remark(terminal.pick(f"{out} に書き出した", f"written to {out}"))
+
+
+def store_of(place: Path) -> tuple[frozenset[str], Callable[[str], bytes | None]]:
+    """Of the store beside the log: segments that were removed into it, and how to have their files again."""
+    from pdp.archive.store import LocalStore
+    from pdp.errors import NotReadyError, RecordDamagedError
+
+    store = LocalStore(place)
+    if not store.manifest.exists():
+        return frozenset(), lambda _: None
+    from pdp.archive.restoring import segment_again, stored_names
+
+    def restore(name: str) -> bytes | None:
+        try:
+            return segment_again(store, name)
+        except NotReadyError:  # its time has passed, or it was damaged before and said so
+            return None
+        except (OSError, ValueError) as fault:  # pyarrow's own
+            raise RecordDamagedError(f"the store does not give `{name}` back") from fault
+
+    return stored_names(store), restore
+
+
+def damaged_rows(place: Path) -> list[str]:
+    """Files of the store that do not give back what they were given."""
+    from pdp.archive.store import LocalStore
+
+    store = LocalStore(place)
+    if not store.manifest.exists():
+        return []
+    from pdp.archive.restoring import prove_store
+
+    return prove_store(store)[1]

@@ -1,0 +1,1 @@
+"""What other OPAs report: their decision logs and their status. docs/siem.md."""

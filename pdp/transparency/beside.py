@@ -1,0 +1,69 @@
+"""What lies beside the segments: recovery notes, torn lines that were set aside, and files that should not be there."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pdp.declog.layout import OPEN, SEALED, segment_name
+from pdp.declog.recovery import read_recovery
+from pdp.declog.verify import Finding
+from pdp.transparency.place import is_of_proof
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pdp.declog.layout import Layout, SegmentName
+
+_NOTE: Final = ".recovery.json"
+
+
+def note_name(name: SegmentName) -> str:
+    return f"{name}{_NOTE}"
+
+
+def beside(layout: Layout) -> Iterator[Finding]:
+    """Raises OSError."""
+    names = set(layout.names())
+    sealed = set(layout.names(SEALED))
+    for name in sorted(sealed & set(layout.names(OPEN))):
+        yield Finding(str(name), "duplicated")
+    for name in sorted(sealed):
+        yield from _set_aside(layout, name)
+    for path in sorted(layout.segments.iterdir()):
+        if not path.name.endswith(".tmp") and _segment_of(path.name) not in names:
+            yield Finding(path.name, "stray_file")
+    if layout.torn.is_dir():
+        for path in sorted(layout.torn.iterdir()):
+            if not path.name.endswith(".tmp") and segment_name(path.name.removesuffix(".torn")) not in names:
+                yield Finding(path.name, "stray_file")
+    proof = layout.root / "proof"
+    for path in sorted(proof.iterdir()) if proof.is_dir() else ():
+        if not path.name.endswith(".tmp") and not is_of_proof(path.name):
+            yield Finding(path.name, "stray_file")
+
+
+def _segment_of(name: str) -> SegmentName | None:
+    for ending in (OPEN, SEALED, _NOTE):
+        if name.endswith(ending):
+            return segment_name(name.removesuffix(ending))
+    return None
+
+
+def _set_aside(layout: Layout, name: SegmentName) -> Iterator[Finding]:
+    """The torn line of a recovered segment, against its note."""
+    path = layout.torn_path(name)
+    try:
+        note = read_recovery(layout, name)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        yield Finding(note_name(name), "damaged_note")
+        return
+    if note is None:
+        if path.exists():  # a recovery that set something aside always leaves a note
+            yield Finding(note_name(name), "damaged_note")
+        return
+    kept = sha256(path.read_bytes()).hexdigest() if path.exists() else None
+    if kept != note.torn_sha256:
+        yield Finding(path.name, "damaged_torn")

@@ -1,0 +1,142 @@
+"""What an auditor takes away: the proof of one decision, and that one signed head continues another.
+
+Both are small JSON files. `tools/verify_decision.py` checks them with nothing of ours and no access to the log.
+
+    record  --path-->  root in a leaf of the node's tree  --path-->  signed head
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from pdp.declog.layout import segment_name
+from pdp.declog.reader import id_of, segments_near
+from pdp.errors import BadRequestError, NotReadyError, RecordDamagedError
+from pdp.merkle import consistency_path, inclusion_path, leaf_hash, root_of
+from pdp.transparency import entries
+from pdp.transparency.checkpoint import Checkpoint, parse_checkpoint
+from pdp.transparency.entries import Line
+from pdp.transparency.follower import roots_of, roots_over
+from pdp.transparency.ledger import read_ledger
+from pdp.transparency.note import parse_note
+from pdp.transparency.place import ProofPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
+
+    from pdp.declog.layout import Layout, SegmentName
+    from pdp.transparency.ledger import Ledger
+
+PROOF_SCHEMA: Final = "sekisho.proof/v1"
+CONSISTENCY_SCHEMA: Final = "sekisho.consistency/v1"
+
+
+def prove(
+    layout: Layout,
+    decision_id: str,
+    *,
+    everywhere: bool = False,
+    archived: Collection[str] = (),
+    restore: Callable[[str], bytes | None] = lambda _: None,
+) -> dict[str, Any]:
+    """The proof of one decision under the newest head of its node. Reads its segments and the ledger whole.
+
+    `archived` are segments without a file of their own, which `restore` gives again.
+
+    Raises BadRequestError where there is no such record, NotReadyError where no head covers it yet,
+    RecordDamagedError where the log is not what was signed for, OSError.
+    """
+    others = {parts for parts in map(segment_name, archived) if parts is not None}
+    for name in segments_near(sorted({*layout.names(), *others}), decision_id, everywhere=everywhere):
+        records = _records(layout, name, restore)
+        wanted = str(UUID(decision_id))
+        found = (at for at, record in enumerate(records) if wanted.encode() in record and id_of(record) == wanted)
+        position = next(found, None)
+        if position is not None:
+            return prove_record(ProofPlace(layout.root, name.node), str(name), records, position)
+    raise BadRequestError(f"no record of `{decision_id}` is in the decision log")
+
+
+def prove_record(place: ProofPlace, segment: str, records: Iterable[bytes], position: int) -> dict[str, Any]:
+    """As `prove`, for a record by its place, with the segment's records from wherever they are kept now."""
+    ledger = _sound(place)
+    kept = list(records)
+    at, leaf = next(
+        ((at, leaf) for at, leaf in reversed(ledger.segments.get(segment, [])) if leaf.records > position), (0, None)
+    )
+    if leaf is None:
+        raise NotReadyError(
+            "no signed head covers the record yet", next_step="wait a second, or run `pdp audit checkpoint`"
+        )
+    hashes = [leaf_hash(record) for record in kept[: leaf.records]]
+    if len(hashes) < leaf.records or root_of(hashes).hex() != leaf.root:
+        raise RecordDamagedError(f"the segment `{segment}` is not what was signed for")
+    head, note = ledger.heads[-1]
+    return {
+        "schema": PROOF_SCHEMA,
+        "record": kept[position].decode(),
+        "record_path": _path(position, leaf.records, inclusion_path(hashes, position)),
+        "leaf": entries.encode(Line(segment=leaf)).decode(),
+        "leaf_path": _path(at, head.size, inclusion_path(ledger.hashes[: head.size], at)),
+        "checkpoint": note,
+        "keys": [str(key) for key in ledger.keys],
+    }
+
+
+def prove_consistency(root: Path, older: str, newer: str) -> dict[str, Any]:
+    """That the log under the newer head begins with the log under the older one. Both are notes.
+
+    Raises BadRequestError where one is no head of a log that lies here, RecordDamagedError where the log
+    does not lead from one to the other, OSError.
+    """
+    before, after = _claimed(older), _claimed(newer)
+    if before.origin != after.origin or not 1 <= before.size <= after.size:
+        raise BadRequestError("the two checkpoints are not an older and a newer one of the same log")
+    for path in sorted((root / "proof").glob("*.000001.ledger")):
+        ledger = _sound(ProofPlace(root, path.name.split(".")[0]))
+        if ledger.origin != before.origin:
+            continue
+        heads = {head.size: head for head, _ in ledger.heads}
+        if heads.get(before.size) != before or heads.get(after.size) != after:
+            raise RecordDamagedError("the log does not hold one of these checkpoints")
+        path_between = consistency_path(ledger.hashes[: after.size], before.size)
+        return {
+            "schema": CONSISTENCY_SCHEMA,
+            "older": older,
+            "newer": newer,
+            "path": [node.hex() for node in path_between],
+            "keys": [str(key) for key in ledger.keys],
+        }
+    raise BadRequestError(f"no log `{before.origin}` lies here")
+
+
+def _records(layout: Layout, name: SegmentName, restore: Callable[[str], bytes | None]) -> list[bytes]:
+    records: list[bytes] = []
+    path = layout.open_path(name)
+    path = path if path.exists() else layout.sealed_path(name)
+    if path.exists():
+        roots_of(path, set(), records.append)
+    else:
+        roots_over((restore(str(name)) or b"").splitlines(keepends=True), set(), records.append)
+    return records
+
+
+def _sound(place: ProofPlace) -> Ledger:
+    ledger = read_ledger(place)
+    if ledger.finding is not None:
+        raise RecordDamagedError(f"the ledger `{ledger.finding.segment}` is not what was written")
+    return ledger
+
+
+def _path(position: int, size: int, hashes: list[bytes]) -> dict[str, Any]:
+    return {"position": position, "size": size, "hashes": [node.hex() for node in hashes]}
+
+
+def _claimed(text: str) -> Checkpoint:
+    note = parse_note(text)
+    checkpoint = None if note is None else parse_checkpoint(note.text)
+    if checkpoint is None:
+        raise BadRequestError("a file is not a signed checkpoint")
+    return checkpoint

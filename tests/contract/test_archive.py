@@ -1,0 +1,251 @@
+"""What every `SegmentSink` and every `QueryEngine` promises (`pdp.archive.port`). A new adapter is added to the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pdp.archive.duck import DuckQueries, EngineLimits
+from pdp.archive.port import QueryEngine
+from pdp.archive.queries import QUERIES
+from pdp.archive.store import LocalStore
+from pdp.archive.tail import publish_tails
+from pdp.declog.record import read_record
+from pdp.errors import BadRequestError, NotReadyError
+from tests.unit.archive.logs import DENY, PERMIT, Worker, record, some_records
+from tests.unit.declog.disks import HastyDisk
+from tests.unit.declog.samples import START, uuid7_at
+
+SINKS: dict[str, Callable[[Path], LocalStore]] = {"parquet": lambda root: LocalStore(root, disk=HastyDisk())}
+ENGINES: dict[str, Callable[[Path], QueryEngine]] = {"duckdb": lambda root: DuckQueries([root])}
+
+DAY = {"since": START - timedelta(hours=12), "until": START + timedelta(hours=12)}
+HOURS = {"since": START.replace(minute=0, second=0, microsecond=0), "until": datetime(2026, 4, 2, tzinfo=UTC)}
+SAMPLE: dict[str, object] = {
+    "person": "u-0003",
+    "device": "d-00001",
+    "department": "tax",
+    "source_ip": "192.0.2.7",
+    "id": uuid7_at(START, 0),
+}
+
+
+@pytest.fixture(params=SINKS.values(), ids=SINKS.keys())
+def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], LocalStore]:
+    return lambda: request.param(tmp_path)
+
+
+@pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> QueryEngine:
+    built: QueryEngine = request.param(tmp_path)
+    return built
+
+
+def store_all(root: Path) -> None:
+    store = LocalStore(root, disk=HastyDisk())
+    with store.held():
+        store.publish(store.waiting(), START)
+
+
+def rows(table: pa.Table) -> list[dict[str, Any]]:
+    return list(table.to_pylist())
+
+
+def ids(table: pa.Table) -> list[str]:
+    return [str(entry) for entry in table["id"].to_pylist()]
+
+
+def given(name: str) -> dict[str, object]:
+    query = QUERIES[name]
+    times = HOURS if "hourly" in query.views else DAY
+    wanted = {param: SAMPLE[param] for param, kind in query.params.items() if kind in ("text", "id")}
+    return wanted | ({} if "since" not in query.params or "id" in query.params else times)
+
+
+# -- sinks ---------------------------------------------------------------------------------------------
+
+
+def test_a_sink_has_what_was_published_and_takes_nothing_twice(sink, tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.segment(5)
+    worker.segment(5)
+    store = sink()
+    names = store.layout.names()
+    with store.held():
+        assert store.publish(names[:1], START) == 1
+        assert store.publish(names, START) == 1
+        assert store.publish(names, START) == 0
+        assert store.stored(names) == {str(name) for name in names}
+
+
+# -- engines: every question, before and after storing, gives the same ---------------------------------
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_question_has_one_answer_wherever_its_records_lie(engine: QueryEngine, tmp_path: Path, name: str):
+    workers = [Worker(tmp_path, "w0"), Worker(tmp_path, "w1", START + timedelta(milliseconds=3))]
+    for worker in workers:
+        worker.segment(30)
+        worker.segment(20)
+    fresh = engine.run(name, given(name))
+    store = LocalStore(tmp_path, disk=HastyDisk())
+    with store.held():
+        publish_tails(store.layout, store.place, store.layout.names(), store.disk)
+        tails = engine.run(name, given(name))
+        store.publish(store.waiting()[:2], START)
+        mixed = engine.run(name, given(name))
+        store.publish(store.waiting(), START)
+    stored = engine.run(name, given(name))
+    if name == "report_10_completeness":
+        assert [row["records"] for row in rows(stored)] == [50, 50]
+        return
+    assert rows(fresh) == rows(tails) == rows(mixed) == rows(stored)
+    assert fresh.schema == stored.schema
+    unremarkable = {"report_02_exceptions", "report_03_leavers", "report_04_remote_maintenance"}
+    unremarkable |= {"report_05_private_devices", "report_09_privileged"}
+    assert (fresh.num_rows == 0) == (name in unremarkable)
+
+
+def test_a_record_is_seen_at_once_also_in_a_segment_that_is_being_written(engine: QueryEngine, tmp_path: Path):
+    worker = Worker(tmp_path)
+    for count in range(1, 4):
+        worker.write([record(START + timedelta(seconds=count), count)])
+        assert engine.run("newest", DAY).num_rows == count
+
+
+def test_pages_walk_through_everything_once_newest_first(engine: QueryEngine, tmp_path: Path):
+    worker = Worker(tmp_path)
+    for _ in range(3):
+        worker.segment(10)
+        store_all(tmp_path)
+    worker.write([record(worker.clock.now, n, DENY) for n in range(7)])  # of one instant, or nearly
+    seen: list[str] = []
+    key: dict[str, object] = {}
+    while page := rows(engine.run("newest", DAY | key | {"page": 4})):
+        assert len(page) <= 4
+        seen += [str(row["id"]) for row in page]
+        key = {"before_time": page[-1]["time"].replace(tzinfo=UTC), "before_id": page[-1]["id"]}
+    written = [read_record(body) for body in worker.written]
+    assert seen == [entry.id for entry in sorted(written, key=lambda r: (r.time, r.id), reverse=True)]
+
+
+def test_one_decision_is_found_by_its_id(engine: QueryEngine, tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.segment(20)
+    wanted = read_record(worker.written[11])
+    for _ in range(2):
+        (row,) = rows(engine.run("by_id", {"id": wanted.id}))
+        assert (str(row["id"]), row["outcome"], row["reasons"]) == (wanted.id, wanted.outcome, wanted.reasons)
+        store_all(tmp_path)
+    assert engine.run("by_id", {"id": uuid7_at(START, 999_999)}).num_rows == 0
+
+
+def test_denials_are_counted_by_every_reason_and_local_hour(engine: QueryEngine, tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.write([record(START + timedelta(minutes=20 * n), n, DENY if n % 2 else PERMIT) for n in range(6)])
+    found = rows(engine.run("denials_by_reason_hour", HOURS))
+    nine, ten = datetime(2026, 4, 1, 9), datetime(2026, 4, 1, 10)
+    assert [(row["hour"], row["reason"], row["decisions"]) for row in found] == [
+        (nine, "DEVICE_LOST", 1),
+        (nine, "PATCH_OVERDUE", 1),
+        (ten, "DEVICE_LOST", 2),
+        (ten, "PATCH_OVERDUE", 2),
+    ]
+
+
+def test_several_directories_are_asked_as_one(tmp_path: Path):
+    first, second = Worker(tmp_path / "a"), Worker(tmp_path / "b")
+    first.segment(5)
+    second.segment(6)
+    store_all(tmp_path / "a")
+    both = DuckQueries([tmp_path / "a", tmp_path / "b"])
+    assert both.run("newest", DAY).num_rows == 11
+
+
+# -- the reports find what they are for ----------------------------------------------------------------
+
+REPORTED: dict[str, dict[str, Any]] = {
+    "report_02_exceptions": {"context__disaster_mode": True},
+    "report_03_leavers": {"subject__employment": "ended"},
+    "report_04_remote_maintenance": {"subject__kind": "contractor", "context__work_permit": "out_of_window"},
+    "report_05_private_devices": {"device__ownership": "private", "device__permit": "expired"},
+    "report_09_privileged": {"resource__group": "server_admin", "context__business_hours": False},
+}
+
+
+@pytest.mark.parametrize("name", REPORTED)
+def test_a_report_names_what_it_is_for_and_nothing_else(engine: QueryEngine, tmp_path: Path, name: str):
+    worker = Worker(tmp_path)
+    worker.write([record(START, n) for n in range(3)])
+    worker.write([record(START, 7, person="u-0077", **REPORTED[name])])
+    (row,) = rows(engine.run(name, DAY))
+    assert row["person"] == "u-0077"
+    marks = {"outside_permit", "expired", "beyond_communication", "out_of_hours", "emergency_mode"} & row.keys()
+    assert {mark: row[mark] for mark in marks - {"beyond_communication"}} == dict.fromkeys(
+        marks - {"beyond_communication"}, True
+    )
+
+
+def test_a_missing_segment_shows_in_the_report_of_completeness(engine: QueryEngine, tmp_path: Path):
+    worker = Worker(tmp_path)
+    for _ in range(3):
+        worker.segment(2)
+    store = LocalStore(tmp_path, disk=HastyDisk())
+    store.layout.sealed_path(store.layout.names()[1]).unlink()
+    store_all(tmp_path)
+    (row,) = rows(engine.run("report_10_completeness", {}))
+    assert (row["segments"], row["missing_segments"], row["damaged_segments"]) == (2, 1, 0)
+
+
+# -- what is refused -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("no_such_question", {}),
+        ("newest", {}),
+        ("newest", DAY | {"colour": "red"}),
+        ("newest", DAY | {"page": 0}),
+        ("newest", DAY | {"page": 10**9}),
+        ("newest", DAY | {"page": "; DROP"}),
+        ("newest", DAY | {"before_time": START}),
+        ("newest", {"since": START, "until": START}),
+        ("newest", {"since": START.replace(tzinfo=None), "until": START}),
+        ("person_day", DAY | {"person": ""}),
+        ("person_day", DAY | {"person": "x" * 2000}),
+        ("by_id", {"id": "'; SELECT 1"}),
+        ("counts", {"since": START, "until": START + timedelta(days=1)}),
+        ("counts", HOURS | {"utc_offset": 10_000}),
+    ],
+)
+def test_a_question_that_is_none_is_refused(engine: QueryEngine, tmp_path: Path, name: str, params: dict[str, object]):
+    Worker(tmp_path).segment(1)
+    with pytest.raises(BadRequestError):
+        engine.run(name, params)
+
+
+def test_a_person_named_like_a_statement_is_only_a_person(engine: QueryEngine, tmp_path: Path):
+    name = "u' OR 1=1 --"
+    worker = Worker(tmp_path)
+    worker.write([record(START, 1, person=name), record(START, 2)])
+    assert [row["person"] for row in rows(engine.run("person_day", DAY | {"person": name}))] == [name]
+
+
+def test_where_there_is_no_log_there_is_no_answer(engine: QueryEngine):
+    with pytest.raises(NotReadyError):
+        engine.run("newest", DAY)
+
+
+def test_more_rows_than_a_table_may_have_are_refused_and_an_export_has_them(tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.write(some_records(START, 30))
+    small = DuckQueries([tmp_path], EngineLimits(rows=10))
+    with pytest.raises(BadRequestError, match="more than 10 rows"):
+        small.run("newest", DAY | {"page": 1000})
+    assert small.run("department_export", DAY | {"department": "tax"}).num_rows == 30

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+from pdp.archive.keeper import Keeper, to_merge
+from pdp.archive.tail import pieces_of
+from tests.unit.archive.logs import Worker, names, some_records
+from tests.unit.archive.test_store import all_bodies, store_at
+from tests.unit.declog.samples import START, Clock
+
+SOON = START + timedelta(hours=2)
+
+
+class Rounds(threading.Event):
+    """Ends the keeper after so many rounds, and tells what happens between them; no time passes."""
+
+    def __init__(self, between: list) -> None:
+        super().__init__()
+        self._between = between
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._between:
+            self._between.pop(0)()
+        else:
+            self.set()
+        return self.is_set()
+
+
+def test_one_round_stores_all_that_is_sealed(tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.segment(5)
+    worker.segment(5)
+    keeper = Keeper(store_at(tmp_path), keep_segments_days=0)
+    assert keeper.once(START).segments == 2
+    assert keeper.once(START).segments == 0
+    assert len(names(tmp_path)) == 2
+
+
+def test_stored_segments_are_removed_after_the_days_that_are_set(tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.segment(5)
+    worker.segment(5)
+    keeper = Keeper(store_at(tmp_path), keep_segments_days=7)
+    assert keeper.once(START + timedelta(days=6)).removed == 0
+    assert keeper.once(START + timedelta(days=8)).removed == 1
+    assert len(all_bodies(tmp_path)) == 10
+
+
+def test_it_publishes_tails_as_they_grow_and_makes_many_pieces_one(tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.write(some_records(START, 1))
+    store = store_at(tmp_path)
+    pieces: list[int] = []
+
+    def more() -> None:
+        pieces.append(len(pieces_of(store.place, names(tmp_path)[0])))
+        worker.write(some_records(worker.clock.now + timedelta(seconds=len(pieces)), 1))
+
+    Keeper(store, keep_segments_days=0).run(clock=Clock(), ending=Rounds([more] * 12))
+    assert pieces == [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4]
+    assert sorted(all_bodies(tmp_path)) == sorted(worker.written)
+
+
+def test_a_sealed_segment_is_stored_at_the_latest_after_an_hour(tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.segment(5)
+    store, clock = store_at(tmp_path), Clock(worker.clock.now)
+    stored: list[int] = []
+
+    def later() -> None:
+        stored.append(len(store.manifest.files()))
+        clock.forward(minutes=40)
+
+    Keeper(store, keep_segments_days=0).run(clock=clock, ending=Rounds([later] * 3))
+    assert stored == [0, 0, 1]
+
+
+def test_a_round_that_fails_is_not_the_last(tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.segment(5)
+    store, clock = store_at(tmp_path), Clock(SOON)
+    sealed = store.layout.sealed_path(names(tmp_path)[0])
+    content = sealed.read_bytes()
+    sealed.unlink()
+    sealed.mkdir()  # cannot be read
+
+    def mend() -> None:
+        sealed.rmdir()
+        sealed.write_bytes(content)
+        clock.forward(minutes=1)
+
+    Keeper(store, keep_segments_days=0).run(clock=clock, ending=Rounds([mend, lambda: None]))
+    assert len(store.manifest.files()) == 1
+
+
+def test_small_files_of_an_earlier_day_become_one(tmp_path: Path):
+    worker = Worker(tmp_path)
+    store = store_at(tmp_path, rows_per_file=100)
+    keeper = Keeper(store, keep_segments_days=0)
+    for _ in range(4):
+        worker.segment(5)
+        keeper.once(SOON)
+    assert len(store.manifest.files()) == 4
+    assert to_merge(store.manifest.files(), SOON, 100) == []
+    assert to_merge(store.manifest.files(), START + timedelta(days=3), 12) == []
+    assert keeper.once(START + timedelta(days=3)).files == 1
+    assert sorted(all_bodies(tmp_path)) == sorted(worker.written)
