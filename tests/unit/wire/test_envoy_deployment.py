@@ -12,6 +12,7 @@ import yaml
 from pdp.wire.ext_authz_http import PREFIX
 from pdp.wire.gateway_check import ANSWERS
 from pdp.wire.gateway_facts import FACTS, KEY, PROFILE
+from tests.path_tricks import OURS, OVERRIDES
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = (ROOT / "docs" / "envoy.md").read_text(encoding="utf-8")
@@ -59,7 +60,12 @@ def test_the_example_sends_only_headers_that_are_read() -> None:
 
 def test_the_example_removes_what_clients_say_in_our_name_before_anything_else() -> None:
     (early,) = MANAGER["early_header_mutation_extensions"]
-    assert early["typed_config"]["mutations"] == [{"remove_on_match": {"key_matcher": {"prefix": "x-pdp-"}}}]
+    prefix, *others = [entry["remove_on_match"]["key_matcher"] for entry in early["typed_config"]["mutations"]]
+    assert prefix == {"prefix": "x-pdp-"}
+    patterns = [matcher["safe_regex"]["regex"] for matcher in others]
+    for name in (*OURS, *OVERRIDES):
+        said = name.replace("-", ".")
+        assert any(re.fullmatch(pattern, said) for pattern in patterns), name
     assert list(FILTERS) == ["jwt_authn", "ext_authz", "router"]
 
 
