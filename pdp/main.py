@@ -42,7 +42,7 @@ from pdp.signals.listener import listening
 from pdp.source_metrics import SourceMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from pdp.api.lane import Lane
     from pdp.callers.caller import Callers
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from pdp.signals.listener import Look
     from pdp.signals.port import Kind
     from pdp.store.store import Store
+    from pdp.transparency.keeper import Keeper
 
 _log = get_log("pdp.main")
 UNSURE: Final = timedelta(seconds=10)  # the longest that an answer holds while news of changes cannot be heard
@@ -95,21 +96,8 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         await activation.activate(bundle)
         metrics.policy_is(bundle.revision, bundle.digest)
         _log.info("policy activated", revision=bundle.revision, digest=bundle.digest, profile=bundle.profile)
-        keeper = None
-        if settings.log_proof == "on":
-            keeper = open_keeper(settings, on_fault=lambda fault: _log.error("log proof at fault", fault=fault))
-            stack.push_async_callback(asyncio.to_thread, keeper.stop)  # after the log: its last segment is signed for
-            keeper.start()
-        log = first_free(
-            lambda worker: SegmentLog(
-                settings.state_path / "decisions",
-                worker,
-                clock=utc_now,
-                node=settings.node,
-                durability=settings.durability,
-                back_pressure=settings.log_full,
-            )
-        )
+        keeper = await stack.enter_async_context(_keeping(settings))
+        log = _open_log(settings)
         stack.push_async_callback(log.close)
         revocations = StoredRevocations(store, utc_now, max_age=max_age)
         await revocations.refresh()
@@ -134,7 +122,6 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                 longest=lambda: UNSURE if news.state == "lost" else None,
             )
         )
-        proof = None if keeper is None else keeper.look
         health = Health(
             settings,
             directory=directory,
@@ -142,47 +129,81 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
             log=log,
             cache=cache,
             news=news,
-            proof=proof,
+            proof=None if keeper is None else keeper.look,
             callers_age=callers.age if isinstance(callers, StoredCallers) else None,
         )
-        cache_metrics = CacheMetrics(metrics.registry)
-        source_metrics = SourceMetrics(metrics.registry)
         looks: dict[Kind, Look] = {"directory": directory.refresh, "revocations": revocations.refresh}
         if isinstance(callers, StoredCallers):
             looks["callers"] = callers.refresh
-        shipping = ShippingMetrics(metrics.registry, Ledger(settings.state_path / "shipping"), settings.log_targets)
-
-        def measure() -> None:
-            health.measure(metrics, cache_metrics, source_metrics)
-            shipping.show(utc_now())
-
         nudge = await stack.enter_async_context(listening(news, looks))
         await stack.enter_async_context(
             keep_fresh(
                 [*looks.values(), *([tokens.refresh] if tokens.refresh else [])],
                 every_s=settings.directory_poll_s,
-                after=measure,
+                after=_measuring(settings, health, metrics),
                 nudge=nudge,
             )
         )
-        parts = Parts(
-            settings,
-            store,
-            checkpoint,
-            callers,
-            activation,
-            directory,
-            revocations,
-            tokens,
-            health,
-            metrics,
-            news,
-            log,
+        surface = await stack.enter_async_context(
+            open_surface(
+                Parts(
+                    settings=settings,
+                    store=store,
+                    checkpoint=checkpoint,
+                    callers=callers,
+                    activation=activation,
+                    directory=directory,
+                    revocations=revocations,
+                    tokens=tokens,
+                    health=health,
+                    metrics=metrics,
+                    news=news,
+                    log=log,
+                )
+            )
         )
-        surface = await stack.enter_async_context(open_surface(parts))
         yield Service(
             settings, store, directory, activation, engine, log, callers, metrics, checkpoint, serve_app(surface)
         )
+
+
+@asynccontextmanager
+async def _keeping(settings: Settings) -> AsyncIterator[Keeper | None]:
+    """Signs for the decision log beside the decisions; it ends after the log, whose last segment it signs for."""
+    if settings.log_proof != "on":
+        yield None
+        return
+    keeper = open_keeper(settings, on_fault=lambda fault: _log.error("log proof at fault", fault=fault))
+    keeper.start()
+    try:
+        yield keeper
+    finally:
+        await asyncio.to_thread(keeper.stop)
+
+
+def _open_log(settings: Settings) -> SegmentLog:
+    return first_free(
+        lambda worker: SegmentLog(
+            settings.state_path / "decisions",
+            worker,
+            clock=utc_now,
+            node=settings.node,
+            durability=settings.durability,
+            back_pressure=settings.log_full,
+        )
+    )
+
+
+def _measuring(settings: Settings, health: Health, metrics: Metrics) -> Callable[[], None]:
+    """What brings every gauge up to now, once a second."""
+    cache, sources = CacheMetrics(metrics.registry), SourceMetrics(metrics.registry)
+    shipping = ShippingMetrics(metrics.registry, Ledger(settings.state_path / "shipping"), settings.log_targets)
+
+    def measure() -> None:
+        health.measure(metrics, cache, sources)
+        shipping.show(utc_now())
+
+    return measure
 
 
 async def _callers(settings: Settings, store: Store, metrics: Metrics, tokens: Tokens) -> Callers:

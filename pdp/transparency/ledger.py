@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pdp.declog.disk import Disk
+    from pdp.transparency.note import Signer
     from pdp.transparency.place import ProofPlace
-    from pdp.transparency.signer import Signer
 
 MAX_LEDGER_BYTES: Final = 64 * 1024 * 1024  # two days of one busy worker: opened and shipped like a segment
 _MAX_LINE: Final = 1024 * 1024  # a turn's head with 16 signatures is 3 kB

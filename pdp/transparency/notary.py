@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pdp.declog.layout import Layout, SegmentName
     from pdp.transparency.entries import Leaf
     from pdp.transparency.ledger import Ledger
+    from pdp.transparency.note import Signer
     from pdp.transparency.place import ProofPlace
-    from pdp.transparency.signer import Signer
 
 
 _STEADY_S: Final = 0.1  # a directory's time may stand still for a clock tick (10 ms) while names change in it

@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pdp.transparency.signer import Signer
 
 _ED25519: Final = b"\x01"
 _ID_BYTES: Final = 4
@@ -52,6 +51,17 @@ class NoteKey:
         except (InvalidSignature, ValueError):
             return False
         return True
+
+
+class Signer(Protocol):
+    @property
+    def key(self) -> NoteKey:
+        """The public key, under the name that its signatures carry."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """The Ed25519 signature (RFC 8032), 64 bytes. May block. Raises OSError where the device does not answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

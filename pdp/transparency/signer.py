@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,19 +23,8 @@ if TYPE_CHECKING:
 _MODE: Final = 0o600
 
 
-class Signer(Protocol):
-    @property
-    def key(self) -> NoteKey:
-        """The public key, under the name that its signatures carry."""
-        ...
-
-    def sign(self, data: bytes) -> bytes:
-        """The Ed25519 signature (RFC 8032), 64 bytes. May block. Raises OSError where the device does not answer."""
-        ...
-
-
 class FileSigner:
-    """An Ed25519 key in a PEM file (PKCS#8, not encrypted)."""
+    """Adapter of `pdp.transparency.note.Signer`: an Ed25519 key in a PEM file (PKCS#8, not encrypted)."""
 
     def __init__(self, private: Ed25519PrivateKey, name: str) -> None:
         self._private = private

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from pdp.declog.disk import Disk
-    from pdp.transparency.signer import Signer
+    from pdp.transparency.note import Signer
 
 ORIGIN = "example.jp/log/local"
 
