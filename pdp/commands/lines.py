@@ -10,7 +10,6 @@ import asyncio
 import os
 import threading
 from collections import OrderedDict
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES: Final = 256 * 1024  # as the service takes; a document of ours has under 2 KiB
 READ_BYTES: Final = 256 * 1024  # some 150 documents: enough to keep every core busy
 _IN_FLIGHT: Final = 2  # batches: one is evaluated while the next is read; more would wait longer than engines allow
+_READ_AHEAD: Final = 2  # chunks that are read and not yet taken
 _REMEMBERED: Final = 100_000  # lines whose answer is kept for others like them: some 40 MB
 _TOO_LONG: Final = f"the line is longer than {MAX_LINE_BYTES} bytes"
 
@@ -216,10 +216,12 @@ async def chunks_of(descriptor: int) -> AsyncIterator[bytes]:
     The reading thread is a daemon, so that Ctrl-C ends a command that waits at a terminal or a pipe.
     """
     loop = asyncio.get_running_loop()
-    ready: asyncio.Queue[bytes | OSError] = asyncio.Queue(1)
-    threading.Thread(target=_read_all, args=(descriptor, loop, ready), name="eval-input", daemon=True).start()
+    ready: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+    room = threading.Semaphore(_READ_AHEAD)
+    threading.Thread(target=_read_all, args=(descriptor, loop, ready, room), name="eval-input", daemon=True).start()
     while True:
         chunk = await ready.get()
+        room.release()
         if isinstance(chunk, OSError):
             raise chunk
         yield chunk
@@ -227,14 +229,18 @@ async def chunks_of(descriptor: int) -> AsyncIterator[bytes]:
             return
 
 
-def _read_all(descriptor: int, loop: asyncio.AbstractEventLoop, ready: asyncio.Queue[bytes | OSError]) -> None:
+def _read_all(
+    descriptor: int, loop: asyncio.AbstractEventLoop, ready: asyncio.Queue[bytes | OSError], room: threading.Semaphore
+) -> None:
+    """Hands chunks over by plain calls: a coroutine that the ending loop never begins would be complained about."""
     chunk: bytes | OSError = b"?"
     while chunk and not isinstance(chunk, OSError):
+        room.acquire()
         try:
             chunk = os.read(descriptor, READ_BYTES)
         except OSError as fault:
             chunk = fault
         try:
-            asyncio.run_coroutine_threadsafe(ready.put(chunk), loop).result()
-        except (RuntimeError, CancelledError):  # the command has ended; nobody reads any more
+            loop.call_soon_threadsafe(ready.put_nowait, chunk)
+        except RuntimeError:  # the command has ended; nobody reads any more
             return
