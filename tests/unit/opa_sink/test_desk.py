@@ -103,7 +103,7 @@ def context(record: Record) -> dict[str, Any]:
 
 async def test_the_recorded_traffic_of_a_real_opa_is_taken(sink: Sink):
     if not RECORDED.exists():
-        pytest.skip("../shared/vectors/opa is absent")
+        pytest.skip("absent: ../shared")
     for exchange in json.loads(RECORDED.read_text(encoding="utf-8"))["received"]:
         if exchange["method"] != "POST":
             continue
