@@ -206,7 +206,9 @@ def store_of(place: Path) -> tuple[frozenset[str], Callable[[str], bytes | None]
             return segment_again(store, name)
         except NotReadyError:  # its time has passed, or it was damaged before and said so
             return None
-        except (OSError, ValueError) as fault:  # pyarrow's own
+        except RecordDamagedError:
+            raise
+        except Exception as fault:  # what was altered can be read as anything, and every reader fails its own way
             raise RecordDamagedError(f"the store does not give `{name}` back") from fault
 
     return stored_names(store), restore
