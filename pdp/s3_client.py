@@ -161,7 +161,7 @@ def _client(store: ObjectStore) -> Any:
     try:
         profile = store.profile or ("default" if store.credentials_file else None)
         session = Session(botocore_session=ways, profile_name=profile)
-        return session.client(
+        client = session.client(
             "s3",
             endpoint_url=store.endpoint or None,
             region_name=store.region,
@@ -170,6 +170,13 @@ def _client(store: ObjectStore) -> Any:
         )
     except (BotoCoreError, ValueError) as fault:
         raise SettingsError(f"the object store cannot be used: {type(fault).__name__}") from None
+    client.meta.events.register_last("before-call.s3", _without_expectations)
+    return client
+
+
+def _without_expectations(params: dict[str, Any], **_: object) -> None:
+    """No `Expect: 100-continue`: where that answer is cut off, botocore 1.44 reads for ever, past any deadline."""
+    params["headers"].pop("Expect", None)
 
 
 @contextmanager

@@ -142,7 +142,8 @@ def _publish(layout: Layout, place: Place, name: SegmentName, disk: Disk, change
         pieces.append(Piece(name, before.at, after.at, path, after))
     if len(pieces) > _PIECES:
         _make_one(place, name, pieces, disk, changes)
-    return rows.num_rows
+    added: int = rows.num_rows
+    return added
 
 
 def _make_one(place: Place, name: SegmentName, pieces: Sequence[Piece], disk: Disk, changes: Changes) -> None:

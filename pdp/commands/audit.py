@@ -82,8 +82,30 @@ def verify(
     seen = examine(state / "decisions", trail=state / "trail", trusted=trusted, anchors=[*(anchors or ()), *stamps])
     seen = replace(seen, findings=(*seen.findings, *stamped))
     _tell(terminal, seen)
+    _tell_rewritten(terminal, state / "decisions")
     if seen.breaks:
         raise Exit(NO)
+
+
+def _tell_rewritten(terminal: Terminal, log: Path) -> None:
+    """Which records are provable by their hash alone. A manifest that cannot be read is a finding already."""
+    from contextlib import suppress
+
+    from pdp.archive.manifest import Manifest
+    from pdp.archive.place import Place
+    from pdp.archive.rewrites import Rewrites
+    from pdp.errors import NotReadyError
+
+    with suppress(NotReadyError):
+        for one in Rewrites(Manifest(Place(log).manifest)).known():
+            terminal.say(
+                terminal.pick(
+                    f"{one.file}: 記録 {one.records} 件は {one.at:%Y-%m-%d} に仮名化済み"
+                    f"（規則 {one.rules_sha256[:12]}、実行者 {one.by}）。ハッシュによる証明のみ",
+                    f"{one.file}: {one.records} records were pseudonymised on {one.at:%Y-%m-%d} (rules "
+                    f"{one.rules_sha256[:12]}, by {one.by}); they are proven by their hash alone",
+                )
+            )
 
 
 def _tell(terminal: Terminal, seen: Wholeness) -> None:

@@ -109,7 +109,8 @@ def subject_export(
     settings = settings_of(config, state_dir=state_dir)
     reason = _said(reason)
     names = [person]
-    if settings.log_masking or (settings.state_path / "pseudonyms.key").exists():
+    # Old records may have been rewritten whatever is masked today: wherever there are keys, they count.
+    if settings.log_pseudonym_key_file or (settings.state_path / "pseudonyms.key").exists():
         names += open_pseudonyms(settings).all_of("user", person)
     limits = EngineLimits(memory_mb=settings.audit_memory_mb, threads=settings.audit_threads)
     search = DuckSearch([settings.state_path / "decisions", *map(Path, settings.audit_other_logs)], limits)

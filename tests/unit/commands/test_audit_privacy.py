@@ -86,6 +86,17 @@ def test_old_records_are_named_first_and_pseudonymised_on_demand(state: Path):
     assert [file["what"] for file in again] == ["done"]
 
 
+def test_rewritten_records_are_handed_over_whoever_made_the_keys_and_verify_names_them(state: Path):
+    Path("keys").write_text(f"1 {'ab' * 32}\n", encoding="utf-8")
+    Path("pdp.toml").write_text('log_pseudonym_key_file = "keys"\n', encoding="utf-8")
+    assert pdp("audit", "pseudonymise", "--older-than", "1", "--apply").exit_code == 0
+    result = pdp("audit", "subject-export", "--person", "u-1", *SPAN, "--out", "out", "--reason", "R8-12", "--json")
+    assert json.loads(result.stdout)["rows"] == 4
+    verified = pdp("audit", "verify", "--lang", "en").output
+    assert "6 records proven in the store" in verified
+    assert "6 records were pseudonymised on " in verified
+
+
 def test_a_hold_keeps_old_records_as_they_are(state: Path):
     held = ("--case", "R8-12", "--reason", "r", "--by", "b", "--person", "u-1")
     assert pdp("audit", "hold", "place", *held).exit_code == 0
