@@ -94,9 +94,10 @@ class FlakyProxy:
         async def stop() -> None:
             self._server.close()
             # A connection that was accepted just now becomes a task in a turn to come, and a task that is cancelled
-            # before its first step closes nothing. So what is left is asked of the loop itself.
+            # before its first step closes nothing. So each gets a step, and what is left is asked of the loop itself.
             for _ in range(QUIET_TURNS):
                 rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+                await asyncio.sleep(0)
                 for task in rest:
                     task.cancel()
                 await asyncio.gather(*rest, return_exceptions=True)

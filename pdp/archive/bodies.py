@@ -9,6 +9,7 @@ Nothing here is believed: whoever stores or restores holds the bodies against a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -24,7 +25,7 @@ from pdp.errors import RecordDamagedError
 from pdp.model.input import SCHEMA, Action, Context, Device, Posture, Resource, Sources, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 
 _AT_ONCE: Final = 32_768  # rows: a segment; some 100 MB with their texts
@@ -33,11 +34,8 @@ _UNIT: Final = "\x1f"
 _KINDS: Final = {column.name: column.kind for column in (*RECORD, *INPUT)}
 _MOST: Final = 1 << 62
 
-Fragment = "Callable[[Sequence[Any]], bytes]"
-
-
-class _UnlikelyError(Exception):
-    """Values that cannot be told apart here; each row is then made by itself."""
+Texts = Callable[[dict[str, pa.Array]], list[bytes]]
+"""A piece of each record, out of the columns of all of them."""
 
 
 def bodies_of(table: pa.Table) -> Iterator[bytes]:
@@ -180,7 +178,7 @@ def _value(name: str, value: Any) -> bytes:
     return _ENCODE(value)
 
 
-def _instant(name: str) -> Callable[[dict[str, pa.Array]], list[bytes]]:
+def _instant(name: str) -> Texts:
     head, none = f'"{name}":"'.encode(), f'"{name}":null,'.encode()
 
     def texts(columns: dict[str, pa.Array]) -> list[bytes]:
@@ -189,7 +187,7 @@ def _instant(name: str) -> Callable[[dict[str, pa.Array]], list[bytes]]:
     return texts
 
 
-def _free(name: str) -> Callable[[dict[str, pa.Array]], list[bytes]]:
+def _free(name: str) -> Texts:
     head = f'"{name}":'.encode()
 
     def texts(columns: dict[str, pa.Array]) -> list[bytes]:
@@ -292,7 +290,7 @@ def _together(first: str, last: str) -> _Together:
     return _Together(names, _keys(names))
 
 
-_PIECES: Final[tuple[Callable[[dict[str, pa.Array]], list[bytes]], ...]] = (
+_PIECES: Final[tuple[Texts, ...]] = (
     _Together(("erased",), _head),
     _ids,
     _together("kind", "kind"),

@@ -43,14 +43,15 @@ class DuckQueries:
     ) -> pa.Table:
         if not query.newest_first:
             return self._ask(query, values, snapshot, snapshot.files, within)
-        count = 1
+        # One person's rows lie together in each file, so that all files at once are a few groups of rows.
+        count = len(snapshot.files) if query.by_person else 1
         while True:
-            # Newest files first, twice as many each time, until what is left cannot hold anything as new.
+            # Newest files first, more of them each time, until what is left cannot hold anything as new.
             page = self._ask(query, values, snapshot, snapshot.files[:count], within)
             left = snapshot.files[count:]
             if not left or _is_full(page, values, left):
                 return page
-            count *= 2
+            count *= _MORE
 
     def _ask(
         self,
@@ -67,6 +68,9 @@ class DuckQueries:
                 f"`{query.name}` found more than {self._limits.rows} rows", next_step="ask for a shorter time"
             )
         return found
+
+
+_MORE: Final = 8
 
 
 def _scope_of(query: Query, values: Mapping[str, Any]) -> Scope:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pdp.archive.asking import DIMENSIONS, GROUPS, MAX_GROUPS, MAX_PAGE, NO_ID, Cursor, Filters, Page, offset_text
+from pdp.archive.asking import MAX_PAGE, NO_ID, Cursor, Filters, Page
 from pdp.archive.duck import DuckQueries
 from pdp.archive.queries import QUERIES, bind
 from pdp.archive.search_filters import scope_of, where_of
+from pdp.archive.search_groups import check_group, grouping_of
 from pdp.archive.search_sql import ask_sql
 from pdp.archive.session import Bounds, EngineLimits, answer, over_snapshot, session
 from pdp.archive.snapshot import Scope
@@ -34,39 +35,12 @@ BRIEF: Final = (
 """The columns of a page. `departments` are those of the person."""
 _BRIEF: Final = ", ".join(f'subject_departments AS "{n}"' if n == "departments" else f'"{n}"' for n in BRIEF)
 _ONE_MICROSECOND: Final = timedelta(microseconds=1)
-_MAX_OFFSET: Final = 14 * 60  # minutes east of Greenwich (UTC+14 is the easternmost in use)
-_HOUR: Final = 60
 
 _ID: Final = f"coalesce(id, '{NO_ID}'::UUID)"
 _KEY: Final = ('"time"', _ID, "segment", "seq")
 _NEWEST_FIRST: Final = f"ORDER BY {', '.join(f'{part} DESC' for part in _KEY)}"
 _AFTER: Final = (
     f'("time" < $time OR ("time" = $time AND ({_ID}, segment, seq) < ($id::UUID, $segment::VARCHAR, $seq::BIGINT)))'
-)
-
-# Of a dimension: over rows, and over the counts where they have it. A time is moved to the local one first.
-_DIMENSIONS: Final[Mapping[GroupBy, tuple[str, str | None]]] = {
-    "hour": (
-        "date_trunc('hour', \"time\" + to_minutes($utc_offset::INTEGER))",
-        "hour + to_minutes($utc_offset::INTEGER)",
-    ),
-    "day": (
-        "date_trunc('day', \"time\" + to_minutes($utc_offset::INTEGER))::TIMESTAMP",
-        "date_trunc('day', hour + to_minutes($utc_offset::INTEGER))::TIMESTAMP",
-    ),
-    "reason": ("reason", "reason"),
-    "department": ("subject_departments[1]", "department"),
-    "resource": ("resource", "resource"),
-    "outcome": ("outcome", "outcome"),
-    "caller": ("caller_id", "caller_id"),
-    "device_class": ("device_class", None),
-    "revision": ("policy_revision", "policy_revision"),
-    "person": ("person", None),
-}
-_TIMES: Final = ("hour", "day")
-# Each reason once; a record without any stands beside them as NULL.
-_BY_REASON: Final = (
-    "unnest(CASE WHEN len(reasons) > 0 THEN list_distinct(reasons) ELSE [NULL]::VARCHAR[] END) AS reason"
 )
 
 
@@ -159,18 +133,11 @@ class DuckSearch:
         people: bool = True,
     ) -> pa.Table:
         """See `DecisionSearch.group`."""
-        _check_group(by, utc_offset_min, limit)
+        check_group(by, utc_offset_min, limit)
         where, within = where_of(filters), filters.within
-        sql, view = _rows_sql(by, where.rows, people=people), "decisions"
-        if not people and within is None and where.hourly is not None:
-            counted = _hourly_sql(by, where.hourly, utc_offset_min)
-            sql, view = (counted, "hourly") if counted else (sql, view)
-        values: dict[str, Any] = {**where.values, "limit": limit}
-        if set(by) & set(_TIMES):
-            values["utc_offset"] = utc_offset_min
-        if "hour" in by:
-            values["offset"] = offset_text(utc_offset_min)
-        return self._over(_Question(sql, values, within, view), scope_of(filters))
+        grouping = grouping_of(by, where, utc_offset_min, people=people, counted=within is None)
+        values = {**where.values, **grouping.values, "limit": limit}
+        return self._over(_Question(grouping.sql, values, within, grouping.view), scope_of(filters))
 
     # -- one, and what others know ---------------------------------------------------------------------
 
@@ -218,45 +185,3 @@ def _cursors(table: pa.Table) -> list[Cursor]:
 
 def _place(key: Cursor) -> tuple[datetime, str, str, int]:
     return key.time, key.id, key.segment, key.seq
-
-
-def _check_group(by: Sequence[str], utc_offset_min: int, limit: int) -> None:
-    if not 0 < len(by) <= DIMENSIONS or len(set(by)) != len(by) or not set(by) <= set(GROUPS):
-        raise BadRequestError(f"a grouping has 1 to {DIMENSIONS} different dimensions of {', '.join(GROUPS)}")
-    if abs(utc_offset_min) > _MAX_OFFSET:
-        raise BadRequestError(f"an offset is at most {_MAX_OFFSET} minutes")
-    if not 0 < limit <= MAX_GROUPS:
-        raise BadRequestError(f"a grouping has 1 to {MAX_GROUPS} rows")
-
-
-def _rows_sql(by: Sequence[GroupBy], where: str, *, people: bool) -> str:
-    source = f"(SELECT *, {_BY_REASON} FROM decisions WHERE {where})" if "reason" in by else f"decisions WHERE {where}"
-    columns = [f"{_DIMENSIONS[name][0]} AS d{at}" for at, name in enumerate(by)]
-    counts = ["count(*) AS decisions", *(["count(DISTINCT person) AS people"] if people else [])]
-    return _grouped(by, f"SELECT {', '.join([*columns, *counts])} FROM {source} GROUP BY ALL", people=people)
-
-
-def _hourly_sql(by: Sequence[GroupBy], where: str, utc_offset_min: int) -> str | None:
-    """The same from the counts of whole hours in UTC, where they say it: they know nothing of halves of an hour."""
-    if any(_DIMENSIONS[name][1] is None for name in by) or (set(by) & set(_TIMES) and utc_offset_min % _HOUR):
-        return None
-    source = f"(SELECT *, {_BY_REASON} FROM hourly WHERE {where})" if "reason" in by else f"hourly WHERE {where}"
-    columns = [f"{_DIMENSIONS[name][1]} AS d{at}" for at, name in enumerate(by)]
-    summed = f"SELECT {', '.join(columns)}, sum(decisions)::BIGINT AS decisions FROM {source} GROUP BY ALL"
-    return _grouped(by, summed, people=False)
-
-
-def _grouped(by: Sequence[GroupBy], counted: str, *, people: bool) -> str:
-    """Names of dimensions are given last: inside, some of them are names of columns."""
-    names = [f'{_shown(name, f"d{at}")} AS "{name}"' for at, name in enumerate(by)]
-    timed = [f"d{at}" for at, name in enumerate(by) if name in _TIMES]
-    others = [f"d{at} NULLS LAST" for at, name in enumerate(by) if name not in _TIMES]
-    outputs = ", ".join([*names, "decisions", *(["people"] if people else [])])
-    return f"SELECT {outputs} FROM ({counted}) ORDER BY {', '.join([*timed, 'decisions DESC', *others])} LIMIT $limit"
-
-
-def _shown(name: GroupBy, column: str) -> str:
-    """A local time is a text that says so: as a time of the store it would be taken for UTC."""
-    if name == "day":
-        return f"strftime({column}, '%Y-%m-%d')"
-    return f"strftime({column}, '%Y-%m-%dT%H:00:00') || $offset" if name == "hour" else column

@@ -1,8 +1,6 @@
-"""One DuckDB in memory over the files of one question and the fresh rows, and nothing else that it could reach.
+"""One question's connection: the relations that it may ask of, over the files of a snapshot and the fresh rows.
 
-No database file, ever: a second process could not even read one. The engine may open the files that are
-named to it and no others, loads no extension, and its settings are locked before the first statement
-(DuckDB 2.0, "Securing DuckDB").
+Views and fresh rows are the connection's own: nothing of one question is there for the next, whoever asks it.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import duckdb
 
 from pdp.archive.datafile import COUNT_BY_HOUR
+from pdp.archive.engines import EngineLimits, engine_of_its_own, shared_engine
 from pdp.archive.schema import STORED
 from pdp.archive.snapshot import take_snapshot
 from pdp.errors import NotReadyError
@@ -28,29 +27,12 @@ if TYPE_CHECKING:
 
     from pdp.archive.snapshot import Scope, Snapshot, Stored
 
+__all__ = ["Bounds", "EngineLimits", "answer", "over_snapshot", "session"]
+
 _Answer = TypeVar("_Answer")
 _TRIES: Final = 5  # a file that is merged between the look and the reading is gone; the next look finds the new one
-
-
-@dataclass(frozen=True, slots=True)
-class EngineLimits:
-    """Of one question. `memory_mb` is the engine's own; what does not fit fails, nothing is spilt to a disk."""
-
-    memory_mb: int = 1024
-    threads: int = 2
-    deadline_s: float = 30.0  # a page is there in half a second; a person has left after this
-    rows: int = 100_000  # of an answer that is no export: a table that somebody reads
-
-
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in STORED.names)
 _COUNT_DECISIONS: Final = COUNT_BY_HOUR.replace("FROM tail", "FROM decisions")
-_LOCKED: Final = {
-    "temp_directory": "",
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "allow_community_extensions": "false",
-    "python_enable_replacements": "false",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +56,8 @@ def session(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the relations `decisions`, `hourly` and `segments`, over these files of the snapshot.
 
-    Files of a relation that is not among `views` are not opened. Raises duckdb.Error where a file has gone.
+    Files of a relation that is not among `views` are not opened, and `hourly` is there only where it is among them.
+    Raises duckdb.Error where a file has gone.
     """
     bounds = bounds or Bounds()
     counted = bounds.within is not None  # the stored counts are not those of the bound
@@ -82,20 +65,19 @@ def session(
     hours = [str(file.hourly) for file in files] if "hourly" in views and not counted else []
     pieces = [str(path) for path in snapshot.pieces]
     counts = _COUNT_DECISIONS if counted else _union(hours, f"({COUNT_BY_HOUR})")
-    config = {"memory_limit": f"{limits.memory_mb}MB", "threads": str(limits.threads)}
-    connection = duckdb.connect(":memory:", config={**_LOCKED, **config})
-    try:
-        connection.execute("SET allowed_paths = $paths", {"paths": [*rows, *hours, *pieces]})
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+    if bounds.span is not None:  # a text that is not ours may name no file but those of the question
+        engine = engine_of_its_own(limits, [*rows, *hours, *pieces])
+    else:
+        stored = [str(path) for file in snapshot.files for path in (file.rows, file.hourly)]
+        engine = shared_engine(limits, stored, {str(path.parent) for path in snapshot.pieces})
+    with engine as connection:
         connection.register("fresh", snapshot.fresh)
         connection.register("segments", snapshot.segments)
-        connection.execute(f"CREATE VIEW tail AS {_union(pieces, 'fresh')}")
-        connection.execute(f"CREATE VIEW decisions AS {_bounded(_union(rows, 'tail'), bounds)}")
-        connection.execute(f"CREATE VIEW hourly AS {_counted(counts, bounds)}")
+        connection.execute(f"CREATE TEMP VIEW tail AS {_union(pieces, 'fresh')}")
+        connection.execute(f"CREATE TEMP VIEW decisions AS {_bounded(_union(rows, 'tail'), bounds)}")
+        if "hourly" in views:
+            connection.execute(f"CREATE TEMP VIEW hourly AS {_counted(counts, bounds)}")
         yield connection
-    finally:
-        connection.close()
 
 
 def answer(

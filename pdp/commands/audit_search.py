@@ -62,7 +62,7 @@ def search(
     trace_id: Annotated[str | None, Option("--trace-id", help="Trace id of the request.")] = None,
     count: Annotated[bool, Option("--count", help="Only how many.")] = False,
     group: Annotated[str | None, Option("--group", help="Count by one or two of: hour, day, reason, …")] = None,
-    people: Annotated[bool, Option(help="With --group: distinct persons as well; slower.")] = True,
+    people: Annotated[bool, Option("--people", help="With --group: distinct persons as well; slower.")] = False,
     limit: Annotated[int | None, Option("--limit", help="Rows of a page (1000 at most) or of a grouping.")] = None,
     before: Annotated[str | None, Option("--before", help="The next page: what the one before ended with.")] = None,
     out: Annotated[Path | None, _OUT] = None,

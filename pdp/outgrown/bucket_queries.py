@@ -145,5 +145,15 @@ class BucketQueries:
         person = values.get("person") if query.by_person else None
         scope = Scope(since=values.get("since"), until=values.get("until"), person=person)
         needed = {"rows": "decisions" in query.views, "hourly": "hourly" in query.views}
-        logs = [mirror.bring(scope, **needed) for mirror in self._mirrors]
+        logs = [self._brought(mirror, scope, needed) for mirror in self._mirrors]
         return DuckQueries(logs, self._limits).run(name, params)
+
+    @staticmethod
+    def _brought(mirror: Mirror, scope: Scope, needed: dict[str, bool]) -> Path:
+        """An object that is gone may have been replaced a moment ago; the root that says so is read then."""
+        try:
+            return mirror.bring(scope, **needed)
+        except CopyUnavailableError as fault:
+            if fault.fault != "NoSuchKey":
+                raise
+            return mirror.bring(scope, **needed)

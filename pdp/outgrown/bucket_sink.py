@@ -17,6 +17,7 @@ import msgspec
 
 from pdp.archive.schema import STORE_SCHEMA
 from pdp.errors import CopyUnavailableError, RecordDamagedError
+from pdp.logs import get_log
 from pdp.outgrown.bucket_index import SCHEMA, Day, DayRef, File, Root, day_of, encoded, file_of, ref_of
 from pdp.outgrown.bucket_roots import NOTHING, Head, Roots
 from pdp.transparency.seal import digest_of
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from pdp.archive.store import LocalStore
     from pdp.declog.layout import SegmentName
     from pdp.s3_client import Bucket
+
+
+_log = get_log("pdp.outgrown")
 
 
 class BucketSink:
@@ -77,6 +81,7 @@ class BucketSink:
                 break
         if after != before:
             self._commit(after, now)
+            self._drop(before, after)
         for told in damaged.values():
             raise told
         return len(self._segments(after)) - len(self._segments(before))
@@ -179,6 +184,19 @@ class BucketSink:
             tuple(refs),
         )
         self._head = self._roots.commit(root)
+
+    def _drop(self, before: dict[str, File], after: dict[str, File]) -> None:
+        """Delete what no root names any more: records whose time has passed, or that have pseudonyms now.
+
+        A bucket that does not let us (a lock, no right to) has a lifecycle rule, or should have.
+        """
+        kept = {key for file in after.values() for key, _, _ in self._objects(file)}
+        gone = {key for file in before.values() for key, _, _ in self._objects(file)} - kept
+        try:
+            for key in sorted(gone):
+                self._bucket.delete(key)
+        except CopyUnavailableError as fault:
+            _log.warning("objects that count no more stay in the object store", fault=fault.fault)
 
     def _day(self, name: str, files: list[File], before: DayRef | None) -> DayRef:
         day = Day(SCHEMA, name, tuple(sorted(files, key=lambda file: file.name)))

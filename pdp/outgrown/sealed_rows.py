@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pdp.archive.rewrites import Rewrites, leaves_of
+from pdp.archive.schema import STORED
 from pdp.archive.sealed import prove, read_sealed
 from pdp.declog.layout import SEALED, segment_name
 from pdp.errors import NotReadyError, RecordDamagedError
@@ -45,9 +47,15 @@ def _from_store(store: LocalStore, name: SegmentName) -> tuple[SealedSegment, pa
     segment = next(s for s in store.manifest.segments_of(file.name) if s.name == name)
     try:
         table = pq.read_table(store.rows_path(file), filters=[("segment", "=", str(name))], partitioning=None)
-    except pa.ArrowException:
+    except FileNotFoundError:  # it was merged a moment ago
+        raise
+    except (pa.ArrowException, OSError):  # pyarrow's word for damage is either
         raise RecordDamagedError(f"the stored file `{file.name}` cannot be read") from None
     table = table.sort_by("seq")
+    root = Rewrites(store.manifest).roots([str(name)]).get(str(name))
+    if root is not None:  # pseudonymised: its leaves are proven, its rows stand for what they were
+        leaves_of(store.rows_path(file), str(name), root)
+        return segment, table.select(STORED.names)
     prove(segment, table)
     return segment, table
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
@@ -34,10 +35,11 @@ from tests.copies import BUCKET, BucketCopy, ClickHouseCopy, Copy, local_store
 from tests.flaky_proxy import FlakyProxy, flaky_proxy
 from tests.s3_server import S3Server
 from tests.unit.archive.logs import Worker
+from tests.unit.archive.test_pseudonymising import LATER, rewrite
 from tests.unit.declog.samples import START
 
 NOW = START + timedelta(days=1)
-SOME = ("newest", "report_07_revisions", "top_denied_resources")
+SOME = ("newest",)
 
 
 @pytest.fixture
@@ -98,8 +100,7 @@ class Dying(ClickHouse):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("at", range(4))
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("at", "after"), [(0, True), (1, True), (2, False), (3, False)])
 def test_a_publisher_that_died_between_any_two_steps_is_followed_by_one_that_ends_them(
     clickhouse: ClickHouseCopy, log: LocalStore, at: int, after: bool
 ):
@@ -153,7 +154,7 @@ def test_a_stored_file_that_is_damaged_is_not_copied_and_the_others_are(clickhou
     file = next(f for f in log.manifest.files() if f.name == log.manifest.file_of(str(names[0])))
     log.rows_path(file).write_bytes(b"PAR1" + bytes(100) + b"PAR1")
     sink = clickhouse.sink(log)
-    with pytest.raises((RecordDamagedError, OSError)):
+    with pytest.raises(RecordDamagedError):
         sink.publish(names, NOW)
     assert sink.stored(names) == {str(name) for name in names[1:]}
 
@@ -169,7 +170,7 @@ def test_a_cluster_has_replicated_tables_and_names_are_words():
         {"url": "https://ch", "database": "a;b"}, {"url": "https://ch", "cluster": "a`b"}, {"url": "https://ch:x"},
     ):  # fmt: skip
         with pytest.raises(ValueError, match=None):
-            ClickHouseServer(**wrong)
+            msgspec.convert(wrong, ClickHouseServer)
 
 
 # -- an object store -------------------------------------------------------------------------------------
@@ -191,8 +192,7 @@ class DyingBucket(Bucket):
         return done
 
 
-@pytest.mark.parametrize("at", range(4))
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("at", "after"), [(1, False), (4, False), (5, False), (5, True)])
 def test_a_reader_of_a_bucket_sees_all_of_a_publication_or_nothing(
     bucket: BucketCopy, log: LocalStore, at: int, after: bool
 ):
@@ -202,7 +202,7 @@ def test_a_reader_of_a_bucket_sees_all_of_a_publication_or_nothing(
     with pytest.raises(KeyboardInterrupt):
         BucketSink(log, dying, bucket.folder).publish(names, NOW)
     dying.close()
-    assert bucket.engine().run("newest", DAY).num_rows in ((8,) if at < 3 or not after else (8, 24))
+    assert bucket.engine().run("newest", DAY).num_rows == (24 if (at, after) == (5, True) else 8)
     bucket.sink(log).publish(names, NOW)
     check(bucket, log)
 
@@ -225,6 +225,31 @@ def test_files_that_were_merged_or_removed_here_are_so_there(bucket: BucketCopy,
     assert bucket.engine().run("newest", DAY).num_rows == left
     kept = bucket.engine().run("report_10_completeness", {}).to_pylist()
     assert kept == DuckQueries([log.layout.root]).run("report_10_completeness", {}).to_pylist()
+    assert len(objects(bucket, "rows")) == 1  # what was merged or removed is gone from the bucket as well
+
+
+def test_records_that_have_pseudonyms_here_have_them_there(
+    bucket: BucketCopy, clickhouse: ClickHouseCopy, log: LocalStore
+):
+    names = log.layout.names()
+    for copy in (bucket, clickhouse):
+        copy.sink(log).publish(names, NOW)
+    assert len(rewrite(log)) == 3
+    bucket.sink(log).publish([], LATER)
+    check(bucket, log)
+    assert len(objects(bucket, "rows")) == 3
+    # A ClickHouse is told by whoever removes the rows there; what it is sent again has pseudonyms.
+    database = clickhouse.server.database
+    clickhouse.clickhouse.command(f"ALTER TABLE {database}.decisions_v1 DELETE WHERE true SETTINGS mutations_sync = 2")
+    sink = clickhouse.sink(log)
+    lacking = sink.lacking()
+    assert len(lacking) == 3
+    sink.mend(lacking, LATER)
+    assert sink.publish(names, LATER) == 3
+    check(clickhouse, log)
+    for copy in (bucket, clickhouse):
+        people = copy.engine().run("newest", DAY)["person"].to_pylist()
+        assert people and not any(str(person).startswith("u-") for person in people)
 
 
 def objects(bucket: BucketCopy, part: str) -> list[str]:
@@ -240,8 +265,17 @@ def overwrite(s3: S3Server, key: str, body: bytes | None) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("part", ["rows", "hourly", "days", "index"])
-@pytest.mark.parametrize("harm", ["gone", "altered", "another's"])
+@pytest.mark.parametrize(
+    ("part", "harm"),
+    [
+        ("rows", "gone"),
+        ("rows", "altered"),
+        ("hourly", "altered"),
+        ("days", "gone"),
+        ("days", "altered"),
+        ("index", "{}"),
+    ],
+)
 def test_an_object_that_is_gone_or_another_answers_nothing(
     s3: S3Server, bucket: BucketCopy, log: LocalStore, part: str, harm: str
 ):
@@ -250,11 +284,9 @@ def test_an_object_that_is_gone_or_another_answers_nothing(
     body = bucket.bucket.get(key, 1 << 20)
     assert body is not None
     altered = body.replace(b"1", b"2", 1) if b"1" in body else body[:-1] + b"x"
-    overwrite(s3, key, {"gone": None, "altered": altered, "another's": b"{}"}[harm])
+    overwrite(s3, key, {"gone": None, "altered": altered, "{}": b"{}"}[harm])
     hours = {"since": datetime(2026, 3, 31, tzinfo=UTC), "until": datetime(2026, 4, 3, tzinfo=UTC)}
     name, params = ("counts", hours) if part == "hourly" else ("newest", DAY)
-    if part == "index" and harm == "altered":
-        return  # a root is what the bucket's writers say: the signed heads, and the store, are who contradicts them
     with pytest.raises((RecordDamagedError, CopyUnavailableError)):
         bucket.engine().run(name, params)
     if part in ("rows", "hourly"):
@@ -328,7 +360,7 @@ FAULTS: dict[str, tuple[str, bytes]] = {
 }
 
 
-@pytest.fixture(params=["clickhouse", "object_store"])
+@pytest.fixture
 def behind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Copy, FlakyProxy]]:
     """A copy behind a proxy that hurts."""
     server: Any = request.getfixturevalue("chdb" if request.param == "clickhouse" else "s3")
@@ -339,7 +371,17 @@ def behind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Cop
         copy.close()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("behind", "fault"),
+    [
+        ("clickhouse", "5xx"),
+        ("clickhouse", "half an answer"),
+        ("object_store", "clock skew"),
+        ("object_store", "half an answer"),
+        ("object_store", "no HTTP"),
+    ],
+    indirect=["behind"],
+)
 def test_a_copy_that_fails_costs_nothing_but_delay_and_says_since_when(
     behind: tuple[Copy, FlakyProxy], log: LocalStore, tmp_path: Path, fault: str
 ):
@@ -426,7 +468,7 @@ def test_files_of_the_settings_that_cannot_be_used_are_said_at_the_start(tmp_pat
         {"bucket": "a", "kms_key_id": "k"},
     ):  # fmt: skip
         with pytest.raises(ValueError, match=None):
-            ObjectStore(**wrong)
+            msgspec.convert(wrong, ObjectStore)
 
 
 # -- as an administrator sees it --------------------------------------------------------------------------

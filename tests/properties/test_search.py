@@ -72,7 +72,7 @@ FILTERS = st.builds(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data(), entries=ENTRIES, filters=FILTERS, size=st.integers(1, 12))
 def test_a_search_finds_what_its_filters_mean(data, entries: list[Entry], filters: Filters, size: int):
     with tempfile.TemporaryDirectory() as place:

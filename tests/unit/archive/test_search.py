@@ -324,7 +324,7 @@ def test_a_parameter_that_is_none_is_refused_with_a_next_step(wrong: dict[str, l
     assert len(refused.value.message) < 200
 
 
-@pytest.mark.parametrize("name", ["person", "device", "resource", "caller", "revision", "source_ip", "action"])
+@pytest.mark.parametrize("name", ["person", "reason", "action"])
 @pytest.mark.parametrize("value", ["' OR 1=1 --", "%", "$since", "x\x00y", "'; DROP VIEW decisions; --", "利用者"])
 def test_a_hostile_value_is_only_a_value(hostile_log: DuckSearch, name: str, value: str):
     assert hostile_log.count(filters_of(TIMES | {name: [value]})) == 0

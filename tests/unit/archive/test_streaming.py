@@ -22,8 +22,8 @@ from tests.unit.declog.samples import START
 
 SINCE = HOUR.replace(tzinfo=None)
 DAY = Filters(SINCE, SINCE + timedelta(days=1))
-LITTLE = EngineLimits(memory_mb=128)  # 8,192 rows at once
-TINY = EngineLimits(memory_mb=64)  # 4,096
+LITTLE = EngineLimits(memory_mb=64)  # 4,096 rows at once
+TINY = EngineLimits(memory_mb=32)  # 2,048
 
 
 def rows(batches: Any, *names: str) -> list[tuple[Any, ...]]:
@@ -32,10 +32,10 @@ def rows(batches: Any, *names: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12,000 records in four files that overlap, and some that are not stored."""
+    """6,000 records in four files that overlap, and some that are not stored."""
     root = tmp_path_factory.mktemp("many")
     worker, store = Worker(root), store_at(root)
-    bodies = some_records(START, 12_000, timedelta(milliseconds=200))
+    bodies = some_records(START, 6_000, timedelta(milliseconds=200))
     for number in range(4):
         worker.write(bodies[number::5])
         worker.seal()
@@ -46,25 +46,25 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_everything_comes_once_and_in_its_order_also_in_many_slices(many: Path):
     times = rows(DuckSearch([many], LITTLE).stream(DAY, columns=["time", "id"]), "time", "id")
-    assert len(times) == len(set(times)) == 12_000
+    assert len(times) == len(set(times)) == 6_000
     assert times == sorted(times)
 
 
 def test_no_batch_is_larger_than_the_memory_that_is_meant_for_it(many: Path):
     sizes = [batch.num_rows for batch in DuckSearch([many], LITTLE).stream(DAY, columns=["seq"])]
-    assert sum(sizes) == 12_000
+    assert sum(sizes) == 6_000
     assert max(sizes) <= 4_096
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_export_larger_than_what_it_may_hold_is_written(many: Path, form: str):
-    """30 MB as JSON lines; what is held is a slice of the engine's, and one chunk."""
+    """15 MB as JSON lines; what is held is a slice of the engine's, and one chunk."""
     before, most, written = pa.total_allocated_bytes(), 0, 0
     for chunk in FORMATS[form].chunks(DuckSearch([many], TINY).stream(DAY), Style()):
         written += len(chunk)
         most = max(most, pa.total_allocated_bytes() - before + len(chunk))
-    assert written > {"csv": 10_000_000, "jsonl": 30_000_000, "parquet": 100_000}[form]
-    assert most < 15_000_000
+    assert written > {"csv": 4_000_000, "jsonl": 15_000_000, "parquet": 50_000}[form]
+    assert most < 8_000_000
 
 
 def test_every_column_but_the_foreign_bytes_is_exported(tmp_path: Path):
@@ -86,10 +86,10 @@ def test_an_export_of_nothing_is_one_empty_batch(tmp_path: Path):
 
 def test_files_that_are_merged_while_an_export_runs_cost_nothing_of_it(tmp_path: Path):
     worker = Worker(tmp_path)
-    store = LocalStore(tmp_path, rows_per_file=5_000, disk=HastyDisk())
-    bodies = some_records(START, 9_000, timedelta(milliseconds=500))
+    store = LocalStore(tmp_path, rows_per_file=3_000, disk=HastyDisk())
+    bodies = some_records(START, 6_000, timedelta(milliseconds=500))
     for number in range(3):
-        worker.write(bodies[number * 3_000 : (number + 1) * 3_000])
+        worker.write(bodies[number * 2_000 : (number + 1) * 2_000])
         worker.seal()
         publish(store)
     found: list[tuple[Any, ...]] = []
@@ -101,7 +101,7 @@ def test_files_that_are_merged_while_an_export_runs_cost_nothing_of_it(tmp_path:
                 store.merge(store.manifest.files(), START)
                 for folder, name in store.manifest.gone():
                     store.rows_path(file_named(folder, name)).unlink(missing_ok=True)
-    assert len(found) == len(set(found)) == 9_000
+    assert len(found) == len(set(found)) == 6_000
 
 
 def file_named(folder: str, name: str) -> Any:
@@ -129,6 +129,6 @@ def test_columns_that_there_are_not_are_refused_at_once(tmp_path: Path, columns:
 
 def test_a_second_with_more_records_than_a_slice_is_one_slice(tmp_path: Path):
     worker = Worker(tmp_path)
-    worker.write(some_records(START, 5_000, timedelta(0)))
+    worker.write(some_records(START, 2_500, timedelta(0)))
     found = rows(DuckSearch([tmp_path], TINY).stream(DAY, columns=["seq"]), "seq")
-    assert len(found) == len(set(found)) == 5_000
+    assert len(found) == len(set(found)) == 2_500

@@ -49,10 +49,11 @@ def test_a_table_is_in_the_readers_words_and_says_how_to_go_on(pdp, decided):
 
 
 def test_decisions_are_counted_by_two_things(pdp, decided):
-    told_of = only_json(pdp("audit", "search", *WHEN, "--group", "outcome,reason", "--json"))
+    told_of = only_json(pdp("audit", "search", *WHEN, "--group", "outcome,reason", "--people", "--json"))
     assert told_of["by"] == ["outcome", "reason"]
+    assert all("people" in row for row in told_of["groups"])
     assert sum(row["decisions"] for row in told_of["groups"] if row["reason"] == "BAD_INPUT") >= 1
-    assert "cut off" in pdp("audit", "search", *WHEN, "--group", "reason", "--limit", "1", "--no-people").stderr
+    assert "cut off" in pdp("audit", "search", *WHEN, "--group", "reason", "--limit", "1").stderr
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
