@@ -57,6 +57,7 @@ fuzz: dev ## the property tests, for longer and with fresh seeds
 .PHONY: bench
 bench: dev $(TOOLS_BENCH_STAMP) ## measure side by side with OPA, an echo and Cerbos: ten minutes (ARGS=--quick: one or two)
 	$(BIN)/python bench/declog.py $(if $(findstring --quick,$(ARGS)),--records 5000)
+	PYTHONPATH=. $(BIN)/python bench/replay.py $(if $(findstring --quick,$(ARGS)),--quick)
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: profile

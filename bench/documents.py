@@ -48,7 +48,7 @@ class Archive:
 
     def facts(self, question: Question, now: datetime) -> Facts:
         """What a decision at `now` (aware) would rest on."""
-        request = _request(question)
+        request = request_of(question)
         proof = asserted(request, _CALLER, _LEVELS, now)
         return build_facts(request, proof, self.snapshot, self._reference, now)
 
@@ -56,7 +56,8 @@ class Archive:
         return encode_input(self.facts(question, now).document)
 
 
-def _request(question: Question) -> AccessRequest:
+def request_of(question: Question) -> AccessRequest:
+    """As the wire would hand it on."""
     session = question.session
     return AccessRequest(
         subject_id=session.user,

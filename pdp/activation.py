@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pdp.decide import ActivePolicy
 from pdp.engine.footprint_check import examine_bundle
@@ -15,11 +15,21 @@ if TYPE_CHECKING:
     from pdp.engine.port import Engine
 
 
-class Activation:
-    """Holds the active policy of one worker. Implements `pdp.decide.Policies`."""
+class BundleKeeper(Protocol):
+    def keep(self, bundle: Bundle) -> None:
+        """Have the bundle durably kept when this returns; blocks. Raises NotReadyError where it cannot be."""
+        ...
 
-    def __init__(self, engine: Engine) -> None:
+
+class Activation:
+    """Holds the active policy of one worker. Implements `pdp.decide.Policies`.
+
+    `archive` keeps what becomes active; None where nothing is recorded that it would be needed for.
+    """
+
+    def __init__(self, engine: Engine, archive: BundleKeeper | None = None) -> None:
         self.engine = engine
+        self._archive = archive
         self._active: ActivePolicy | None = None
         self._turn = asyncio.Lock()
 
@@ -35,7 +45,7 @@ class Activation:
         """Make this bundle the one that decides; the former one keeps deciding until it does, and if it cannot.
 
         Raises BundleError where the bundle calls what it may not, lacks its reference data, or does not
-        load; EngineError where the engine cannot be reached.
+        load; EngineError where the engine cannot be reached; NotReadyError where it cannot be archived.
         """
         examined = await asyncio.to_thread(examine_bundle, bundle)
         if faults := examined.faults:
@@ -46,5 +56,7 @@ class Activation:
             )
         reference = read_reference(bundle.data) if bundle.profile == "zta" else None
         async with self._turn:
+            if self._archive is not None:  # INVARIANT (replayable): kept before the first decision under it
+                await asyncio.to_thread(self._archive.keep, bundle)
             await self.engine.activate(bundle)
             self._active = ActivePolicy(bundle, reference, examined.sight.footprint)

@@ -9,6 +9,7 @@ import typer
 from pdp.commands import (
     archive,
     audit,
+    audit_search,
     bundle,
     caller,
     connector,
@@ -65,6 +66,7 @@ app.add_typer(directory.app, name="directory")
 app.add_typer(connector.app, name="connector")
 app.add_typer(caller.app, name="caller")
 archive.register(audit.app)
+audit_search.register(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
 app.add_typer(keys.app, name="keys")

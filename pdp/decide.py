@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pdp.cache.levels import VerdictCache
     from pdp.callers.caller import Caller
     from pdp.declog.port import DecisionLog
+    from pdp.declog.record import Record
     from pdp.engine.port import Engine
     from pdp.facts.reference import Reference
     from pdp.identity.levels import LevelTable
@@ -102,6 +103,7 @@ class House:
     `clock` gives the aware time in UTC, `stopwatch` monotonic nanoseconds, `new_id` a uuid7. Without a
     `cache` every decision is evaluated. `longest` bounds how long an answer may be relied on, for as long as
     a change in the directory might be heard of late; None: the policy's own time is bound enough.
+    `mask` has the last word on what a record holds; it never raises.
     """
 
     clock: Callable[[], datetime]
@@ -117,6 +119,7 @@ class House:
     cache: VerdictCache | None = None
     revocations: Revocations = NOTHING_REVOKED
     longest: Callable[[], timedelta | None] = lambda: None
+    mask: Callable[[Record], Record] | None = None
 
     @cached_property
     def witnesses(self) -> Witnesses:
@@ -203,6 +206,7 @@ class Checkpoint:
             caller_id=caller.id,
             profile=bundle.profile,
             steps_us=taken_us,
+            mask=house.mask,
         )
         await house.log.append(record)
         house.observer.decided(decision, request.wire, taken_us | {"record": steps.since_last_us()})
@@ -293,10 +297,11 @@ class Checkpoint:
 
     async def refuse(self, refusal: Refusal, caller: Caller) -> str:
         """Record a request that was answered with an error; the id of the record. Raises RecordFailedError."""
-        decision_id = self._house.new_id()
-        record = refusal_of(refusal, decision_id=decision_id, time=self._house.clock(), caller_id=caller.id)
-        await self._house.log.append(record)
-        self._house.observer.refused(refusal)
+        house = self._house
+        decision_id = house.new_id()
+        record = refusal_of(refusal, decision_id=decision_id, time=house.clock(), caller_id=caller.id, mask=house.mask)
+        await house.log.append(record)
+        house.observer.refused(refusal)
         return decision_id
 
 

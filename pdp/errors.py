@@ -4,12 +4,14 @@ SekishoError
 ├── BadRequestError            400  the caller's bytes are not a request we understand
 │   ├── PayloadTooLargeError   413  a limit of size, depth or count was passed
 │   ├── UnsupportedMediaError  415  not application/json
+│   ├── NotFoundError          404  what is asked for by its name or id is not there
 │   └── SlowRequestError       408  the body did not arrive within its deadline
 ├── CallerRefusedError              the enforcement point itself
 │   ├── NotAuthenticatedError  401  no credential, or none that we know
 │   ├── NotPermittedError      403  a known caller lacks the permission
 │   └── TooManyRequestsError   429  a known caller asks more often than its limit
 ├── NotReadyError              503  no policy, no directory, or no writable log: no answer
+│   ├── CopyUnavailableError   503  a copy of the decision log elsewhere cannot be used now
 │   └── RecordFailedError      503  the decision could not be recorded, so it is not given
 ├── RecordDamagedError         500  a record of the decision log is not what was written
 ├── BundleError                500  a policy bundle that must not be activated
@@ -72,6 +74,12 @@ class UnsupportedMediaError(BadRequestError):
     next_step = "send `Content-Type: application/json`"
 
 
+class NotFoundError(BadRequestError):
+    code = "not_found"
+    status = 404
+    next_step = "check the name or the id"
+
+
 class SlowRequestError(BadRequestError):
     code = "request_timeout"
     status = 408
@@ -116,6 +124,17 @@ class NotReadyError(SekishoError):
 class RecordFailedError(NotReadyError):
     code = "record_failed"
     next_step = "try again; the decision log cannot be written, see `pdp doctor`"
+
+
+class CopyUnavailableError(NotReadyError):
+    """`fault`: a short word for status and metrics, such as the store's own code."""
+
+    code = "copy_unavailable"
+    next_step = "nothing is lost: it is tried again; `pdp audit publish --status` says since when it fails"
+
+    def __init__(self, message: str, *, fault: str = "unknown", next_step: str | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.fault = fault
 
 
 class RecordDamagedError(SekishoError):

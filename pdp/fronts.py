@@ -34,7 +34,7 @@ from pdp.wire.page_token import PageTokens
 from pdp.wire.step_up import StepUp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from fastapi import APIRouter
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pdp.callers.caller import Callers
     from pdp.decide import Checkpoint
     from pdp.declog.port import DecisionLog
+    from pdp.declog.record import Record
     from pdp.directory.source import DirectorySource
     from pdp.health import Health
     from pdp.identity.logout import LoggedOut
@@ -76,6 +77,7 @@ class Parts:
     metrics: Metrics
     news: News
     log: DecisionLog
+    mask: Callable[[Record], Record] | None = None
 
     def profile(self) -> Profile:
         """Of the active policy. Raises NotReadyError."""
@@ -102,6 +104,7 @@ async def open_surface(parts: Parts) -> AsyncIterator[Surface]:
             _gateways(parts),
             _opa(parts),
             await stack.enter_async_context(_opa_sink(parts)),
+            await stack.enter_async_context(_audit(parts)),
             await stack.enter_async_context(_posture(parts)),
             await _scim(parts),
             await stack.enter_async_context(_cloudflare(parts)),
@@ -188,12 +191,23 @@ async def _opa_sink(parts: Parts) -> AsyncIterator[Front]:
 
     memory = await asyncio.to_thread(Memory, parts.settings.state_path / "other-opas.db")
     counted = SinkMetrics(parts.metrics.registry)
-    desk = Desk(introducing(parts.callers), parts.log, memory, utc_now, new_id, counted.count)
+    desk = Desk(introducing(parts.callers), parts.log, memory, utc_now, new_id, counted.count, parts.mask)
     exact, prefixes = opa_sink_routes(desk)
     try:
         yield Front(exact, prefixes, {f"{LOGS}/": Limits(body_bytes=MAX_BODY)})
     finally:
         memory.close()
+
+
+@asynccontextmanager
+async def _audit(parts: Parts) -> AsyncIterator[Front]:
+    """Questions to the decision log."""
+    from pdp.audit.document import audit_document
+    from pdp.audit.opening import open_audit
+
+    introduce = introducing(parts.callers)
+    async with open_audit(parts.settings, parts.store, introduce, utc_now, new_id) as router:
+        yield Front(routers=(router,), documents=(audit_document(),))
 
 
 @asynccontextmanager

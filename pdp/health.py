@@ -61,6 +61,7 @@ class Health:
         callers_age = None if self._callers_age is None else self._callers_age()
         metrics.callers_age.set(-1 if callers_age is None else callers_age.total_seconds())
         metrics.log_writable.set(self._log.writable())
+        metrics.log_spilling.set(self._log.spilling_since is not None)
         metrics.unrecorded.set(self._log.unrecorded)
         metrics.ready.set(all(probe.ok for probe in self.probes()))
         cache_metrics.show(None if self._cache is None else self._cache.status(), self._news.status())
@@ -95,8 +96,11 @@ class Health:
         return Probe("sources", ok=True, detail=detail)
 
     def _record(self) -> Probe:
-        writable = self._log.writable()
-        return Probe("decision_log", writable, "" if writable else "the decision log takes no records")
+        if not self._log.writable():
+            return Probe("decision_log", ok=False, detail="the decision log takes no records")
+        since = self._log.spilling_since
+        detail = "" if since is None else f"its own disk takes nothing: spilling since {since.isoformat()}"
+        return Probe("decision_log", ok=True, detail=detail)
 
     def _signed(self, status: KeeperStatus) -> Probe:
         """Never a reason not to be ready: what is not signed for now is signed for later."""

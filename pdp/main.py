@@ -7,6 +7,7 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pdp.activation import Activation
@@ -20,9 +21,14 @@ from pdp.directory.source import DirectorySource
 from pdp.fronts import Parts, open_surface
 from pdp.health import Health
 from pdp.identity.revocations import StoredRevocations
+from pdp.log_metrics import ProofMetrics, StoreMetrics
 from pdp.logs import get_log
 from pdp.metrics import Metrics
+from pdp.notary_process import NotaryProcess
+from pdp.outgrown.metrics import CopyMetrics
+from pdp.outgrown.standing import Standings, copies_of
 from pdp.parts import (
+    bundle_archive,
     configured_bundle,
     level_table,
     new_id,
@@ -30,11 +36,12 @@ from pdp.parts import (
     open_callers,
     open_directory,
     open_engine,
+    open_masking,
     open_news,
     open_tokens,
     utc_now,
 )
-from pdp.proving import open_keeper
+from pdp.privacy.metrics import MaskingMetrics
 from pdp.refresh import keep_fresh
 from pdp.shipping.ledger import Ledger
 from pdp.shipping.metrics import ShippingMetrics
@@ -53,7 +60,6 @@ if TYPE_CHECKING:
     from pdp.signals.listener import Look
     from pdp.signals.port import Kind
     from pdp.store.store import Store
-    from pdp.transparency.keeper import Keeper
 
 _log = get_log("pdp.main")
 UNSURE: Final = timedelta(seconds=10)  # the longest that an answer holds while news of changes cannot be heard
@@ -79,7 +85,7 @@ class Service:
 async def compose(settings: Settings) -> AsyncIterator[Service]:
     """A whole worker, ready to decide, and taken down in reverse order at the end.
 
-    Raises BundleError, DirectoryError, SettingsError or EngineError where it cannot be ready.
+    Raises BundleError, DirectoryError, SettingsError, EngineError or NotReadyError where it cannot be ready.
     """
     async with AsyncExitStack() as stack:
         metrics = Metrics()
@@ -91,7 +97,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         await directory.refresh()
         engine = open_engine(settings, children=settings.engine_children)
         stack.push_async_callback(engine.close)
-        activation = Activation(engine)
+        activation = Activation(engine, bundle_archive(settings))
         bundle = configured_bundle(settings)
         await activation.activate(bundle)
         metrics.policy_is(bundle.revision, bundle.digest)
@@ -105,6 +111,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         callers = await _callers(settings, store, metrics, tokens)
         cache = await stack.enter_async_context(open_cache(settings))
         news = open_news(settings)
+        mask = open_masking(settings, MaskingMetrics(metrics.registry).failed)
         checkpoint = Checkpoint(
             House(
                 clock=utc_now,
@@ -120,6 +127,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                 cache=cache,
                 revocations=revocations,
                 longest=lambda: UNSURE if news.state == "lost" else None,
+                mask=mask,
             )
         )
         health = Health(
@@ -140,7 +148,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
             keep_fresh(
                 [*looks.values(), *([tokens.refresh] if tokens.refresh else [])],
                 every_s=settings.directory_poll_s,
-                after=_measuring(settings, health, metrics),
+                after=_measuring(settings, health, metrics, keeper),
                 nudge=nudge,
             )
         )
@@ -159,6 +167,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                     metrics=metrics,
                     news=news,
                     log=log,
+                    mask=mask,
                 )
             )
         )
@@ -168,12 +177,12 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def _keeping(settings: Settings) -> AsyncIterator[Keeper | None]:
+async def _keeping(settings: Settings) -> AsyncIterator[NotaryProcess | None]:
     """Signs for the decision log beside the decisions; it ends after the log, whose last segment it signs for."""
     if settings.log_proof != "on":
         yield None
         return
-    keeper = open_keeper(settings, on_fault=lambda fault: _log.error("log proof at fault", fault=fault))
+    keeper = NotaryProcess(settings, on_fault=lambda fault: _log.error("log proof at fault", fault=fault))
     keeper.start()
     try:
         yield keeper
@@ -190,18 +199,29 @@ def _open_log(settings: Settings) -> SegmentLog:
             node=settings.node,
             durability=settings.durability,
             back_pressure=settings.log_full,
+            spill_directory=Path(settings.log_spill_dir) if settings.log_spill_dir else None,
         )
     )
 
 
-def _measuring(settings: Settings, health: Health, metrics: Metrics) -> Callable[[], None]:
+def _measuring(
+    settings: Settings, health: Health, metrics: Metrics, keeper: NotaryProcess | None
+) -> Callable[[], None]:
     """What brings every gauge up to now, once a second."""
     cache, sources = CacheMetrics(metrics.registry), SourceMetrics(metrics.registry)
     shipping = ShippingMetrics(metrics.registry, Ledger(settings.state_path / "shipping"), settings.log_targets)
+    copies = CopyMetrics(metrics.registry, Standings(settings.state_path / "copies"), copies_of(settings))
+
+    proof = None if keeper is None else ProofMetrics(metrics.registry)
+    stored = StoreMetrics(metrics.registry, settings.state_path)
 
     def measure() -> None:
         health.measure(metrics, cache, sources)
+        stored.show()
+        if proof is not None and keeper is not None:
+            proof.show(keeper.look())
         shipping.show(utc_now())
+        copies.show(utc_now())
 
     return measure
 

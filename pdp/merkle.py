@@ -59,6 +59,20 @@ class Frontier:
             root = node_hash(peak, root)
         return root
 
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The roots of the full subtrees, the largest first: with `size`, all there is."""
+        return tuple(self._peaks)
+
+    @classmethod
+    def of(cls, size: int, peaks: Sequence[bytes]) -> Frontier:
+        """The same again. Raises ValueError where there must be another number of peaks."""
+        if size < 0 or size.bit_count() != len(peaks):
+            raise ValueError(f"no tree of {size} has {len(peaks)} peaks")
+        frontier = cls()
+        frontier.size, frontier._peaks = size, list(peaks)
+        return frontier
+
     def copy(self) -> Frontier:
         twin = Frontier()
         twin.size, twin._peaks = self.size, self._peaks.copy()  # its own kind

@@ -81,6 +81,7 @@ class Metrics:
         self.unrecorded = self._gauge(
             "log_unrecorded_decisions", "Records that the log could not keep. 0, or we are blind."
         )
+        self.log_spilling = self._gauge("log_spilling", "1 while records go to the second place of the decision log.")
         self.log_writable = self._gauge("log_writable", "1 while the decision log takes records.")
         self.directory_epoch = self._gauge("directory_epoch", "Epoch of the directory snapshot in use.")
         self.directory_age = self._gauge("directory_age_seconds", "Time since the directory was seen to be current.")

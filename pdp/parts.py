@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from pdp.bundle.bundle import Bundle
+    from pdp.bundle_archive import BundleArchive
     from pdp.cache.levels import VerdictCache
     from pdp.cache.port import SharedLevel
     from pdp.cache.seal import Seal
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pdp.identity.provider import IssuerKeys
     from pdp.identity.shared_marks import RedisMarks
     from pdp.identity.token import TokenReader
+    from pdp.privacy.masking import Masking
+    from pdp.privacy.pseudonym import Pseudonyms
     from pdp.redis_client import RedisPlace
     from pdp.settings import Settings
     from pdp.signals.port import News
@@ -127,6 +130,28 @@ def shared_key(path: Path) -> bytes:
     if len(key) != _KEY_BYTES:
         raise SettingsError(f"`{path.name}` is damaged", next_step="remove the file; a new one is made")
     return key
+
+
+def open_masking(settings: Settings, failed: Callable[[], None]) -> Masking | None:
+    """What masks records before they are written; None where the settings have no rule. Raises SettingsError."""
+    if not settings.log_masking:
+        return None
+    from pdp.privacy.masking import Masking
+
+    needed = any(rule.op == "pseudonymise" for rule in settings.log_masking)
+    return Masking(settings.log_masking, open_pseudonyms(settings) if needed else None, failed)
+
+
+def open_pseudonyms(settings: Settings) -> Pseudonyms:
+    """The keys of the log's pseudonyms; made in the state directory where none are named. Raises SettingsError."""
+    from pdp.privacy.pseudonym import make_key_file, read_pseudonyms
+
+    if settings.log_pseudonym_key_file:
+        return read_pseudonyms(Path(settings.log_pseudonym_key_file))
+    path = settings.state_path / "pseudonyms.key"
+    if not path.exists():
+        make_key_file(path)
+    return read_pseudonyms(path)
 
 
 def signing_keys_file(settings: Settings) -> Path:
@@ -286,6 +311,13 @@ def configured_bundle(settings: Settings) -> Bundle:
     if settings.profile and bundle.profile != settings.profile:
         raise BundleError(f"the bundle is of profile {bundle.profile}, and {settings.profile} is asked for")
     return bundle
+
+
+def bundle_archive(settings: Settings) -> BundleArchive:
+    """Where every policy is kept that becomes active here."""
+    from pdp.bundle_archive import BundleArchive
+
+    return BundleArchive(settings.state_path / "bundles")
 
 
 def level_table(settings: Settings) -> LevelTable:

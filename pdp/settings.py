@@ -18,7 +18,10 @@ import msgspec
 from pdp.errors import SettingsError
 from pdp.model.cloudflare import CloudflareAccount
 from pdp.model.issuer import Issuer
+from pdp.model.log_copy import ClickHouseServer, ObjectStore
+from pdp.model.log_masking import MaskingRule
 from pdp.model.log_target import LogTarget
+from pdp.model.log_token import TokenKey
 from pdp.model.provisioning import ScimTenant
 from pdp.model.source import Fact, SourceSettings
 
@@ -66,22 +69,37 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     demo_valkey: bool = True  # with demo and no redis_url: a Valkey server of our own
 
     durability: Literal["power", "process"] = "power"
-    log_full: Literal["block", "deny"] = "block"
+    log_full: Literal["block", "deny", "spill"] = "block"
+    log_spill_dir: str = ""  # with `spill`: a directory on another disk, of this host alone
     audit_keep_segments_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0  # once stored as Parquet; 0: for ever
+    audit_unshipped_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 30  # a segment waits so long for a target
     audit_hot_months: Annotated[int, msgspec.Meta(ge=1, le=1_200)] = 12
     audit_archive_months: Annotated[int, msgspec.Meta(ge=0, le=1_200)] = 36  # after the hot ones
     audit_archive_dir: str = ""  # where archived files go; empty: they stay where they are
     audit_memory_mb: Annotated[int, msgspec.Meta(ge=128, le=1_048_576)] = 1024  # of one question
     audit_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2  # of one question
     audit_other_logs: list[str] = msgspec.field(default_factory=list)  # decision logs of other hosts, as mounted here
+    audit_questions: Annotated[int, msgspec.Meta(ge=1, le=32)] = 2  # over HTTP at once, in one worker
+    audit_departments: dict[str, list[str]] = msgspec.field(default_factory=dict)  # caller: all that it may see of
+    audit_pseudonym_file: str = ""  # keys of operators' pseudonyms, the same on every host. Empty: made in state_dir
     log_proof: Literal["on", "off"] = "on"  # signed heads over the decision log, docs/audit-proof.md
     log_origin: Annotated[str, msgspec.Meta(pattern=r"^[^\s+]{0,200}\Z")] = ""  # names the log; empty: sekisho.log/NODE
     log_key_file: str = ""  # PEM, Ed25519: signs the heads. Empty: made in state_dir
     log_previous_key_file: str = ""  # the key before it: signs for the new one once
+    log_key_token: TokenKey | None = None  # [log_key_token]: the key in a PKCS#11 device, in the place of files
     log_checkpoint_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 1.0  # a head so often, while there are records
-    log_anchors: list[str] = msgspec.field(default_factory=list)  # file:/PATH, syslog+udp|tcp|tls://HOST:PORT
+    log_anchors: list[str] = msgspec.field(
+        default_factory=list
+    )  # file:/PATH, syslog+…://, s3+https://, rfc3161+https://
     log_anchor_ca_file: str = ""  # PEM; authorities of syslog+tls. Empty: those of the system
 
+    log_masking: list[MaskingRule] = msgspec.field(default_factory=list)  # [[log_masking]]: docs/privacy.md
+    log_pseudonym_key_file: str = ""  # one key a line, EPOCH HEX. Empty: made in state_dir when it is first needed
+    audit_pseudonymise: list[MaskingRule] = msgspec.field(default_factory=list)  # of old records; empty: our own rules
+
+    audit_clickhouse: ClickHouseServer | None = None  # [audit_clickhouse]: sealed segments are copied there
+    audit_object_store: ObjectStore | None = None  # [audit_object_store]: stored files are copied there (S3)
+    log_anchor_tsa_file: str = ""  # PEM: the roots that rfc3161 anchors are held against
     log_targets: list[LogTarget] = msgspec.field(default_factory=list)  # [[log_targets]]: where decisions are shipped
 
     tls_cert_file: str = ""  # PEM, the chain too; empty: plain HTTP, for loopback or behind a proxy that ends TLS
@@ -154,11 +172,17 @@ _JSON: Final = frozenset(
         "caller_proxies",
         "caller_scopes",
         "connectors",
+        "log_key_token",
         "log_targets",
+        "log_masking",
+        "audit_pseudonymise",
         "scim",
         "cloudflare",
         "posture_push_facts",
         "audit_other_logs",
+        "audit_clickhouse",
+        "audit_object_store",
+        "audit_departments",
         "hip_edr_products",
     }
 )

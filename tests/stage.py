@@ -51,6 +51,10 @@ class MemoryLog:
         return not self.full
 
     @property
+    def spilling_since(self) -> None:
+        return None
+
+    @property
     def unrecorded(self) -> int:
         return 0
 

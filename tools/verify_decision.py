@@ -181,20 +181,21 @@ def head_of(note: str, keys: dict[tuple[str, bytes], bytes]) -> tuple[str, int, 
 
 
 def check_decision(proof: dict[str, object], keys: dict[tuple[str, bytes], bytes]) -> str:
-    record, leaf = str(proof["record"]), str(proof["leaf"])
+    record, leaf = proof["record"], str(proof["leaf"])
     said = json.loads(leaf)["segment"]
     in_segment, in_tree = _path(proof["record_path"]), _path(proof["leaf_path"])
-    root = root_by_inclusion(leaf_hash(record.encode()), *in_segment)
+    hashed = bytes.fromhex(str(proof["record_hash"])) if record is None else leaf_hash(str(record).encode())
+    root = root_by_inclusion(hashed, *in_segment)
     if (in_segment[1], root.hex()) != (said["records"], said["root"]):
         raise NotProvenError("the record is not in its segment")
     origin, size, head_root = head_of(str(proof["checkpoint"]), keys)
     if (in_tree[1], root_by_inclusion(leaf_hash(leaf.encode()), *in_tree)) != (size, head_root):
         raise NotProvenError("the segment is not under the signed head")
-    decision = json.loads(record)
-    return (
-        f"proven: decision {decision['id']} ({decision.get('outcome')}, {decision.get('time')}) is record "
-        f"{in_segment[0] + 1} of {said['segment']}, written down at {said['at']}, under head {size} of {origin}"
-    )
+    place = f"{in_segment[0] + 1} of {said['segment']}, written down at {said['at']}, under head {size} of {origin}"
+    if record is None:
+        return f"proven: record {place}, has the hash {hashed.hex()}; it was pseudonymised, and what it said is gone"
+    decision = json.loads(str(record))
+    return f"proven: decision {decision['id']} ({decision.get('outcome')}, {decision.get('time')}) is record {place}"
 
 
 def check_consistency(proof: dict[str, object], keys: dict[tuple[str, bytes], bytes]) -> str:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 import pyarrow as pa
+from msgspec import UNSET, UnsetType
 
 from pdp.archive.schema import (
     ACTION,
@@ -32,7 +33,7 @@ from pdp.archive.schema import (
     STEPS,
     SUBJECT,
 )
-from pdp.declog.record import RECORD_SCHEMA, Record, encode_record, read_record
+from pdp.declog.record import RECORD_SCHEMA, RECORD_SCHEMA_V1, Record, encode_record, read_record
 from pdp.errors import BadRequestError, RecordDamagedError
 from pdp.model.input import (
     SCHEMA,
@@ -59,7 +60,7 @@ _Part = TypeVar("_Part", bound=msgspec.Struct)
 _INT64: Final = range(-(1 << 63), 1 << 63)
 _NULL: Final = b"null"
 _NO_INPUT: Final[Row] = (None,) * len(INPUT)
-_FLAG: Final[dict[Any, bool]] = {"true": True, "false": False}
+FLAG: Final[dict[Any, bool]] = {"true": True, "false": False}
 _TEXT_OF_FLAG: Final[dict[Any, str]] = {True: "true", False: "false"}
 _INPUT_AT: Final = {column.name: at for at, column in enumerate(INPUT)}
 _FLAGS_AT: Final = tuple(at for at, column in enumerate(INPUT) if column.kind == "flag")
@@ -79,7 +80,7 @@ def row_of(segment: str, seq: int, body: bytes) -> Row:
     try:
         record = read_record(body)
         document = bytes(record.input)
-        form, seen = _seen(document)
+        form, seen = seen_document(document)
         text = document.decode() if form == "text" else None
         who = _who(seen, record.subject_id, record.device_id, record.resource_id)
         return (segment, seq, None, *who, *_record_row(record), form, text, *seen)
@@ -129,24 +130,46 @@ def _record_row(record: Record) -> Row:
         _number(record.body_bytes),
         _digest(record.answer_sha256),
         record.redacted,
+        _list(record.erased),
+        _list(record.masked),
         None if bytes(record.policy_context) == _NULL else bytes(record.policy_context).decode(),
     )
 
 
 @lru_cache(maxsize=4_096)  # the same facts are recorded again for as long as they are cached; some 10 MB
-def _seen(document: bytes) -> tuple[str, Row]:
+def seen_document(document: bytes) -> tuple[str, Row]:
     """How the document is kept, and its columns."""
     if document == _NULL:
         return "none", _NO_INPUT
     seen = _canonical(document)
     if seen is None:
         return "text", _NO_INPUT
-    values = list(_values_of(seen))
+    return "columns", _in_columns(_values_of(seen), 0)
+
+
+def _in_columns(values: Row, first: int) -> Row:
+    """Values of consecutive columns of `INPUT`, from the one at `first` on, as the columns take them."""
+    taken = list(values)
     for at in _FLAGS_AT:
-        values[at] = _TEXT_OF_FLAG.get(values[at], values[at])
+        if 0 <= at - first < len(taken):
+            taken[at - first] = _TEXT_OF_FLAG.get(taken[at - first], taken[at - first])
     for at in _COUNTS_AT:
-        values[at] = None if values[at] == "unknown" else values[at]
-    return "columns", tuple(values)
+        if 0 <= at - first < len(taken) and taken[at - first] == "unknown":
+            taken[at - first] = None
+    return tuple(taken)
+
+
+def subject_values(subject: Subject) -> Row:
+    """The columns of a document's subject."""
+    return _in_columns(_OF_SUBJECT(subject), 0)
+
+
+def device_values(device: Device) -> Row | None:
+    """The columns of a document's device and its posture; None where a number does not fit."""
+    posture = device.posture
+    if not all(number == "unknown" or number in _INT64 for number in (posture.patch_age_days, posture.age_hours)):
+        return None
+    return _in_columns((*_OF_DEVICE(device), *_OF_POSTURE(posture)), len(SUBJECT))
 
 
 def _canonical(document: bytes) -> InputV1 | None:
@@ -216,6 +239,10 @@ def _digest(text: str | None) -> bytes | None:
     return None if text is None else bytes.fromhex(text)
 
 
+def _list(entries: list[str] | UnsetType) -> list[str] | None:
+    return None if isinstance(entries, UnsetType) else entries
+
+
 def _number(value: int | None) -> int | None:
     if value is not None and value not in _INT64:
         raise _NoColumnError
@@ -265,6 +292,10 @@ _FORMS: Final = {column.name: column.kind for column in RECORD}
 _FIRST_INPUT: Final = INDEX[INPUT[0].name]
 _SIZES: Final = tuple(map(len, (SUBJECT, DEVICE, POSTURE, RESOURCE, ACTION, CONTEXT, SOURCES, PEP)))
 _PARTS: Final = tuple(slice(end - size, end) for size, end in zip(_SIZES, accumulate(_SIZES), strict=True))
+SEEN_PARTS: Final = (
+    _PARTS[0], slice(_PARTS[1].start, _PARTS[2].stop), _PARTS[3], _PARTS[4], slice(_PARTS[5].start, _PARTS[7].stop)
+)  # fmt: skip
+"""Where the columns of subject, device, resource, action and context are among those of `INPUT`."""
 
 
 def body_of(row: Sequence[Any]) -> bytes:
@@ -282,11 +313,13 @@ def _record(row: Sequence[Any]) -> Record:
     values = {name: _LIVE[_FORMS[name]](value) for name, value in zip(_PLAIN, _TAKE(row), strict=True)}
     values["reasons"] = values["reasons"] or []
     values["redacted"] = values["redacted"] or []
+    first = values["erased"] is None  # version 1 has neither of the two lists, version 2 both
+    values["erased"], values["masked"] = (UNSET, UNSET) if first else (values["erased"], values["masked"])
     context = values["policy_context"]
     obligations = row[_RECORD_VALUES["obligations"]]
     steps = ((step, row[_RECORD_VALUES[f"step_{step}_us"]]) for step in STEPS)
     values |= {
-        "schema": RECORD_SCHEMA,
+        "schema": RECORD_SCHEMA_V1 if first else RECORD_SCHEMA,
         "id": _uuid_text(row[_RECORD_VALUES["id"]]),
         "obligations": {} if obligations is None else _OBLIGATIONS.decode(obligations),
         "steps_us": {step: taken for step, taken in steps if taken is not None},
@@ -318,9 +351,20 @@ _LIVE: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-def _uuid_text(value: bytes | UUID) -> str:
+def _uuid_text(value: bytes | UUID | str) -> str:
+    """DuckDB gives a uuid as its text."""
+    if isinstance(value, str):
+        return str(UUID(value))
     text = (value.bytes if isinstance(value, UUID) else value).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def document_of(row: Sequence[Any]) -> bytes:
+    """The document that the policy saw, as the record has it. Raises RecordDamagedError."""
+    try:
+        return _document(row)
+    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+        raise RecordDamagedError(f"a row of the store does not give a document: {type(fault).__name__}") from None
 
 
 def _document(row: Sequence[Any]) -> bytes:
@@ -338,7 +382,7 @@ def _document(row: Sequence[Any]) -> bytes:
 def _input(row: Sequence[Any]) -> InputV1:
     values = list(row[_FIRST_INPUT:])
     for at in _FLAGS_AT:
-        values[at] = _FLAG.get(values[at], values[at])
+        values[at] = FLAG.get(values[at], values[at])
     for at in _COUNTS_AT:
         values[at] = "unknown" if values[at] is None else values[at]
     parts = [values[part] for part in _PARTS]
@@ -373,10 +417,18 @@ def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
+def complete(table: pa.Table) -> pa.Table:
+    """The table with the columns of today; what an older store did not know is NULL, and what is not ours goes."""
+    for field in IN_MEMORY:
+        if field.name not in table.schema.names:
+            table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
+    return table.select(IN_MEMORY.names)
+
+
 def rows_of(table: pa.Table) -> Iterator[Row]:
     """The rows of a table that has the columns of the store, in its order."""
     names = IN_MEMORY.names
-    for batch in table.select(names).to_batches(max_chunksize=8_192):
+    for batch in complete(table).select(names).to_batches(max_chunksize=8_192):
         yield from zip(*(_values(batch.column(name)) for name in names), strict=True)
 
 

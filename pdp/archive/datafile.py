@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from contextlib import closing
 from hashlib import sha256
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import duckdb
@@ -16,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pdp.archive.columns import rows_of
-from pdp.archive.schema import STORE_SCHEMA
+from pdp.archive.columns import complete
+from pdp.archive.schema import IN_MEMORY, STORE_SCHEMA
 from pdp.archive.sealed import prove
+from pdp.errors import RecordDamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _GROUP_ROWS: Final = 50_000
 _LEVEL: Final = 3
 _BLOCK: Final = 1 << 20  # pyarrow writes each column of each group by itself
-_PROVEN_AT_ONCE: Final = 200_000  # rows in memory while a file is proven: some 400 MB
+_REPEATING: Final = [field.name for field in IN_MEMORY if pa.types.is_dictionary(field.type)]
 
 COUNT_BY_HOUR: Final = """
     SELECT date_trunc('hour', "time") AS hour, kind, outcome, reasons, resource, resource_group,
@@ -104,15 +106,6 @@ def write_table(
     return sink.size, sink.sha256
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, in hex. Raises OSError."""
-    with path.open("rb") as file:
-        digest = sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def in_order(tables: Sequence[pa.Table]) -> pa.Table:
     """All rows, by person and time; then as they were written."""
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
@@ -130,38 +123,23 @@ def by_hour(table: pa.Table) -> pa.Table:
         return connection.sql(f"{COUNT_BY_HOUR} ORDER BY ALL").to_arrow_table()
 
 
-def prove_file(path: Path, segments: Sequence[SealedSegment], rows_at_once: int = _PROVEN_AT_ONCE) -> None:
+def prove_file(path: Path, segments: Sequence[SealedSegment]) -> None:
     """Derive every segment again from what stands in the file. Raises RecordDamagedError, OSError.
 
     INVARIANT (read back): nothing is entered in the manifest, and no segment removed, before this returned.
     """
-    with pq.ParquetFile(path) as file:
-        total = file.metadata.num_rows
-    if total != sum(segment.records for segment in segments):
-        prove(segments[0], ())  # rows that belong to nobody, or that are missing: it is damaged somewhere
-    part: list[SealedSegment] = []
-    for segment in segments:
-        if part and sum(s.records for s in part) + segment.records > rows_at_once:
-            _prove_part(path, part)
-            part = []
-        part.append(segment)
-    _prove_part(path, part)
-
-
-def _prove_part(path: Path, segments: Sequence[SealedSegment]) -> None:
-    names = [str(segment.name) for segment in segments]
-    table = pq.read_table(path, filters=[("segment", "in", names)], partitioning=None)
-    table = table.sort_by([("segment", "ascending"), ("seq", "ascending")])
-    bounds = pc.value_counts(table["segment"].cast(pa.string()))
-    counts = {entry["values"]: entry["counts"] for entry in bounds.to_pylist()}
-    at, starts = 0, {}
-    for name in sorted(counts):
-        starts[name] = at
-        at += counts[name]
+    table = complete(pq.read_table(path, partitioning=None, read_dictionary=_REPEATING))
+    if table.num_rows != sum(segment.records for segment in segments):
+        raise RecordDamagedError(f"`{path.name}` has other rows than its segments have records")
+    names = table["segment"].cast(pa.string())
+    order = pc.sort_indices(
+        pa.table({"segment": names, "seq": table["seq"]}), [("segment", "ascending"), ("seq", "ascending")]
+    )
+    counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(names.take(order)).to_pylist()}
+    starts = dict(zip(counts, accumulate(counts.values(), initial=0), strict=False))
     for segment in segments:
         name = str(segment.name)
-        rows = table.slice(starts.get(name, 0), counts.get(name, 0))
-        prove(segment, rows_of(rows))
+        prove(segment, table.take(order.slice(starts.get(name, 0), counts.get(name, 0))))
 
 
 def bounds_of(table: pa.Table) -> tuple[object, object, object, object]:

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from pdp.archive.rewrites import Rewrites
 from pdp.archive.store import due
 from pdp.archive.tail import publish_tails
 from pdp.errors import RecordDamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pdp.archive.manifest import StoredFile
     from pdp.archive.store import LocalStore
+    from pdp.declog.layout import SegmentName
 
 TAIL_EVERY_S: Final = 2.0  # a decision is to be seen within five seconds without reading segments
 STORE_EVERY_S: Final = 30.0  # how often it is looked whether there is enough to store
@@ -40,18 +42,39 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What one round did: segments stored, files that count now, segments removed."""
+    """What one round did: segments stored, files that count now, segments removed.
+
+    `waiting` were due to be removed and stayed, because somebody has not had them yet; `lost` went all the same.
+    """
 
     segments: int
     files: int
     removed: int
+    waiting: int = 0
+    lost: int = 0
 
 
 class Keeper:
-    def __init__(self, store: LocalStore, *, keep_segments_days: int) -> None:
-        """`keep_segments_days`: after so many days stored segments are removed; 0: never."""
+    def __init__(
+        self,
+        store: LocalStore,
+        *,
+        keep_segments_days: int,
+        wanted_by: Callable[[SegmentName], Sequence[str]] = lambda _: (),
+        wait_days: int = 0,
+        tell: Callable[[Kept, datetime], None] = lambda *_: None,
+    ) -> None:
+        """`keep_segments_days`: after so many days stored segments are removed; 0: never.
+
+        `wanted_by` names who has not had a segment yet: it stays for `wait_days` more, and goes then, loudly.
+        `tell` hears what each round did, and when.
+        """
         self._store = store
         self._keep_segments_days = keep_segments_days
+        self._wanted_by = wanted_by
+        self._wait = timedelta(days=wait_days)
+        self._tell = tell
+        self._told: tuple[str, ...] = ()  # targets that segments wait for, as the log was last told
 
     def once(self, now: datetime) -> Kept:
         """Store all that is sealed. Raises NotReadyError, OSError, RecordDamagedError."""
@@ -60,15 +83,20 @@ class Keeper:
             return self._round(now, all_of_it=True)
 
     def run(self, *, clock: Callable[[], datetime] | None = None, ending: threading.Event | None = None) -> None:
-        """Until the process is told to end, or `ending` is set. Raises NotReadyError where there is no log."""
+        """Until the process is told to end, or `ending` is set. Waits where there is no log yet."""
         clock = clock or utc_now
         if ending is None:
             ending = threading.Event()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: ending.set())
         stored_at = datetime.min.replace(tzinfo=UTC)
+        if not self._store.layout.segments.is_dir():
+            _log.warning("archive_waits", reason="there is no decision log here yet: is the state directory right")
         while not ending.is_set():
             now = clock()
+            if not self._store.layout.segments.is_dir():  # its service starts at the same time
+                ending.wait(TAIL_EVERY_S)
+                continue
             try:
                 with self._store.held(LOCK_WAIT_S):  # for each round: retention and others have their turn between
                     self._publish_tails()
@@ -92,13 +120,31 @@ class Keeper:
         if not all_of_it:
             waiting = due(waiting, store.layout, now, at_latest=AT_LATEST, batch_bytes=BATCH_BYTES)
         segments = store.publish(waiting, now)
-        small = to_merge(store.manifest.files(), now, store.rows_per_file)
+        rewritten = {rewrite.file for rewrite in Rewrites(store.manifest).known()}  # they are proven in another way
+        files = [file for file in store.manifest.files() if file.name not in rewritten]
+        small = to_merge(files, now, store.rows_per_file)
         if small:
             store.merge(small, now)
-        removed = 0
-        if self._keep_segments_days:
-            removed = store.remove_segments(now - timedelta(days=self._keep_segments_days), now)
-        return Kept(segments, len(store.manifest.files()), removed)
+        gone = self._remove(now) if self._keep_segments_days else (0, 0, 0)
+        kept = Kept(segments, len(store.manifest.files()), *gone)
+        self._tell(kept, now)
+        return kept
+
+    def _remove(self, now: datetime) -> tuple[int, int, int]:
+        due_since = now - timedelta(days=self._keep_segments_days)
+        old = self._store.removable(due_since)
+        wanted = {name: self._wanted_by(name) for name in old}
+        lost = [name for name in old if wanted[name] and name.created_at < due_since - self._wait]
+        waiting = [name for name in old if wanted[name] and name not in lost]
+        targets = tuple(sorted({target for name in (*waiting, *lost) for target in wanted[name]}))
+        if lost:
+            _log.error("segments_not_shipped", segments=len(lost), oldest=str(lost[0]), targets=targets)
+        elif targets != self._told:
+            _log.warning("segments_wait", segments=len(waiting), targets=targets)
+        self._told = targets
+        gone = [name for name in old if name not in waiting]
+        self._store.remove_these(gone, now)
+        return len(gone), len(waiting), len(lost)
 
 
 def to_merge(files: list[StoredFile], now: datetime, rows_per_file: int) -> list[StoredFile]:

@@ -4,21 +4,26 @@ INVARIANT (exactly once): a segment's records are in the files of at most one ro
 in `segments` if and only if its records are. Both are written in one transaction, after the files are on the
 disk; readers take both from one transaction.
 
-WAL, `synchronous = FULL`: a commit that returned survives a power failure.
+A rollback journal and `synchronous = EXTRA`: a commit that returned survives a power failure, and between two
+changes the file is whole by itself, so that its digest can be sealed (`pdp.transparency.seal`) and signed for.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pdp.archive.sealed import SealedSegment
+from pdp.declog.disk import Disk, PosixDisk
 from pdp.declog.layout import segment_name
-from pdp.errors import NotReadyError
+from pdp.declog.lock import try_lock
+from pdp.errors import NotReadyError, SekishoError
+from pdp.transparency.seal import changed_in_place, is_unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
 _VERSION: Final = 1
 _BUSY_S: Final = 10.0  # a reader's transaction takes milliseconds
+_POLL_S: Final = 0.01
+LOCK_NAME: Final = "manifest.lock"  # beside the file
 _SCHEMA: Final = """
 CREATE TABLE files (
     name TEXT PRIMARY KEY,
@@ -126,8 +133,9 @@ class Manifest:
     `create` was called.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, disk: Disk | None = None) -> None:
         self._path = path
+        self._disk: Final = disk or PosixDisk()
 
     def exists(self) -> bool:
         """Whether anything was ever entered here; not while another process is making the file."""
@@ -137,11 +145,13 @@ class Manifest:
             return bool(connection.execute("PRAGMA user_version").fetchone()[0])
 
     def create(self) -> None:
-        """Make the file where there is none. The caller holds the compactor's lock."""
+        """Make the file where there is none, and seal it where nobody did. The caller holds the compactor's lock."""
+        if self.exists() and not is_unsettled(self._path):
+            return
         with self._writing() as connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-        self._path.chmod(0o600)
+            self._path.chmod(0o600)
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -204,7 +214,7 @@ class Manifest:
         if not self.exists():
             return []
         with self._reading() as connection:
-            return _holds(connection, lifted=lifted)
+            return holds_in(connection, lifted=lifted)
 
     # -- writing ---------------------------------------------------------------------------------------
 
@@ -212,7 +222,7 @@ class Manifest:
         """A file and the segments in it, once both its parts are on the disk."""
         with self._writing() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            self._insert_file(connection, file, now)
+            self.insert_file(connection, file, now)
             connection.executemany(
                 "INSERT INTO segments (name, file, sha256, bytes, records, records_sha256, first_seq, last_seq, whole,"
                 " header, footer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -238,13 +248,13 @@ class Manifest:
         """One file in the place of several: the same segments, proven again."""
         with self._writing() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            self._insert_file(connection, new, now)
+            self.insert_file(connection, new, now)
             for file in old:
                 connection.execute("UPDATE segments SET file = ? WHERE file = ?", [new.name, file.name])
                 connection.execute("UPDATE files SET tier = 'replaced' WHERE name = ?", [file.name])
 
     @staticmethod
-    def _insert_file(connection: sqlite3.Connection, file: StoredFile, now: datetime) -> None:
+    def insert_file(connection: sqlite3.Connection, file: StoredFile, now: datetime) -> None:
         connection.execute(
             "INSERT INTO files (name, tier, folder, records, bytes, sha256, hourly_sha256, min_time, max_time,"
             " min_subject, max_subject, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -276,7 +286,7 @@ class Manifest:
         """
         with self._writing() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            if any(covers(hold, file) for hold in _holds(connection, lifted=False)):
+            if any(covers(hold, file) for hold in holds_in(connection, lifted=False)):
                 raise NotReadyError(f"a legal hold keeps `{file.name}`")
             connection.execute("UPDATE files SET tier = 'removed' WHERE name = ?", [file.name])
             times = [None if t is None else micros(t) for t in (file.min_time, file.max_time)]
@@ -286,9 +296,12 @@ class Manifest:
                 [file.name, file.records, *times, micros(now), reason],
             )
 
-    def ndjson_removed(self, name: str, now: datetime) -> None:
+    def ndjson_removed(self, names: Iterable[str], now: datetime) -> None:
         with self._writing() as connection, connection:
-            connection.execute("UPDATE segments SET ndjson_removed_at = ? WHERE name = ?", [micros(now), name])
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "UPDATE segments SET ndjson_removed_at = ? WHERE name = ?", [(micros(now), name) for name in names]
+            )
 
     def place_hold(self, hold: Hold) -> int:
         """Its number."""
@@ -313,6 +326,19 @@ class Manifest:
     # -- connections -----------------------------------------------------------------------------------
 
     @contextmanager
+    def looking(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that reads, for what keeps tables of its own in the manifest."""
+        with self._reading() as connection:
+            yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that writes, likewise; whatever is raised in it takes all of it back."""
+        with self._writing() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+
+    @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._connected() as connection:
             connection.execute("PRAGMA query_only = ON")
@@ -325,11 +351,31 @@ class Manifest:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            yield connection
+        with self.held(), changed_in_place(self._disk, self._path):
+            fault: SekishoError | None = None
+            with self._connected() as connection:
+                connection.execute("PRAGMA journal_mode = DELETE")
+                connection.execute("PRAGMA synchronous = EXTRA")
+                connection.execute("PRAGMA foreign_keys = ON")
+                try:
+                    yield connection
+                except SekishoError as refused:  # rolled back: the file is whole, and is sealed as it is
+                    fault = refused
+        if fault is not None:
+            raise fault
+
+    @contextmanager
+    def held(self, wait_s: float = _BUSY_S) -> Iterator[None]:
+        """Nobody changes the file or its seal meanwhile. Raises NotReadyError where that is not had in time."""
+        deadline = time.monotonic() + wait_s
+        while (lock := try_lock(self._path.with_name(LOCK_NAME))) is None:
+            if time.monotonic() > deadline:
+                raise NotReadyError("the store's manifest is being changed by another process")
+            time.sleep(_POLL_S)
+        try:
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -354,7 +400,7 @@ def _segment(row: tuple[Any, ...]) -> SealedSegment:
     )
 
 
-def _holds(connection: sqlite3.Connection, *, lifted: bool) -> list[Hold]:
+def holds_in(connection: sqlite3.Connection, *, lifted: bool) -> list[Hold]:
     rows = connection.execute(
         "SELECT case_number, subject_id, since, until, reason, placed_by, placed_at, id, lifted_at FROM holds"
         " WHERE ? OR lifted_at IS NULL ORDER BY id",
@@ -381,6 +427,8 @@ def covers(hold: Hold, file: StoredFile) -> bool:
         return False
     if hold.subject_id is None:
         return True
-    if file.min_subject is None or file.max_subject is None:
-        return False
-    return file.min_subject <= hold.subject_id <= file.max_subject
+    # A pseudonym or nothing in the place of a name may stand for anybody, and so may what lies beside it in the file.
+    bounds = (file.min_subject, file.max_subject)
+    if any(bound is None or bound.startswith("p:") for bound in bounds):
+        return True
+    return str(bounds[0]) <= hold.subject_id <= str(bounds[1])

@@ -4,7 +4,10 @@
     store/rows/FROM-DIGEST.parquet        records, sorted by person and time
     store/hourly/FROM-DIGEST.parquet      the same records counted by hour
     store/tail/SEGMENT.FROM.TO.parquet    records of a segment that is not stored yet, by its bytes; derived
+    store/tail.pieces                     names and digests of what lies in `tail`; derived
+    store/manifest.db.seal                the manifest's digest (pdp.transparency.seal)
     store/compactor.lock                  held by the one process that writes here
+    store/manifest.lock                   held by a process that changes the manifest
 
 A file of `rows` or `hourly` that the manifest does not name is not there: left by a process that died.
 """
@@ -45,6 +48,10 @@ class Place:
     @property
     def tail(self) -> Path:
         return self.root / "tail"
+
+    @property
+    def pieces(self) -> Path:
+        return self.root / "tail.pieces"
 
     @property
     def lock(self) -> Path:

@@ -62,11 +62,13 @@ def _page(name: str, title: Text, where: str, params: Mapping[str, ParamKind], *
         '($before_time::TIMESTAMP IS NULL OR "time" < $before_time::TIMESTAMP'
         ' OR ("time" = $before_time::TIMESTAMP AND id < $before_id::UUID))'
     )
-    # Two phases: first the keys of the page, then the other columns of these rows alone.
+    # Two phases: first the keys of the page, then the other columns of these rows alone. The condition stands in both:
+    # it leaves groups of rows out.
     sql = (
         f"WITH page AS (SELECT id AS key, segment AS s, seq AS n FROM decisions WHERE {_WHEN} AND {where} AND {keyset}"
         f' ORDER BY "time" DESC, id DESC LIMIT $page) SELECT {_BRIEF} FROM decisions'
-        f' SEMI JOIN page ON id = key AND segment = s AND seq = n WHERE {_WHEN} ORDER BY "time" DESC, id DESC'
+        f" SEMI JOIN page ON id = key AND segment = s AND seq = n WHERE {_WHEN} AND {where}"
+        ' ORDER BY "time" DESC, id DESC'
     )
     keys: dict[str, ParamKind] = {"before_time": "optional_time", "before_id": "optional_id", "page": "page"}
     return Query(name, title, {**_TIMES, **params, **keys}, sql, newest_first=True, by_person=by_person)

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from pdp.archive.columns import body_of, rows_of
 from pdp.archive.datafile import prove_file
-from pdp.archive.schema import INDEX
+from pdp.archive.rewrites import Rewrites, leaves_of, prove_rewritten
 from pdp.archive.sealed import lines_again, prove
-from pdp.errors import NotReadyError
+from pdp.archive.store import LocalStore
+from pdp.errors import NotReadyError, RecordDamagedError
 
 if TYPE_CHECKING:
-    from pdp.archive.store import LocalStore
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pdp.archive.manifest import StoredFile
+    from pdp.transparency.follower import Leaves
 
 
 def segment_again(store: LocalStore, name: str) -> bytes | None:
@@ -31,11 +35,59 @@ def segment_again(store: LocalStore, name: str) -> bytes | None:
     segment = next(s for s in store.manifest.segments_of(file.name) if str(s.name) == name)
     if not segment.whole or segment.header is None:
         raise NotReadyError(f"`{name}` was damaged when it was stored; only the segment itself shows how")
+    if Rewrites(store.manifest).roots([name]):
+        raise NotReadyError(f"the records of `{name}` were pseudonymised; their hashes are left, and they are not")
     table = pq.read_table(store.rows_path(file), filters=[("segment", "=", name)], partitioning=None)
-    rows = list(rows_of(table.sort_by("seq")))
-    prove(segment, rows)
-    pairs = [(row[INDEX["seq"]], body_of(row)) for row in rows]
-    return b"".join(lines_again(segment.header, pairs, segment.footer))
+    records = prove(segment, table.sort_by("seq"))
+    return b"".join(lines_again(segment.header, records, segment.footer))
+
+
+def leaves_again(store: LocalStore, name: str) -> Leaves | None:
+    """What is left of a segment whose records were pseudonymised; None where they were not, or have gone since.
+
+    Raises RecordDamagedError, NotReadyError, OSError.
+    """
+    root = Rewrites(store.manifest).roots([name]).get(name)
+    within = store.manifest.file_of(name)
+    file = next((file for file in store.manifest.files() if file.name == within), None)
+    return None if root is None or file is None else leaves_of(store.rows_path(file), name, root)
+
+
+def restorer(log: Path) -> tuple[frozenset[str], Callable[[str], bytes | Leaves | None]]:
+    """Of the store beside a log: segments that were removed into it, and how to have their files, or leaves, again.
+
+    What is called raises RecordDamagedError where the store does not give a segment back; None where its time has
+    passed.
+    """
+    store = LocalStore(log)
+    try:
+        if not store.manifest.exists():
+            return frozenset(), lambda _: None
+        removed = stored_names(store)
+    except NotReadyError:  # a manifest that was altered names nothing: who looks at the store says so
+        return frozenset(), lambda _: None
+
+    def restore(name: str) -> bytes | Leaves | None:
+        try:
+            return leaves_again(store, name) or segment_again(store, name)
+        except NotReadyError:  # its time has passed, or it was damaged before and said so
+            return None
+        except RecordDamagedError:
+            raise
+        except Exception as fault:  # what was altered can be read as anything, and every reader fails its own way
+            raise RecordDamagedError(f"the store does not give `{name}` back") from fault
+
+    return removed, restore
+
+
+def prove_stored(store: LocalStore, file: StoredFile) -> None:
+    """One file: by its segments, or by their leaves where it was rewritten. Raises RecordDamagedError, OSError."""
+    segments, path = store.manifest.segments_of(file.name), store.rows_path(file)
+    roots = Rewrites(store.manifest).roots([str(segment.name) for segment in segments])
+    if roots:
+        prove_rewritten(path, segments, roots)
+    else:
+        prove_file(path, segments)
 
 
 def prove_store(store: LocalStore) -> tuple[int, list[str]]:
@@ -43,7 +95,7 @@ def prove_store(store: LocalStore) -> tuple[int, list[str]]:
     proven, broken = 0, []
     for file in store.manifest.files():
         try:
-            prove_file(store.rows_path(file), store.manifest.segments_of(file.name))
+            prove_stored(store, file)
             proven += file.records
         except Exception:  # noqa: BLE001  # what was altered can be read as anything, and every reader fails its own way
             broken.append(file.name)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from pdp.archive.datafile import digest_of
 from pdp.archive.manifest import Hold, StoredFile, covers
 from pdp.declog.layout import segment_name
 from pdp.errors import NotReadyError
+from pdp.transparency.seal import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,9 +128,8 @@ def _remove(store: LocalStore, file: StoredFile, terms: Terms, now: datetime) ->
         return False
     for path in paths:
         path.unlink(missing_ok=True)
-    for segment in segments:  # the same records, where their segments were kept
-        if store.layout.sealed_path(segment.name).exists():
-            store.remove_segment(segment.name, now)
+    kept = [segment.name for segment in segments if store.layout.sealed_path(segment.name).exists()]
+    store.remove_these(kept, now)  # the same records, where their segments were kept
     return True
 
 
@@ -143,8 +142,7 @@ def left_behind(store: LocalStore) -> list[str]:
 def finish(store: LocalStore, now: datetime) -> int:
     """Remove what a run left behind that died, here and in the archive's folder. Gives how many segments."""
     names = [name for text in left_behind(store) if (name := segment_name(text)) is not None]
-    for name in names:
-        store.remove_segment(name, now)
+    store.remove_these(names, now)
     for folder, file in store.manifest.gone():
         if folder:
             for part in ("rows", "hourly"):

@@ -60,6 +60,7 @@ RECORD: Final = (
     Column("body_bytes", "number"),
     Column("answer_sha256", "digest"),
     Column("redacted", "list"),
+    *_columns("list", "erased", "masked"),  # NULL: a record of `sekisho.decision/v1`, which has neither key
     Column("policy_context", "free_text"),
     Column("input_form", "text"),
     Column("input_text", "free_text"),

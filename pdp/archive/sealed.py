@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pdp.archive.columns import body_of, row_of, table_of
-from pdp.archive.schema import INDEX
+from pdp.archive.bodies import bodies_of
+from pdp.archive.intake import Intake
 from pdp.declog.line import GENESIS, frame, parse
-from pdp.declog.reader import read_lines
 from pdp.errors import RecordDamagedError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from pdp.archive.columns import Row
+    from pdp.archive.intake import Parts
     from pdp.declog.layout import SegmentName
     from pdp.declog.line import Line
 
@@ -46,56 +45,59 @@ class SealedSegment:
     footer: bytes | None
 
 
-def read_sealed(name: SegmentName, path: Path) -> tuple[SealedSegment, pa.Table]:
-    """The segment and its proven records as a table. Raises OSError; damage is told, not raised."""
+def read_sealed(name: SegmentName, path: Path, parts: Parts | None = None) -> tuple[SealedSegment, pa.Table]:
+    """The segment and its proven records as a table. Raises OSError; damage is told, not raised.
+
+    `parts` are remembered from one segment to the next.
+    """
     digest, records_digest, size = sha256(), sha256(), 0
-    rows: list[Row] = []
+    intake = Intake(str(name), parts)
+    seqs: list[int] = []
     header = footer = None
     whole = True
-    with path.open("rb") as file:  # the digest is of the very bytes that lie there, whatever they mean
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-            size += len(chunk)
-    for read in read_lines(path):
-        line = read.line
-        if read.state != "proven" or line is None:
-            whole = False
-            continue
-        if line.kind == "record":
-            rows.append(row_of(str(name), line.seq, line.body))
-            records_digest.update(b"%d:%b\n" % (line.seq, line.body))
-        elif line.kind == "header":
-            header = line.body
-        else:
-            footer = line.body
-    seqs = [row[INDEX["seq"]] for row in rows]
+    chain: bytes | None = GENESIS
+    before: Line | None = None
+    with path.open("rb") as file:
+        for raw in file:
+            digest.update(raw)  # of the very bytes that lie there, whatever they mean
+            size += len(raw)
+            line = parse(raw)  # None for what has no shape, and for an incomplete last line
+            proven = line is not None and line.follows(chain)
+            whole = whole and proven and _in_place(line, before)
+            chain = None if line is None else line.chain
+            before = line
+            if line is None or not proven:
+                continue
+            if line.kind == "record" and seqs and line.seq <= seqs[-1]:
+                whole = False  # a copy of lines that stand before it: each follows from the one before it there too
+            elif line.kind == "record":
+                intake.add(line.seq, line.body)
+                seqs.append(line.seq)
+                records_digest.update(b"%d:%b\n" % (line.seq, line.body))
+            elif line.kind == "header":
+                header = line.body
+            else:
+                footer = line.body
     segment = SealedSegment(
         name=name,
         sha256=digest.hexdigest(),
         size=size,
-        records=len(rows),
+        records=len(seqs),
         records_sha256=records_digest.hexdigest(),
         first_seq=seqs[0] if seqs else None,
         last_seq=seqs[-1] if seqs else None,
-        whole=whole and header is not None and _unbroken(path),
+        whole=whole and header is not None,
         header=header,
         footer=footer,
     )
-    return segment, table_of(rows)
+    return segment, intake.table()
 
 
-def _unbroken(path: Path) -> bool:
+def _in_place(line: Line | None, before: Line | None) -> bool:
     """A header first and only there, nothing after the footer: else header, records and footer are not the file."""
-    before: Line | None = None
-    with path.open("rb") as file:
-        for raw in file:
-            line = parse(raw)
-            if line is None or (before is None) != (line.kind == "header"):
-                return False
-            if before is not None and before.kind == "footer":
-                return False
-            before = line
-    return True
+    if line is None or (before is None) != (line.kind == "header"):
+        return False
+    return before is None or before.kind != "footer"
 
 
 def lines_again(header: bytes, records: Iterable[tuple[int, bytes]], footer: bytes | None) -> Iterator[bytes]:
@@ -112,18 +114,21 @@ def lines_again(header: bytes, records: Iterable[tuple[int, bytes]], footer: byt
         yield frame(chain, "footer", seq, footer)[0]
 
 
-def prove(segment: SealedSegment, rows: Iterable[Row]) -> None:
-    """Hold stored rows, in the order of their numbers, against the segment that they came from.
+def prove(segment: SealedSegment, table: pa.Table) -> list[tuple[int, bytes]]:
+    """Hold stored rows, in the order of their numbers, against the segment that they came from; gives its records.
 
     Raises RecordDamagedError where one byte differs: the chain of a whole segment is derived again.
     """
-    bodies = [(row[INDEX["seq"]], body_of(row)) for row in rows]
-    records = sha256(b"".join(b"%d:%b\n" % pair for pair in bodies)).hexdigest()
-    again = None
+    records = list(zip(table["seq"].to_pylist(), bodies_of(table), strict=True))
+    digest = sha256()
     if segment.whole and segment.header is not None:
-        digest = sha256()
-        for raw in lines_again(segment.header, bodies, segment.footer):
+        expected = segment.sha256  # of every line, and so of every record
+        for raw in lines_again(segment.header, records, segment.footer):
             digest.update(raw)
-        again = digest.hexdigest()
-    if records != segment.records_sha256 or (segment.whole and again != segment.sha256):
+    else:
+        expected = segment.records_sha256
+        for pair in records:
+            digest.update(b"%d:%b\n" % pair)
+    if digest.hexdigest() != expected:
         raise RecordDamagedError(f"the store does not give segment `{segment.name}` back as it was")
+    return records

@@ -5,7 +5,7 @@ Several directories may be asked together: those of other hosts, as they are mou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from pdp.archive.columns import Row
     from pdp.archive.manifest import StoredFile
 
 _TRIES: Final = 5  # a segment that is stored between two looks is gone from where it was; the next look finds it
@@ -63,6 +62,7 @@ class Stored:
     hourly: Path
     latest: datetime | None
     records: int
+    earliest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,10 @@ class Snapshot:
     pieces: tuple[Path, ...]
     fresh: pa.Table
     segments: pa.Table = field(repr=False)
+
+    def stored_only(self) -> Snapshot:
+        """The same without the fresh rows, for who has read them already."""
+        return replace(self, pieces=(), fresh=self.fresh.slice(0, 0))
 
     def is_whole(self) -> bool:
         """Whether all its files are still there."""
@@ -101,7 +105,7 @@ def take_snapshot(logs: Sequence[Path], scope: Scope) -> Snapshot:
     """Look at every directory. Raises NotReadyError where one cannot be read, or changes faster than it is read."""
     files: list[Stored] = []
     pieces: list[Path] = []
-    rows: list[Row] = []
+    rows: list[pa.Table] = []
     segments: list[tuple[object, ...]] = []
     for log in logs:
         look = _look_again(LocalStore(log), scope)
@@ -112,7 +116,7 @@ def take_snapshot(logs: Sequence[Path], scope: Scope) -> Snapshot:
     files.sort(key=lambda file: (file.latest is None, file.latest), reverse=True)
     columns = list(zip(*segments, strict=True)) or [()] * len(SEGMENTS)
     arrays = [pa.array(list(values), f.type) for values, f in zip(columns, SEGMENTS, strict=True)]
-    fresh = table_of(rows).cast(STORED)
+    fresh = pa.concat_tables([table_of(()), *rows]).cast(STORED)
     return Snapshot(tuple(files), tuple(pieces), fresh, pa.Table.from_arrays(arrays, schema=SEGMENTS))
 
 
@@ -120,7 +124,7 @@ def take_snapshot(logs: Sequence[Path], scope: Scope) -> Snapshot:
 class _Look:
     files: list[Stored]
     pieces: list[Path]
-    rows: list[Row]
+    rows: list[pa.Table]
     segments: list[tuple[object, ...]]
 
 
@@ -146,13 +150,13 @@ def _look(store: LocalStore, scope: Scope) -> _Look:
     for file in files:
         if scope.may_hold(file):
             paths = store.rows_path(file), store.hourly_path(file)
-            look.files.append(Stored(*paths, file.max_time, file.records))
+            look.files.append(Stored(*paths, file.max_time, file.records, file.min_time))
     for name in names:
         if str(name) in stored:
             continue
         pieces, rows = fresh_rows(store.layout, store.place, name)
         look.pieces.extend(piece.path for piece in pieces)
-        look.rows.extend(rows)
+        look.rows.append(rows)
         row = (name.node, name.worker, name.epoch, name.number, name.created_at.replace(tzinfo=None))
         look.segments.append((str(name), *row, "fresh", None, None, None, None))
     if scope.segments:

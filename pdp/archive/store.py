@@ -15,20 +15,23 @@ manifest, so a record is seen once: in its segment's tail before step 5, in the 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
 
 import pyarrow.parquet as pq
 
-from pdp.archive.datafile import bounds_of, by_hour, digest_of, in_order, prove_file, write_table
+from pdp.archive.datafile import bounds_of, by_hour, in_order, prove_file, write_table
+from pdp.archive.intake import Parts
 from pdp.archive.manifest import Manifest, StoredFile
+from pdp.archive.pieces import Changes, settle
 from pdp.archive.place import Place
 from pdp.archive.sealed import read_sealed
 from pdp.declog.disk import Disk, PosixDisk
 from pdp.declog.layout import SEALED, Layout, stamp_of
 from pdp.declog.lock import try_lock
 from pdp.errors import NotReadyError, RecordDamagedError
+from pdp.transparency.seal import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -51,7 +54,7 @@ class LocalStore:
     def __init__(self, log: Path, *, disk: Disk | None = None, rows_per_file: int = ROWS_PER_FILE) -> None:
         self.layout: Final = Layout(log)
         self.place: Final = Place(log)
-        self.manifest: Final = Manifest(self.place.manifest)
+        self.manifest: Final = Manifest(self.place.manifest, disk=disk)
         self.disk: Final = disk or PosixDisk()
         self.rows_per_file: Final = rows_per_file
 
@@ -88,8 +91,9 @@ class LocalStore:
         stored = self.stored(names)
         new = [name for name in names if str(name) not in stored]
         batch: list[tuple[SealedSegment, pa.Table]] = []
+        parts = Parts()
         for name in new:
-            batch.append(read_sealed(name, self.layout.sealed_path(name)))
+            batch.append(read_sealed(name, self.layout.sealed_path(name), parts))
             if sum(segment.records for segment, _ in batch) >= self.rows_per_file:
                 self._publish(batch, now)
                 batch = []
@@ -106,8 +110,8 @@ class LocalStore:
         self._tidy()
         return new
 
-    def remove_segments(self, before: datetime, now: datetime) -> int:
-        """Remove stored segments that were begun before then. Gives how many.
+    def removable(self, before: datetime) -> list[SegmentName]:
+        """Stored segments that were begun before then, and whose files may go.
 
         A damaged one stays: the store cannot give it back. So does the newest of each worker, which the
         worker's next start reads to go on with its chain.
@@ -115,15 +119,22 @@ class LocalStore:
         stored = {str(row[0]): bool(row[4]) for row in self.manifest.overview()}
         names = self.layout.names(SEALED)
         newest = {name.owner: name for name in self.layout.names()}
-        old = [n for n in names if stored.get(str(n)) and n.created_at < before and newest[n.owner] != n]
-        for name in old:
-            self.remove_segment(name, now)
+        return [n for n in names if stored.get(str(n)) and n.created_at < before and newest[n.owner] != n]
+
+    def remove_segments(self, before: datetime, now: datetime) -> int:
+        """Remove all of them. Gives how many."""
+        old = self.removable(before)
+        self.remove_these(old, now)
         return len(old)
 
-    def remove_segment(self, name: SegmentName, now: datetime) -> None:
+    def remove_these(self, names: Sequence[SegmentName], now: datetime) -> None:
+        """Remove the files of stored segments. Raises OSError, NotReadyError."""
+        if not names:
+            return
         # Entered first: a segment that is missing and not entered as removed was taken by somebody else.
-        self.manifest.ndjson_removed(str(name), now)
-        self.disk.remove(self.layout.sealed_path(name))
+        self.manifest.ndjson_removed([str(name) for name in names], now)
+        for name in names:
+            self.disk.remove(self.layout.sealed_path(name))
         self.disk.sync_directory(self.layout.segments)
 
     def rows_path(self, file: StoredFile) -> Path:
@@ -170,10 +181,8 @@ class LocalStore:
         )
 
     def _drop_tails(self, stored: frozenset[str]) -> None:
-        for path in self.place.tail.iterdir():
-            if _segment_of(path) in stored:
-                with suppress(FileNotFoundError):
-                    self.disk.remove(path)
+        gone = [path for path in self.place.tail.iterdir() if _segment_of(path) in stored]
+        settle(self.disk, self.place, Changes(gone=gone))
 
     def _tidy(self) -> None:
         """Remove what a process left that died, and what counts no more."""

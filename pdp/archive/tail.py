@@ -14,8 +14,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pdp.archive.columns import row_of, table_of
 from pdp.archive.datafile import write_table
+from pdp.archive.intake import Intake
+from pdp.archive.pieces import Changes, settle
 from pdp.declog.layout import segment_name
 from pdp.declog.line import GENESIS, parse
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from pdp.archive.columns import Row
     from pdp.archive.place import Place
     from pdp.declog.disk import Disk
     from pdp.declog.layout import Layout, SegmentName
@@ -56,12 +56,12 @@ def segment_path(layout: Layout, name: SegmentName) -> Path:
     return path if path.exists() else layout.sealed_path(name)
 
 
-def read_on(path: Path, name: SegmentName, mark: Mark) -> tuple[list[Row], Mark]:
+def read_on(path: Path, name: SegmentName, mark: Mark) -> tuple[pa.Table, Mark]:
     """The proven records after a mark, and the mark after them. An incomplete last line is not there yet.
 
     Raises OSError, also where the file has become shorter than the mark.
     """
-    rows: list[Row] = []
+    intake = Intake(str(name))
     chain = None if mark.chain is None else bytes.fromhex(mark.chain)
     at = mark.at
     with path.open("rb") as file:
@@ -71,15 +71,15 @@ def read_on(path: Path, name: SegmentName, mark: Mark) -> tuple[list[Row], Mark]
                 break
             line = parse(raw)
             if line is not None and line.kind == "record" and line.follows(chain):
-                rows.append(row_of(str(name), line.seq, line.body))
+                intake.add(line.seq, line.body)
             chain = None if line is None else line.chain
             at += len(raw)
-    return rows, Mark(at, None if chain is None else chain.hex())
+    return intake.table(), Mark(at, None if chain is None else chain.hex())
 
 
 def pieces_of(place: Place, name: SegmentName) -> list[Piece]:
     """What is published of a segment from its beginning, without a gap and without anything twice."""
-    found = [piece for path in place.tail.glob(f"{name}.*.parquet") if (piece := _piece(path)) is not None]
+    found = [piece for path in place.tail.glob(f"{name}.*.parquet") if (piece := piece_of(path)) is not None]
     chosen: list[Piece] = []
     at = 0
     while following := [piece for piece in found if piece.first == at]:
@@ -89,7 +89,8 @@ def pieces_of(place: Place, name: SegmentName) -> list[Piece]:
     return chosen
 
 
-def _piece(path: Path) -> Piece | None:
+def piece_of(path: Path) -> Piece | None:
+    """What a published file says it is; None where it says nothing that could be."""
     parts = path.name.split(".")
     name = segment_name(".".join(parts[:5]))
     if name is None or len(parts) != 8 or not (parts[5].isdigit() and parts[6].isdigit()):  # noqa: PLR2004  # its parts
@@ -113,7 +114,7 @@ def mark_after(pieces: Sequence[Piece]) -> Mark:
     return pieces[-1].mark if pieces else Mark()
 
 
-def fresh_rows(layout: Layout, place: Place, name: SegmentName) -> tuple[list[Piece], list[Row]]:
+def fresh_rows(layout: Layout, place: Place, name: SegmentName) -> tuple[list[Piece], pa.Table]:
     """What is published of a segment, and the rows after it. Raises OSError, for example where it has just gone."""
     pieces = pieces_of(place, name)
     rows, _ = read_on(segment_path(layout, name), name, mark_after(pieces))
@@ -125,28 +126,31 @@ def publish_tails(layout: Layout, place: Place, names: Iterable[SegmentName], di
 
     The caller holds the compactor's lock.
     """
-    return sum(_publish(layout, place, name, disk) for name in names)
+    changes = Changes()
+    published = sum(_publish(layout, place, name, disk, changes) for name in names)
+    settle(disk, place, changes)
+    return published
 
 
-def _publish(layout: Layout, place: Place, name: SegmentName, disk: Disk) -> int:
+def _publish(layout: Layout, place: Place, name: SegmentName, disk: Disk, changes: Changes) -> int:
     pieces = pieces_of(place, name)
     before = mark_after(pieces)
     rows, after = read_on(segment_path(layout, name), name, before)
-    if rows:
+    if rows.num_rows:
         path = _path(place, name, before.at, after.at)
-        _write(disk, path, table_of(rows), after)
+        changes.added[path.name] = _write(disk, path, rows, after)
         pieces.append(Piece(name, before.at, after.at, path, after))
     if len(pieces) > _PIECES:
-        _make_one(place, name, pieces, disk)
-    return len(rows)
+        _make_one(place, name, pieces, disk, changes)
+    added: int = rows.num_rows
+    return added
 
 
-def _make_one(place: Place, name: SegmentName, pieces: Sequence[Piece], disk: Disk) -> None:
+def _make_one(place: Place, name: SegmentName, pieces: Sequence[Piece], disk: Disk, changes: Changes) -> None:
     table = read_pieces(pieces)
     path = _path(place, name, 0, pieces[-1].end)
-    _write(disk, path, table, mark_after(pieces))
-    for piece in pieces:
-        disk.remove(piece.path)
+    changes.added[path.name] = _write(disk, path, table, mark_after(pieces))
+    changes.gone.extend(piece.path for piece in pieces)
 
 
 def read_pieces(pieces: Iterable[Piece]) -> pa.Table:
@@ -157,5 +161,7 @@ def _path(place: Place, name: SegmentName, first: int, end: int) -> Path:
     return place.tail / f"{name}.{first}.{end}.parquet"
 
 
-def _write(disk: Disk, path: Path, table: pa.Table, mark: Mark) -> None:
-    write_table(disk, path, table, durable=False, notes={_MARK.decode(): msgspec.json.encode(mark).decode()})
+def _write(disk: Disk, path: Path, table: pa.Table, mark: Mark) -> str:
+    """Its digest."""
+    notes = {_MARK.decode(): msgspec.json.encode(mark).decode()}
+    return write_table(disk, path, table, durable=False, notes=notes)[1]

@@ -57,6 +57,7 @@ class Bundle:
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     deny_ttl_s: int | None = None  # None: as `ttl_s`
     step_up_ttl_s: int | None = None
+    manifest: Mapping[str, Any] = field(default_factory=dict)  # as it was read
 
     def ttl(self, outcome: Outcome) -> timedelta:
         """How long an answer with this outcome may be relied on at most."""
@@ -66,6 +67,11 @@ class Bundle:
     def _ttls(self) -> Mapping[Outcome, timedelta]:
         own = {Outcome.DENY: self.deny_ttl_s, Outcome.STEP_UP: self.step_up_ttl_s}
         return {outcome: timedelta(seconds=own.get(outcome) or self.ttl_s) for outcome in Outcome}
+
+    @property
+    def canonical(self) -> bytes:
+        """Everything that can change a decision, as the text that `digest` is the SHA-256 of."""
+        return _canonical(self.manifest, self.modules, self.data)
 
     @property
     def query(self) -> str:
@@ -119,7 +125,7 @@ def make_bundle(
         raise BundleError("`revision` must be a text that names this version", where=".manifest")
     return Bundle(
         revision=revision,
-        digest=_digest(manifest, modules, data),
+        digest=hashlib.sha256(_canonical(manifest, modules, data)).hexdigest(),
         profile=cast("Profile", profile),
         entrypoint=entrypoint,
         ttl_s=ttl_s,
@@ -130,6 +136,7 @@ def make_bundle(
         tests=dict(tests or {}),
         reasons=read_reasons(modules),
         capabilities=dict(capabilities or {}),
+        manifest=dict(manifest),
     )
 
 
@@ -140,16 +147,33 @@ def _seconds(metadata: Mapping[str, Any], name: str, default: int, *, most: int 
     return seconds
 
 
-def _digest(manifest: Mapping[str, Any], modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
-    """SHA-256 over everything that can change a decision, in one canonical text; hex, full length."""
-    canonical = json.dumps(
+def bundle_of_canonical(text: bytes) -> Bundle:
+    """A bundle from its canonical text alone: what decides, without its tests and its list of capabilities.
+
+    Raises BundleError for any other text.
+    """
+    try:
+        parts = _json(text.decode())
+    except ValueError as fault:
+        raise BundleError(f"not the text of a bundle: {fault}") from None
+    if not isinstance(parts, dict) or set(parts) != {"manifest", "modules", "data"}:
+        raise BundleError("not the text of a bundle")
+    manifest, modules, data = parts["manifest"], parts["modules"], parts["data"]
+    if not all(isinstance(part, dict) for part in (manifest, modules, data)):
+        raise BundleError("not the text of a bundle")
+    if not all(isinstance(module, str) for module in modules.values()):
+        raise BundleError("not the text of a bundle")
+    return make_bundle(manifest=manifest, modules=modules, data=data)
+
+
+def _canonical(manifest: Mapping[str, Any], modules: Mapping[str, str], data: Mapping[str, Any]) -> bytes:
+    return json.dumps(
         {"manifest": manifest, "modules": modules, "data": data},
         sort_keys=True,
         ensure_ascii=False,
         separators=(",", ":"),
         allow_nan=False,
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    ).encode()
 
 
 def _hidden(relative: Path) -> bool:

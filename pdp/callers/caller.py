@@ -26,9 +26,16 @@ Permission = Literal[
     "read_posture",  # be told what is held of devices, and their score
     "provision",  # write people and groups through SCIM
     "push_logs",  # send the decision log and the status of an OPA of theirs
+    "audit_read",  # read the decision log: auditors, everything in their scope
+    "audit_operate",  # read it with pseudonyms in the place of people, devices and addresses: operators
+    "audit_reveal",  # turn one pseudonym or one record back into names, with a reason
+    "audit_sql",  # ask the decision log in SQL; with `audit_read` only
+    "audit_export",  # take the decision log away as a file
+    "audit_trail",  # read who asked what of the audit
 ]
 
 PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
+_NOT_THE_LOG: Final = frozenset(word for word in PERMISSIONS if not word.startswith("audit_"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +81,13 @@ class Callers(Protocol):
 
 
 class UnsafeAnyone:
-    """Everybody is a caller with every permission. Only behind `--unsafe-no-caller-auth`."""
+    """Everybody is a caller who may decide anything. Only behind `--unsafe-no-caller-auth`.
+
+    What others were asked and told is nobody's: the decision log is read by callers who say who they are.
+    """
 
     def authenticate(self, presented: Credentials | str | None) -> Caller:  # noqa: ARG002  # that is what is unsafe
-        return Caller("anyone", PERMISSIONS)
+        return Caller("anyone", _NOT_THE_LOG)
 
     async def introduce(self, presented: Credentials) -> Caller:
         return self.authenticate(presented)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +12,14 @@ from pdp.commands.exit_codes import NO
 from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     import pyarrow as pa
 
+    from pdp.archive.duck import EngineLimits
     from pdp.archive.manifest import Hold
+    from pdp.archive.port import QueryEngine
     from pdp.archive.queries import Query
     from pdp.archive.retention import Step, Terms
     from pdp.archive.store import LocalStore
@@ -44,55 +48,100 @@ def compact(
 ) -> None:
     """Keep the store: sealed segments become Parquet, fresh records are published. Runs until it is ended."""
     from pdp.archive.keeper import Keeper, utc_now
+    from pdp.archive.standing import write_standing
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
+    from pdp.commands.unshipped import Unshipped
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, state_dir=state_dir)
-    keeper = Keeper(_store(settings), keep_segments_days=settings.audit_keep_segments_days)
+    store = _store(settings)
+    keeper = Keeper(
+        store,
+        keep_segments_days=settings.audit_keep_segments_days,
+        wanted_by=Unshipped(settings.state_path, settings.log_targets, store.layout).wanted_by,
+        wait_days=settings.audit_unshipped_days,
+        tell=lambda kept, now: write_standing(settings.state_path, store, kept, now),
+    )
     if not once:
         keeper.run()
         return
     with terminal.busy(terminal.pick("格納中", "storing")):
         told = keeper.once(utc_now())
     if as_json:
-        terminal.json({"segments": told.segments, "files": told.files, "removed": told.removed})
+        terminal.json(asdict(told))
     terminal.say(
         terminal.pick(
             f"セグメント {told.segments} 個を格納、ファイル {told.files} 個、削除したセグメント {told.removed} 個",
             f"{told.segments} segments stored, {told.files} files, {told.removed} segments removed",
         )
     )
+    if told.waiting:
+        terminal.say(
+            terminal.pick(
+                f"未送信のため削除を待っているセグメント {told.waiting} 個（`pdp audit status`）",
+                f"{told.waiting} segments wait to be shipped before they go (`pdp audit status`)",
+            ),
+            style="yellow",
+        )
+    if told.lost:
+        terminal.say(
+            terminal.pick(
+                f"未送信のまま削除したセグメント {told.lost} 個（記録は格納済み）",
+                f"{told.lost} segments went without having been shipped (their records are in the store)",
+            ),
+            style="bold red",
+        )
 
 
 def query(
     name: Annotated[str | None, Argument(help="Name of the question; without one, all are listed.")] = None,
     param: Annotated[list[str] | None, Option("--param", "-p", help="NAME=VALUE; times with their offset.")] = None,
     out: Annotated[Path | None, Option("--out", help="Write .csv (for Excel), .jsonl or .parquet.")] = None,
+    source: Annotated[
+        str | None, Option("--from", help="Ask a copy: clickhouse, object_store or s3://BUCKET/PREFIX/NODE.")
+    ] = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """Ask the decision log one of its questions: stored and fresh records alike."""
-    from pdp.archive.duck import DuckQueries, EngineLimits
+    """Ask the decision log one of its questions: stored and fresh records alike; of a copy, what was published."""
+    from pdp.archive.duck import EngineLimits
     from pdp.archive.queries import QUERIES
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
+    from pdp.trail.keeping import record_query
 
     terminal = Terminal(lang, as_json=as_json)
     if name is None:
         _list(terminal)
         return
-    settings = settings_of(config, state_dir=state_dir)
+    settings, params = settings_of(config, state_dir=state_dir), _params(param or [])
     limits = EngineLimits(memory_mb=settings.audit_memory_mb, threads=settings.audit_threads)
     logs = [settings.state_path / "decisions", *map(Path, settings.audit_other_logs)]
-    with terminal.busy(terminal.pick("照会中", "asking")):
-        table = DuckQueries(logs, limits).run(name, _params(param or []))
+    with (
+        terminal.busy(terminal.pick("照会中", "asking")),
+        _engine(settings, source, logs, limits) as engine,
+    ):
+        table = engine.run(name, params)
+    # INVARIANT (no answer without an event): written down before anything of the answer is shown.
+    record_query(settings, "audit.report", params | ({"from": source} if source else {}), object=name, rows=len(table))
     if out is not None:
         _write(table, out)
     else:
         _show(terminal, QUERIES[name], table)
+
+
+def _engine(
+    settings: Settings, source: str | None, logs: list[Path], limits: EngineLimits
+) -> AbstractContextManager[QueryEngine]:
+    from contextlib import nullcontext
+
+    from pdp.archive.duck import DuckQueries
+    from pdp.outgrown.copies import open_engine
+
+    return nullcontext(DuckQueries(logs, limits)) if source is None else open_engine(settings, source, limits)
 
 
 def _list(terminal: Terminal) -> None:
@@ -138,13 +187,10 @@ def _show(terminal: Terminal, asked: Query, table: pa.Table) -> None:
 
 
 def _write(table: pa.Table, out: Path) -> None:
-    from pdp.archive.export import FORMATS
-    from pdp.errors import BadRequestError
+    from pdp.archive.export import Style, batches_of
+    from pdp.commands.audit_search import form_of, write_file
 
-    write = FORMATS.get(out.suffix)
-    if write is None:
-        raise BadRequestError(f"`{out.suffix}` is not one of {', '.join(sorted(FORMATS))}")
-    write(table, out)
+    write_file(out, form_of(out), batches_of(table), Style())
 
 
 def retention(

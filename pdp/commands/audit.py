@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Exit, Option, Typer
 
-from pdp.commands import audit_proof, audit_ship
+from pdp.commands import audit_anchors, audit_privacy, audit_proof, audit_publish, audit_ship, audit_trail
 from pdp.commands.exit_codes import NO
 from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+
+if TYPE_CHECKING:
+    from pdp.commands.terminal import Terminal
+    from pdp.commands.wholeness import Wholeness
 
 app = Typer(no_args_is_help=True, help="Prove the decision log.")
 
@@ -25,8 +29,15 @@ app.command("consistency")(audit_proof.consistency)
 app.command("checkpoint")(audit_proof.checkpoint)
 app.command("keys")(audit_proof.keys)
 app.command("rotate-key")(audit_proof.rotate_key)
+app.command("heads")(audit_anchors.heads)
+app.command("publish")(audit_publish.publish)
 app.command("ship")(audit_ship.ship)
 app.command("status")(audit_ship.status)
+app.command("trail")(audit_trail.trail)
+app.command("masking")(audit_privacy.masking)
+app.command("pseudonym")(audit_privacy.pseudonym)
+app.command("subject-export")(audit_privacy.subject_export)
+app.command("pseudonymise")(audit_privacy.pseudonymise)
 
 
 @app.command("verify")
@@ -39,53 +50,100 @@ def verify(
         Path | None,
         Option("--keys", help="Your own copy of the public keys; default: those beside the log.", exists=True),
     ] = None,
+    tsa_file: Annotated[
+        Path | None,
+        Option("--tsa", help="Roots of time-stamp authorities; default: those of the settings.", exists=True),
+    ] = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
     """Check each line against the one before, and all against the signed heads. Exit code 1: the log is broken."""
+    from pdp.commands.audit_anchors import check_stamps, stamp_files
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
-    from pdp.declog.layout import Layout
-    from pdp.declog.verify import BREAKS
+    from pdp.commands.wholeness import examine
     from pdp.errors import NotReadyError, SettingsError
-    from pdp.transparency.inspection import inspect, read_keys
+    from pdp.transparency.inspection import read_keys
 
     terminal = Terminal(lang, as_json=as_json)
-    place = settings_of(config, state_dir=state_dir).state_path / "decisions"
-    if not place.is_dir():
+    settings = settings_of(config, state_dir=state_dir)
+    state = settings.state_path
+    if not (state / "decisions").is_dir():
         raise NotReadyError("there is no decision log here", next_step="name its place with `--state-dir`")
     trusted = None if key_file is None else read_keys(key_file)
     if trusted == []:
         raise SettingsError(
             "the file of public keys holds something else", next_step="give the lines of `pdp audit keys`"
         )
-    archived, restore = audit_proof.store_of(place)
-    report = inspect(Layout(place), trusted=trusted, anchors=anchors or (), archived=archived, restore=restore)
-    rows = audit_proof.damaged_rows(place)
-    records, broken = report.records, report.breaks + len(rows)
-    for name in rows:
-        terminal.say(f"damaged_store  {name}", style="bold red")
-    for finding in report.findings:
-        style = "bold red" if finding.kind in BREAKS else "yellow"
+    stamps = stamp_files(state / "decisions")
+    stamped = check_stamps(stamps, str(tsa_file or settings.log_anchor_tsa_file))
+    seen = examine(state / "decisions", trail=state / "trail", trusted=trusted, anchors=[*(anchors or ()), *stamps])
+    seen = replace(seen, findings=(*seen.findings, *stamped))
+    _tell(terminal, seen)
+    _tell_rewritten(terminal, state / "decisions")
+    if seen.breaks:
+        raise Exit(NO)
+
+
+def _tell_rewritten(terminal: Terminal, log: Path) -> None:
+    """Which records are provable by their hash alone. A manifest that cannot be read is a finding already."""
+    from contextlib import suppress
+
+    from pdp.archive.manifest import Manifest
+    from pdp.archive.place import Place
+    from pdp.archive.rewrites import Rewrites
+    from pdp.errors import NotReadyError
+
+    with suppress(NotReadyError):
+        for one in Rewrites(Manifest(Place(log).manifest)).known():
+            terminal.say(
+                terminal.pick(
+                    f"{one.file}: 記録 {one.records} 件は {one.at:%Y-%m-%d} に仮名化済み"
+                    f"（規則 {one.rules_sha256[:12]}、実行者 {one.by}）。ハッシュによる証明のみ",
+                    f"{one.file}: {one.records} records were pseudonymised on {one.at:%Y-%m-%d} (rules "
+                    f"{one.rules_sha256[:12]}, by {one.by}); they are proven by their hash alone",
+                )
+            )
+
+
+def _tell(terminal: Terminal, seen: Wholeness) -> None:
+    broken = len(seen.breaks)
+    for finding in seen.findings:
+        style = "bold red" if finding in seen.breaks else "yellow"
         span = f"  {finding.at}" + (f"-{finding.until}" if finding.until else "") if finding.at else ""
-        terminal.say(f"{finding.kind}  {finding.segment}{span}", style=style)
-    if as_json:
-        findings = [asdict(finding) for finding in report.findings]
-        logs = [asdict(log) for log in report.logs]
-        findings += [{"segment": name, "kind": "damaged_store", "at": 0, "until": 0} for name in rows]
-        terminal.json({"ok": broken == 0, "records": records, "findings": findings, "logs": logs})
-    for log in report.logs:
+        record = seen.named.get(finding)
+        which = "" if record is None else f"  {record.what} seq {record.seq} {record.id}".rstrip()
+        terminal.say(f"{finding.kind}  {finding.segment}{span}{which}", style=style)
+    if terminal.as_json:
+        findings = [asdict(finding) for finding in seen.findings]
+        for finding, told in zip(seen.findings, findings, strict=True):
+            record = seen.named.get(finding)
+            told["what"] = "" if record is None else record.what
+        terminal.json(
+            {
+                "ok": broken == 0,
+                "records": seen.records,
+                "stored": seen.stored,
+                "findings": findings,
+                "logs": [asdict(log) for log in seen.logs],
+            }
+        )
+    for log in seen.logs:
         terminal.say(
             terminal.pick(
                 f"{log.origin}: 署名済み記録 {log.covered} 件（木の大きさ {log.size}）",
                 f"{log.origin}: {log.covered} records under signed heads (tree of {log.size})",
             )
         )
+    if seen.stored:
+        terminal.say(
+            terminal.pick(f"格納済みの記録 {seen.stored} 件を確認", f"{seen.stored} records proven in the store")
+        )
     terminal.say(
-        terminal.pick(f"記録 {records} 件を確認、破損 {broken} 件", f"{records} records proven, {broken} breaks"),
+        terminal.pick(
+            f"記録 {seen.records} 件を確認、破損 {broken} 件", f"{seen.records} records proven, {broken} breaks"
+        ),
         style="bold red" if broken else "bold green",
     )
-    if broken:
-        raise Exit(NO)

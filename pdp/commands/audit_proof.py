@@ -10,8 +10,6 @@ from typer import Argument, Option
 from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pdp.settings import Settings
 
 Out = Annotated[Path | None, Option("--out", help="File to write; default: stdout.")]
@@ -26,10 +24,11 @@ def prove(
     config: ConfigFile = None,
 ) -> None:
     """Write the proof of one decision, which `tools/verify_decision.py` checks offline."""
+    from pdp.archive.restoring import restorer
     from pdp.transparency.proofs import prove as proof_of
 
     layout = _log(_settings(config, state_dir))
-    archived, restore = store_of(layout.root)
+    archived, restore = restorer(layout.root)
     found = proof_of(layout, decision_id, everywhere=everywhere, archived=archived, restore=restore)
     _deliver(found, out, lang)
 
@@ -102,7 +101,7 @@ def rotate_key(
     """Make a new signing key; the old one signs for it. A running service takes it at its next start."""
     from pdp.commands.terminal import Terminal
     from pdp.errors import SettingsError
-    from pdp.proving import open_keeper, signing_of
+    from pdp.proving import open_keeper, signing_of, trail_of
     from pdp.transparency.signer import make_key_file, read_signer
 
     terminal = Terminal(lang, as_json=as_json)
@@ -120,6 +119,10 @@ def rotate_key(
     keeper = open_keeper(settings)
     signed = keeper.turn() is not None
     keeper.stop()
+    if trail_of(settings)[0].segments.is_dir():
+        trail = open_keeper(settings, of="trail")
+        trail.turn()
+        trail.stop()
     key = str(read_signer(signing.key, signing.origin).key)
     if as_json:
         terminal.json({"key": key, "signed": signed})
@@ -189,38 +192,3 @@ def _write(text: str, out: Path | None, terminal: Any) -> None:
     except OSError as fault:
         raise SettingsError(f"`{out}` cannot be written: {fault.strerror}") from None
     terminal.remark(terminal.pick(f"{out} に書き出した", f"written to {out}"))
-
-
-def store_of(place: Path) -> tuple[frozenset[str], Callable[[str], bytes | None]]:
-    """Of the store beside the log: segments that were removed into it, and how to have their files again."""
-    from pdp.archive.store import LocalStore
-    from pdp.errors import NotReadyError, RecordDamagedError
-
-    store = LocalStore(place)
-    if not store.manifest.exists():
-        return frozenset(), lambda _: None
-    from pdp.archive.restoring import segment_again, stored_names
-
-    def restore(name: str) -> bytes | None:
-        try:
-            return segment_again(store, name)
-        except NotReadyError:  # its time has passed, or it was damaged before and said so
-            return None
-        except RecordDamagedError:
-            raise
-        except Exception as fault:  # what was altered can be read as anything, and every reader fails its own way
-            raise RecordDamagedError(f"the store does not give `{name}` back") from fault
-
-    return stored_names(store), restore
-
-
-def damaged_rows(place: Path) -> list[str]:
-    """Files of the store that do not give back what they were given."""
-    from pdp.archive.store import LocalStore
-
-    store = LocalStore(place)
-    if not store.manifest.exists():
-        return []
-    from pdp.archive.restoring import prove_store
-
-    return prove_store(store)[1]

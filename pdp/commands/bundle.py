@@ -1,14 +1,14 @@
-"""`pdp bundle`: look at a policy bundle, check it, and run its own tests."""
+"""`pdp bundle`: look at a policy bundle, check it, run its own tests; and those that are kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Exit, Typer
+from typer import Argument, Exit, Option, Typer
 
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, ConfigFile, EngineChoice, LangOption, OpaUrl
+from pdp.commands.options import AsJson, ConfigFile, EngineChoice, LangOption, OpaUrl, StateDir
 
 if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
@@ -220,6 +220,62 @@ async def _test(
         elif answer != b"true":
             failed[rule] = None
     return failed
+
+
+@app.command("archive")
+def archive(
+    add: Annotated[Path | None, Option("--add", metavar="DIR", help="Keep this bundle too.")] = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Every policy that became active here, as kept for `pdp replay`. Exit code 1 where one is not what was kept."""
+    from pdp.bundle.bundle import read_bundle
+    from pdp.commands.composed import settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.parts import bundle_archive
+
+    terminal = Terminal(lang, as_json=as_json)
+    kept = bundle_archive(settings_of(config, state_dir=state_dir))
+    if add is not None:
+        kept.keep(read_bundle(add))
+    entries = kept.entries()
+    if as_json:
+        terminal.json(
+            [
+                {
+                    "digest": one.digest,
+                    "revision": one.revision,
+                    "profile": one.profile,
+                    "since": one.since.isoformat(timespec="seconds"),
+                    "bytes": one.bytes,
+                    "damaged": one.damaged,
+                }
+                for one in entries
+            ]
+        )
+    terminal.table(
+        [
+            terminal.pick("版", "revision"),
+            terminal.pick("種別", "profile"),
+            terminal.pick("保存日時", "kept since"),
+            terminal.pick("バイト", "bytes"),
+            terminal.pick("ダイジェスト", "digest"),
+        ],
+        [
+            [
+                one.revision or terminal.pick("破損", "damaged"),
+                one.profile or "-",
+                one.since.isoformat(timespec="seconds"),
+                f"{one.bytes:,}",
+                one.digest,
+            ]
+            for one in entries
+        ],
+    )
+    if any(one.damaged for one in entries):
+        raise Exit(NO)
 
 
 def _name(directory: Path | None) -> str | None:

@@ -14,6 +14,7 @@ from pdp.callers.listing import list_callers
 from pdp.commands.bundle_checks import check_bundle
 from pdp.commands.finding import Finding, fail, ok, warn
 from pdp.commands.issuer_checkup import issuer_findings
+from pdp.commands.log_checkup import log_findings
 from pdp.commands.redis_checkup import shared_cache_findings
 from pdp.commands.source_checkup import source_findings
 from pdp.commands.tls_checkup import tls_findings
@@ -261,7 +262,7 @@ class Checkup:
             )
         if found.newest is not None and found.newest > self._now + CLOCK_TOLERANCE:
             findings.append(self._set_back(found.newest))
-        return findings
+        return [*findings, *log_findings(self._settings, self._now, self._pick)]
 
     def _set_back(self, later: datetime) -> Finding:
         return fail(

@@ -42,7 +42,7 @@ def serve(
         Literal["power", "process"] | None, Option(help="What an answered decision survives; default: power.")
     ] = None,
     log_full: Annotated[
-        Literal["block", "deny"] | None, Option(help="While the decision log takes nothing; default: block.")
+        Literal["block", "deny", "spill"] | None, Option(help="While the decision log takes nothing; default: block.")
     ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"] | None, Option(help="Of the operator's log; default: info.")

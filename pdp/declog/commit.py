@@ -1,7 +1,7 @@
 """The commit thread: takes what waits, writes it as one group, answers; then tends the segment.
 
-States: *up*, a segment is open; *down*, none could be opened, and each `probe_s` it is tried again.
-The thread alone touches the writer.
+States: *up*, a segment is open at home; *away*, one is open in the refuge; *down*, none could be opened, and
+each `probe_s` it is tried again. The thread alone touches the writer.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from pdp.declog.limits import BackPressure, Limits
     from pdp.declog.marks import SealCause
     from pdp.declog.pending import Pending, PendingQueue
+    from pdp.declog.sides import Side
+    from pdp.declog.spill import Spill
     from pdp.declog.writer import SegmentWriter
+
+_TRIES: Final = 2  # of a group that failed: in the other place, and once more in the first
 
 
 class CommitThread:
@@ -30,19 +35,21 @@ class CommitThread:
         self,
         writer: SegmentWriter,
         queue: PendingQueue,
+        home: Side,
         *,
         name: str,
         limits: Limits,
         back_pressure: BackPressure,
         settle: Callable[[list[Pending], str | None], None],
-        free_bytes: Callable[[], int],
+        spill: Spill | None = None,
     ) -> None:
         self._writer = writer
         self._queue = queue
+        self._home = home
         self._limits = limits
         self._back_pressure = back_pressure
         self._settle = settle
-        self._free_bytes = free_bytes
+        self._spill = spill
         self._stopping = threading.Event()
         self._synced_at = 0.0
         self._looked_at = 0.0
@@ -50,7 +57,6 @@ class CommitThread:
         self.down = True
         self.short_of_room = False
         self.fault: str | None = None  # the last failure by its errno name: a path of the server is nobody's business
-        self.lost = 0  # records answered, then lost to a failed sync (durability `process`)
 
     def start(self) -> None:
         """Try to begin a segment, then run. Does not raise: a log that cannot write is down."""
@@ -69,6 +75,19 @@ class CommitThread:
     def healthy(self) -> bool:
         return not self.down and not self.short_of_room and not self._queue.stopped and self._thread.is_alive()
 
+    @property
+    def lost(self) -> int:
+        """Records answered whose sync then failed (durability `process`), as long as no segment has them anew."""
+        return self._writer.orphans
+
+    @property
+    def away_since(self) -> datetime | None:
+        return None if self._spill is None else self._spill.since
+
+    def note(self, fault: OSError) -> None:
+        """What went wrong last, for the operator."""
+        self.fault = errno.errorcode.get(fault.errno or 0, type(fault).__name__)
+
     def _run(self) -> None:
         try:
             while not (self._queue.stopped and len(self._queue) == 0):
@@ -76,11 +95,18 @@ class CommitThread:
                     self._turn()
                 else:
                     self._wait_while_down()
-            self._seal("close")
+            self._end()
         finally:  # also after a fault of our own: nobody may wait for a thread that is gone
             self.down = True
             self._queue.stop()
             self._settle(self._queue.take(0), "the decision log is closed")
+
+    def _end(self) -> None:
+        if self._writer.unsynced:
+            self._sync()  # before the seal, which has no second try
+        if self._writer.orphans:
+            self._reopen()
+        self._seal("close")
 
     def _turn(self) -> None:
         batch = self._queue.take(self._limits.sync_every_s if self._writer.unsynced else self._limits.look_s)
@@ -91,12 +117,26 @@ class CommitThread:
     def _commit(self, batch: list[Pending]) -> None:
         failure: str | None = "the decision log could not be written"
         try:
-            self._writer.commit([pending.record for pending in batch])
-            failure = None
-        except OSError as fault:
-            self._note(fault)
+            if self._write([pending.record for pending in batch]):
+                failure = None
         finally:  # whatever happened: the group is answered, and an unforeseen fault ends the thread
             self._settle(batch, failure)
+
+    def _write(self, records: list[bytes]) -> bool:
+        """Here, or where there is a second place, in that one; False where neither took them."""
+        for _ in range(1 if self._spill is None else 1 + _TRIES):
+            try:
+                if self._writer.is_open or self._reopen(again=len(records)):
+                    self._writer.commit(records)
+                    return True
+            except OSError as fault:
+                self._failed(fault)
+        return False
+
+    def _failed(self, fault: OSError) -> None:
+        self.note(fault)
+        if self._spill is not None:
+            self._spill.avoid_home = not self._spill.is_away
 
     def _tend(self) -> None:
         self._writer.fold()
@@ -110,35 +150,45 @@ class CommitThread:
             self._look()
             if self._writer.age_s() >= self._limits.segment_age_s:
                 self._seal("age")
+        if self._spill is not None and self._spill.may_go_home(now):
+            try:
+                self._spill.come_home(self._writer)
+            except OSError as fault:
+                self.note(fault)
 
     def _sync(self) -> None:
-        at_stake = self._writer.unsynced
         try:
             self._writer.sync()
         except OSError as fault:
-            self.lost += at_stake
-            self._note(fault)
+            self._failed(fault)
 
     def _seal(self, cause: SealCause) -> None:
-        at_stake = self._writer.unsynced
         try:
             self._writer.seal(cause)
         except OSError as fault:
-            self.lost += at_stake
-            self._note(fault)
+            self._failed(fault)
 
-    def _reopen(self) -> bool:
-        try:
-            self._writer.open()
-        except OSError as fault:
-            self._note(fault)
-            self.down = True
-        else:
-            self.down = False
-        return not self.down
+    def _reopen(self, *, again: int = 0) -> bool:
+        for attempt in self._attempts():
+            try:
+                attempt(again)
+            except OSError as fault:
+                self.note(fault)
+            else:
+                self.down = False
+                return True
+        self.down = True
+        return False
+
+    def _attempts(self) -> list[Callable[[int], None]]:
+        if self._spill is None:
+            return [lambda again: self._writer.open(self._home, again=again)]
+        spill, writer = self._spill, self._writer
+        places = [lambda again: spill.open_home(writer, again), lambda again: spill.open_away(writer, again)]
+        return places[::-1] if spill.avoid_home or spill.is_away else places
 
     def _wait_while_down(self) -> None:
-        if self._back_pressure == "deny" or self._stopping.is_set():
+        if self._back_pressure != "block" or self._stopping.is_set():
             self._settle(self._queue.take(0), "the decision log cannot be written")
         self._stopping.wait(self._limits.probe_s)
 
@@ -147,8 +197,9 @@ class CommitThread:
         try:
             self.short_of_room = self._free_bytes() < self._limits.min_free_bytes
         except OSError as fault:
-            self._note(fault)
+            self.note(fault)
             self.short_of_room = True
 
-    def _note(self, fault: OSError) -> None:
-        self.fault = errno.errorcode.get(fault.errno or 0, type(fault).__name__)
+    def _free_bytes(self) -> int:
+        """In the place that is written to; where that has little, in the other, which would take over."""
+        return self._home.free_bytes() if self._spill is None else self._spill.free_bytes(self._limits.min_free_bytes)

@@ -28,6 +28,10 @@ class Disk(Protocol):
 
     def close(self, descriptor: int) -> None: ...
 
+    def cut(self, descriptor: int, length: int) -> None:
+        """Take away what stands after `length`, of a file that was not synced since. Not synced either."""
+        ...
+
     def truncate(self, path: Path, length: int) -> None:
         """Cut a file and sync it."""
         ...
@@ -61,6 +65,9 @@ class PosixDisk:
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
+
+    def cut(self, descriptor: int, length: int) -> None:
+        os.ftruncate(descriptor, length)
 
     def truncate(self, path: Path, length: int) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)

@@ -10,8 +10,9 @@ Durability = Literal["power", "process"]
 answered after write(), so that nothing answered is lost when the process dies; a power failure takes at
 most what was answered in the last `sync_every_s` and the sync under way."""
 
-BackPressure = Literal["deny", "block"]
-"""While the log cannot take a record: `deny` fails at once; `block` waits, up to the deadline."""
+BackPressure = Literal["deny", "block", "spill"]
+"""While the log cannot take a record: `deny` fails at once; `block` waits, up to the deadline; `spill`
+writes it to a second place, and fails as `deny` does where that takes none either."""
 
 MAX_SEGMENT_BYTES: Final = 64 * 1024 * 1024  # about 30,000 records: one is read in 0.05 s, and 1,000 make a busy day
 
@@ -31,4 +32,6 @@ class Limits:
     look_s: float = 1.0  # how often the age of the segment and the room on the disk are looked at
     sync_every_s: float = 0.1  # durability `process`: the most that a power failure can take, in time
     min_free_bytes: int = 64 * 1024 * 1024  # below one segment `/readyz` says no, so that gateways leave in time
+    patience_s: float = 2.0  # `spill`: one call to the disk; longer than a slow disk takes, well within the deadline
+    last_move_bytes: int = 4 * 1024 * 1024  # `spill`: what is brought home at the last, with requests waiting
     close_s: float = 10.0  # a disk that hangs must not keep the process from ending

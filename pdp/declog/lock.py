@@ -28,6 +28,13 @@ class FileLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
+    @property
+    def descriptor(self) -> int:
+        """To be handed to a child, which then holds the lock as well. Raises OSError where it was let go."""
+        if self._descriptor is None:
+            raise OSError("the lock is not held any more")
+        return self._descriptor
+
     def release(self) -> None:
         """May be called twice. The file stays: removing it would let two processes lock two files."""
         if self._descriptor is not None:
@@ -50,16 +57,16 @@ def try_lock(path: Path) -> FileLock | None:
 
 
 @contextmanager
-def start_lock(path: Path) -> Iterator[None]:
-    """Held by one starting process at a time. Raises SettingsError where it is not had within 30 s.
+def start_lock(path: Path, *, wait_s: float = _START_WAIT_S) -> Iterator[None]:
+    """Held by one starting process at a time. Raises SettingsError where it is not had within `wait_s`.
 
     Worker locks are taken only under it: else a worker that looks whether another is dead would hold
     that one's lock for a moment, in which it starts and finds its name in use.
     """
-    deadline = time.monotonic() + _START_WAIT_S
+    deadline = time.monotonic() + wait_s
     while (lock := try_lock(path)) is None:
         if time.monotonic() > deadline:
-            raise SettingsError("another process has been starting on this decision log for 30 s")
+            raise SettingsError(f"another process has been starting on this decision log for {wait_s:g} s")
         time.sleep(_START_POLL_S)
     try:
         yield

@@ -35,7 +35,8 @@ class Previous(msgspec.Struct, frozen=True):
 
 class Header(msgspec.Struct, frozen=True):
     """`last_seq` is the last number given away before: it lies above `previous.seq` by the number of
-    records that were refused when the previous segment failed.
+    records that failed with the previous segment. `again` of them are written anew in this one, under new
+    numbers; the others were refused. The failed file may still hold them.
     """
 
     schema: Literal["sekisho.segment/v1"]
@@ -48,6 +49,7 @@ class Header(msgspec.Struct, frozen=True):
     durability: Literal["power", "process"]
     last_seq: int
     previous: Previous | None
+    again: int = 0
 
 
 class Footer(msgspec.Struct, frozen=True):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class DecisionLog(Protocol):
@@ -35,6 +38,11 @@ class DecisionLog(Protocol):
     @property
     def unrecorded(self) -> int:
         """How many records this log could not keep since it was opened: how blind we are."""
+        ...
+
+    @property
+    def spilling_since(self) -> datetime | None:
+        """Since when records have gone to a second place because the first takes none; None while they do not."""
         ...
 
     async def close(self) -> None:

@@ -1,34 +1,38 @@
 """One decision, or one refusal, as the log keeps it. Pure: no clock, no disk.
 
-`sekisho.decision/v1` is one JSON object: every key always present, in the order of `Record`, `null` for
+`sekisho.decision/v2` is one JSON object: every key always present, in the order of `Record`, `null` for
 what does not apply, compact, UTF-8, whole numbers only. So a record can be rebuilt byte for byte from
 columns (log-store, section 2c), and its digest means something. The two exceptions are texts that are
 kept as they were: `input`, the document that the policy saw, and `policy_context`, what a `plain`
-policy added to its answer.
+policy added to its answer. `sekisho.decision/v1` is the same without the keys `erased` and `masked`; it is
+read for as long as such records are kept, and written by nobody.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
-from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from pdp.declog.answer import answer_digest
 from pdp.declog.marks import rfc3339
 from pdp.errors import RecordDamagedError, RecordFailedError
 from pdp.model.decision import BAD_INPUT
 from pdp.model.request import UnverifiedToken
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from pdp.model.decision import Decision
     from pdp.model.request import AccessRequest, Refusal
 
-RECORD_SCHEMA: Final = "sekisho.decision/v1"
+RECORD_SCHEMA: Final = "sekisho.decision/v2"
+RECORD_SCHEMA_V1: Final = "sekisho.decision/v1"
 
 MAX_TEXT: Final = 500  # of an error message or a fault: they may quote what a caller sent
 _TOKEN_AT: Final = "/subject/properties/token"  # noqa: S105  # a JSON pointer, not a secret
@@ -45,9 +49,13 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     `now` is the instant that the facts were derived at, `time` that at which the record was made. `path`
     has no query. `steps_us` are whole microseconds by step. `redacted` lists JSON pointers into `input`
     whose value was replaced by its digest: such a record may not replay to the same answer.
+
+    `erased` and `masked` list JSON pointers (RFC 6901) into the record: values that a masking rule took out, or
+    put a pseudonym or a coarser value for (`pdp.privacy`). In `erased`, `/` alone says that masking failed, and
+    that whatever could name a person was taken out. A record of version 1 has neither key (UNSET).
     """
 
-    schema: Literal["sekisho.decision/v1"]
+    schema: Literal["sekisho.decision/v1", "sekisho.decision/v2"]
     id: str
     kind: Literal["decision", "refusal"]
     time: Time
@@ -82,10 +90,18 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     body_bytes: Count | None = None
     answer_sha256: Sha256 | None = None
     redacted: list[str] = []
+    erased: list[str] | UnsetType = UNSET
+    masked: list[str] | UnsetType = UNSET
     policy_context: msgspec.Raw = _NULL
     input: msgspec.Raw = _NULL
 
+    @property
+    def hidden(self) -> list[str]:
+        """Pointers to every value that is not the one that the policy saw or the caller sent, token digests aside."""
+        return [*(self.erased or ()), *(self.masked or ())]
 
+
+_CANONICAL_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")  # keys of obligations and steps in one order
 _DECODER: Final = msgspec.json.Decoder(Record)
 _ANY: Final = msgspec.json.Decoder()
@@ -100,9 +116,9 @@ def record_of(  # noqa: PLR0913  # what a record says is much, and each has its 
     caller_id: str,
     profile: Literal["zta", "plain"],
     steps_us: Mapping[str, int],
-    answer_sha256: str | None = None,
+    mask: Callable[[Record], Record] | None = None,
 ) -> bytes:
-    """The record of one decision. Raises RecordFailedError where it cannot be written down."""
+    """The record of one decision, as `mask` leaves it. Raises RecordFailedError where it cannot be written down."""
     document, redacted = _input_of(decision.input, profile)
     verdict = decision.verdict
     now = _time(decision.at)
@@ -137,11 +153,14 @@ def record_of(  # noqa: PLR0913  # what a record says is much, and each has its 
             cache=decision.cache,
             steps_us=dict(steps_us),
             fault=_cut(decision.fault),
-            answer_sha256=answer_sha256,
+            answer_sha256=_answer_digest(decision),
             redacted=redacted,
+            erased=[],
+            masked=[],
             policy_context=_NULL if verdict.context is None else msgspec.Raw(_ENCODER.encode(verdict.context)),
             input=msgspec.Raw(document),
-        )
+        ),
+        mask,
     )
 
 
@@ -152,10 +171,11 @@ def refusal_of(  # noqa: PLR0913  # the identifiers come from elsewhere than the
     time: datetime,
     caller_id: str,
     trace_id: str | None = None,
-    answer_sha256: str | None = None,
+    mask: Callable[[Record], Record] | None = None,
 ) -> bytes:
     """The record of a request that was answered with an error: a deny, `BAD_INPUT`, and no input.
 
+    It has no `answer_sha256`: such an answer is the error's code in words, and has nothing else to say.
     Raises RecordFailedError where it cannot be written down.
     """
     return _encode(
@@ -174,8 +194,10 @@ def refusal_of(  # noqa: PLR0913  # the identifiers come from elsewhere than the
             error_message=_cut(refusal.fault.message),
             body_sha256=refusal.body_sha256,
             body_bytes=refusal.body_bytes,
-            answer_sha256=answer_sha256,
-        )
+            erased=[],
+            masked=[],
+        ),
+        mask,
     )
 
 
@@ -188,12 +210,21 @@ def read_record(line: bytes) -> Record:
     try:
         line.decode("utf-8")
         record = _DECODER.decode(line)
-        canonical = _ENCODER.encode(record) == line and str(UUID(record.id)) == record.id
+        canonical = (
+            _ENCODER.encode(record) == line
+            and _CANONICAL_ID.fullmatch(record.id) is not None
+            and _of_its_version(record)
+        )
     except (ValueError, RecursionError) as fault:
-        raise RecordDamagedError(f"the line is not a record of `{RECORD_SCHEMA}`: {fault}") from None
+        raise RecordDamagedError(f"the line is not a record of `{RECORD_SCHEMA}` or v1: {fault}") from None
     if not canonical:
-        raise RecordDamagedError(f"the line is not a record of `{RECORD_SCHEMA}` in its canonical form")
+        raise RecordDamagedError(f"the line is not a record of `{RECORD_SCHEMA}` or v1 in its canonical form")
     return record
+
+
+def _of_its_version(record: Record) -> bool:
+    known = record.erased is not UNSET, record.masked is not UNSET
+    return known == ((False, False) if record.schema == RECORD_SCHEMA_V1 else (True, True))
 
 
 def encode_record(record: Record) -> bytes:
@@ -201,11 +232,18 @@ def encode_record(record: Record) -> bytes:
     return _encode(record)
 
 
-def _encode(record: Record) -> bytes:
+def _encode(record: Record, mask: Callable[[Record], Record] | None = None) -> bytes:
     try:
-        return _ENCODER.encode(record)
+        return _ENCODER.encode(record if mask is None else mask(record))
     except (ValueError, TypeError, RecursionError):  # for example a lone surrogate in a header
         raise RecordFailedError("the record cannot be written as JSON") from None
+
+
+def _answer_digest(decision: Decision) -> str:
+    try:
+        return answer_digest(decision)
+    except (ValueError, TypeError, RecursionError):
+        raise RecordFailedError("the answer cannot be written as JSON") from None
 
 
 def _time(instant: datetime) -> str:

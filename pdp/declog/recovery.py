@@ -112,12 +112,15 @@ def read_recovery(layout: Layout, name: SegmentName) -> Recovery | None:
     return msgspec.json.decode(path.read_bytes(), type=Recovery) if path.exists() else None
 
 
-def previous_of(layout: Layout, node: str, worker: str) -> Previous | None:
-    """The last segment of this worker as the next header names it. Raises OSError."""
-    names = [name for name in layout.names() if name.owner == (node, worker)]
-    if not names:
+def previous_of(layout: Layout, node: str, worker: str, refuge: Layout | None = None) -> Previous | None:
+    """The last segment of this worker, at home or in the refuge, as the next header names it. Raises OSError."""
+    places = {name: layout for name in layout.names() if name.owner == (node, worker)}
+    if refuge is not None and refuge.segments.is_dir():
+        places |= {name: refuge for name in refuge.names() if name.owner == (node, worker) and name not in places}
+    if not places:
         return None
-    name = names[-1]
+    name = max(places)
+    layout = places[name]
     path = layout.sealed_path(name)
     last = last_line(path) if path.exists() else None
     if last is not None and last.kind == "footer":

@@ -8,7 +8,8 @@ answers all; while it does so the next group gathers by itself. Measured: log-st
 
 When a write or a sync fails, the group fails, the file is left for good, and the next group gets a new
 segment. Where that cannot be opened the log is down: `writable` says so, and the thread tries again each
-`probe_s`. Meanwhile `deny` fails every append at once, and `block` lets it wait up to the deadline.
+`probe_s`. Meanwhile `deny` fails every append at once, `block` lets it wait up to the deadline, and `spill`
+writes to a second place and comes home by itself (`spill.py`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from pdp.declog.lock import FileLock, start_lock, try_lock
 from pdp.declog.pending import Pending, PendingQueue
 from pdp.declog.reader import find_record
 from pdp.declog.recovery import previous_of, recover_dead
+from pdp.declog.sides import Side
+from pdp.declog.spill import open_spill
 from pdp.declog.writer import Epoch, SegmentWriter
 from pdp.errors import RecordFailedError, SettingsError, WorkerNameInUseError
 
@@ -55,6 +58,7 @@ class LogStatus:
     unrecorded: int
     fault: str | None
     recovered: tuple[Recovery, ...]
+    spilling_since: datetime | None = None
 
 
 class SegmentLog:
@@ -78,13 +82,22 @@ class SegmentLog:
         max_segment_bytes: int = MAX_SEGMENT_BYTES,
         limits: Limits | None = None,
         disk: Disk | None = None,
+        spill_directory: Path | None = None,
+        spill_disk: Disk | None = None,
     ) -> None:
         check_word("node", node)
         check_word("worker", worker)
-        self._layout = layout = Layout(directory)
+        self._layout = Layout(directory)
         self._back_pressure: Final = back_pressure
         self._limits: Final = limits or Limits()
         self._disk: Final = disk or PosixDisk()
+        self._spill = None
+        if back_pressure == "spill":
+            refuge = Side(Layout(_refuge(directory, spill_directory)), spill_disk or PosixDisk())
+            self._spill = open_spill(
+                Side(self._layout, self._disk), refuge, node=node, worker=worker, clock=clock, limits=self._limits
+            )
+        home = Side(self._layout, self._disk) if self._spill is None else self._spill.home
         self._refused = 0
         self._room: deque[asyncio.Future[None]] = deque()
         # INVARIANT (first in, first expired): offered in this order, each with its deadline not before the one ahead.
@@ -94,22 +107,24 @@ class SegmentLog:
         self._recovery_fault: str | None = None
         self._lock, self._recovered, previous = self._enter(node, worker, clock)
         self._writer = SegmentWriter(
-            layout,
+            home.layout,
             Epoch(node, worker, _epoch_after(previous, clock())),
             previous,
             durability=durability,
             max_segment_bytes=max_segment_bytes,
             clock=clock,
-            disk=self._disk,
+            disk=home.disk,
+            cut_failed=self._spill is not None,
         )
         self._thread = CommitThread(
             self._writer,
             self._queue,
+            home,
             name=f"declog-{worker}",
             limits=self._limits,
             back_pressure=back_pressure,
             settle=self._settle_soon,
-            free_bytes=lambda: self._disk.free_bytes(layout.segments),
+            spill=self._spill,
         )
         self._thread.start()
 
@@ -131,11 +146,19 @@ class SegmentLog:
             raise
 
     def find(self, decision_id: str, *, everywhere: bool = False) -> bytes | None:
-        """See `DecisionLog.find`; also in the segments that other workers are writing.
+        """See `DecisionLog.find`; also in the segments that other workers are writing, and in what is spilled.
 
         Reads the segments around the time in the id; `everywhere` reads all, for a clock that was set.
         """
-        return find_record(self._layout, decision_id, everywhere=everywhere)
+        refuge = None if self._spill is None else self._spill.refuge
+        if refuge is None or not refuge.segments.is_dir():
+            return find_record(self._layout, decision_id, everywhere=everywhere)
+        # Twice at home: what is not there, and then not in the refuge, may have come home in between.
+        for layout in (self._layout, refuge, self._layout):
+            found = find_record(layout, decision_id, everywhere=everywhere)
+            if found is not None:
+                return found
+        return None
 
     def writable(self) -> bool:
         return self._thread.healthy
@@ -154,13 +177,20 @@ class SegmentLog:
             unrecorded=self.unrecorded,
             fault=self._thread.fault or self._recovery_fault,
             recovered=self._recovered,
+            spilling_since=self.spilling_since,
         )
+
+    @property
+    def spilling_since(self) -> datetime | None:
+        return None if self._spill is None else self._spill.since
 
     async def close(self) -> None:
         """Write what is queued, seal the segment, let go of the name. At most `close_s`, whatever the disk does."""
         self._queue.stop()
         self._make_room()
         if await asyncio.to_thread(self._thread.stop, self._limits.close_s):
+            if self._spill is not None:
+                await asyncio.to_thread(self._spill.close, self._limits.close_s)
             self._lock.release()  # while the thread hangs in a write, the name stays taken
 
     # -- opening -------------------------------------------------------------------------------------
@@ -176,8 +206,11 @@ class SegmentLog:
                 if lock is None:
                     raise WorkerNameInUseError(f"another process writes the decision log as worker `{worker}`")
                 recovered = self._recover(node, worker, clock)
-                return lock, recovered, previous_of(self._layout, node, worker)
+                refuge = None if self._spill is None else self._spill.enter()
+                return lock, recovered, previous_of(self._layout, node, worker, refuge)
         except OSError as fault:
+            if self._spill is not None:
+                self._spill.close(self._limits.close_s)
             if lock is not None:
                 lock.release()
             cause = errno.errorcode.get(fault.errno or 0, "unknown")
@@ -198,7 +231,7 @@ class SegmentLog:
         # A newline would end the line early: the rest would read as another record, of anyone's making.
         if not (record.startswith(b"{") and record.endswith(b"}")) or b"\n" in record:
             raise RecordFailedError("the record is not one JSON object on one line")
-        if self._thread.down and self._back_pressure == "deny":
+        if self._thread.down and self._back_pressure != "block":
             raise RecordFailedError("the decision log cannot be written")
 
     async def _wait_for_room(self, pending: Pending) -> None:
@@ -274,6 +307,14 @@ def first_free(open_log: Callable[[str], SegmentLog], *, prefix: str = "w") -> S
         except WorkerNameInUseError:
             continue
     raise SettingsError(f"all {_MAX_WORKERS} worker names of the decision log are in use")
+
+
+def _refuge(home: Path, directory: Path | None) -> Path:
+    if directory is None:
+        raise SettingsError("`log_full = spill` needs a `log_spill_dir`")
+    if directory.resolve().is_relative_to(home.resolve()):
+        raise SettingsError("`log_spill_dir` must lie outside the decision log, on another disk")
+    return directory
 
 
 def _epoch_after(previous: Previous | None, now: datetime) -> str:

@@ -19,5 +19,9 @@ class UnsafeNoRecord:
     def unrecorded(self) -> int:
         return 0
 
+    @property
+    def spilling_since(self) -> None:
+        return None
+
     async def close(self) -> None:
         """There is nothing to let go of."""

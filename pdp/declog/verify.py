@@ -6,9 +6,9 @@ someone who may write the files. For that, heads must be kept where the writer c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pdp.declog.layout import Layout, SegmentName
     from pdp.declog.marks import Previous, Recovery
     from pdp.declog.reader import Scan
+
+_PASSED_OVER: Final = 1024  # files that a failing disk kept although their beginning failed; one each second at most
 
 FindingKind = Literal[
     "damaged_line",  # a line that is not what was written there, or does not follow
@@ -43,8 +45,17 @@ FindingKind = Literal[
     "missing_heads",  # a head is known elsewhere that the ledger does not have: leaves `at` to `until`
     "bad_signature",  # a head that is signed by no key that may, or whose signature does not hold
     "damaged_head",  # the file of the newest head, or of an anchor, is not a signed head of this log
+    "bad_timestamp",  # what a time-stamp authority is said to have signed for a head does not hold
     "damaged_keys",  # the file of public keys and the ledger do not name the same keys
-    "uncovered",  # records that no signed head covers yet
+    "uncovered",  # records, or changes of a file, that no signed head covers yet
+    "damaged_standing",  # where the notary goes on from is not what it signed, or is gone
+    "damaged_store",  # a file of the store is not what was stored
+    "damaged_seal",  # the digest of a file that is written in place is itself not what was written, or is gone
+    "damaged_tail",  # what was published of fresh records is not what their segment holds, or is gone
+    "damaged_lock",  # a lock file holds something
+    "missing_file",  # of the store, or a lock: two processes could now write under one name
+    "unsettled",  # a process changes the file now, or died over it: the next round of the compactor settles it
+    "left_over",  # of a process that died while it stored; it counts for nothing and goes with the next round
 ]
 
 BREAKS: frozenset[FindingKind] = frozenset(
@@ -63,8 +74,15 @@ BREAKS: frozenset[FindingKind] = frozenset(
         "missing_ledger",
         "missing_heads",
         "bad_signature",
+        "bad_timestamp",
         "damaged_head",
         "damaged_keys",
+        "damaged_standing",
+        "damaged_store",
+        "damaged_seal",
+        "damaged_tail",
+        "damaged_lock",
+        "missing_file",
     }
 )
 """The kinds that a sound log never shows; the others tell of accidents that cost no answered record."""
@@ -75,12 +93,15 @@ class Finding:
     """`at` is a line number for `damaged_line`, a number of bytes or records for the kinds that count.
 
     `segment` is the name of the segment, or of another file of the log. `until` ends a range that begins `at`.
+    `seq` and `id` are of the first record that it is about, where that can be said.
     """
 
     segment: str
     kind: FindingKind
     at: int = 0
     until: int = 0
+    seq: int = field(default=0, compare=False)
+    id: str = field(default="", compare=False)
 
 
 def verify_segments(layout: Layout) -> tuple[int, tuple[Finding, ...]]:
@@ -89,14 +110,20 @@ def verify_segments(layout: Layout) -> tuple[int, tuple[Finding, ...]]:
     findings: list[Finding] = []
     unsealed = {str(name) for name in layout.names(OPEN)}
     for _, names in groupby(layout.names(), key=lambda name: name.owner):
-        earlier: tuple[SegmentName, Scan] | None = None
+        earlier: list[tuple[SegmentName, Scan]] = []
         for name in names:
             scan = scan_segment(_path_of(layout, name))
             records += scan.records
             findings.extend(_within(name, scan, _note_of(layout, name), unsealed=str(name) in unsealed))
             findings.extend(_between(layout, name, scan, earlier))
-            earlier = name, scan
+            # One that was begun and at once given up holds nothing, and the next header may pass it over.
+            earlier = [*earlier[-_PASSED_OVER:], (name, scan)] if _is_stillborn(scan) else [(name, scan)]
     return records, tuple(findings)
+
+
+def _is_stillborn(scan: Scan) -> bool:
+    """No record, no end: a disk that failed while it was begun, and kept the file."""
+    return scan.records == 0 and scan.footer is None and not scan.damaged
 
 
 def _path_of(layout: Layout, name: SegmentName) -> Path:
@@ -142,19 +169,20 @@ def _against(segment: str, scan: Scan, seq: int, found: str | None, named: str) 
 
 
 def _between(
-    layout: Layout, name: SegmentName, scan: Scan, earlier: tuple[SegmentName, Scan] | None
+    layout: Layout, name: SegmentName, scan: Scan, earlier: list[tuple[SegmentName, Scan]]
 ) -> Iterator[Finding]:
     previous = None if scan.header is None else scan.header.previous
     if previous is None or scan.header is None:
         return
-    if earlier is None or str(earlier[0]) != previous.segment:
+    named = next((pair for pair in reversed(earlier) if str(pair[0]) == previous.segment), None)
+    if named is None:
         yield Finding(previous.segment, "missing_segment")
         return
     if previous.chain:  # an empty file has no end to hold it against
-        found = _chain_named(layout, earlier, previous)
-        yield from _against(previous.segment, earlier[1], previous.seq, found, previous.chain)
-    refused = scan.header.last_seq - previous.seq
-    if earlier[0].epoch == name.epoch and refused > 0:
+        found = _chain_named(layout, named, previous)
+        yield from _against(previous.segment, named[1], previous.seq, found, previous.chain)
+    refused = scan.header.last_seq - previous.seq - scan.header.again
+    if named[0].epoch == name.epoch and refused > 0:
         yield Finding(previous.segment, "unrecorded", refused)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pdp.callers.caller import Caller
+    from pdp.declog.record import Record
     from pdp.opa_sink.memory import Memory
     from pdp.wire.exchange import HttpRequest
 
@@ -72,6 +73,7 @@ class Desk:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     count: Callable[[str, int], None]
+    mask: Callable[[Record], Record] | None = None
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def logs(self, request: HttpRequest) -> HttpAnswer:
@@ -129,7 +131,7 @@ class Desk:
         if event is None:
             self.count("unreadable", 1)
             return odd_record(text, record_id=self.new_id(), at=now, caller_id=caller.id)
-        return event_record(event, record_id=self.new_id(), at=now, caller_id=caller.id)
+        return event_record(event, record_id=self.new_id(), at=now, caller_id=caller.id, mask=self.mask)
 
     async def _append(self, records: list[bytes]) -> None:
         """All of them durable, or RecordFailedError: then none is remembered, and all of them are sent again."""

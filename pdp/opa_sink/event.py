@@ -23,7 +23,7 @@ from pdp.declog.record import MAX_TEXT, RECORD_SCHEMA, Record, encode_record
 from pdp.opa_sink.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 WIRE: Final = "opa-log"
 MOST_RECORD: Final = 768 * 1024  # of one record; the log takes 1 MiB
@@ -72,8 +72,10 @@ def read_event(text: bytes) -> Event | None:
         return None
 
 
-def event_record(event: Event, *, record_id: str, at: datetime, caller_id: str) -> bytes:
-    """The record of one event. Raises RecordFailedError where it cannot be written down."""
+def event_record(
+    event: Event, *, record_id: str, at: datetime, caller_id: str, mask: Callable[[Record], Record] | None = None
+) -> bytes:
+    """The record of one event, as `mask` leaves it. Raises RecordFailedError where it cannot be written down."""
     document, pointers = _document(event.input)
     outcome, reason = _outcome(event)
     asked = _asked(event.input)
@@ -96,17 +98,24 @@ def event_record(event: Event, *, record_id: str, at: datetime, caller_id: str) 
         reasons=[reason],
         policy_revision=_cut(_revision(event)),
         redacted=pointers,
+        erased=[],
+        masked=[],
         policy_context=_context(event),
         input=document,
     )
-    line = encode_record(record)
+    mask = mask or _as_it_is
+    line = encode_record(mask(record))
     if len(line) <= MOST_RECORD:
         return line
     # What happened is kept, and what does not fit is said to be gone: an event that is refused is sent for ever.
     short = msgspec.Raw(
         _encode({"decision_id": event.decision_id, "timestamp": event.timestamp, "shortened": len(line)})
     )
-    return encode_record(msgspec.structs.replace(record, input=_NULL, policy_context=short, redacted=[""]))
+    return encode_record(mask(msgspec.structs.replace(record, input=_NULL, policy_context=short, redacted=[""])))
+
+
+def _as_it_is(record: Record) -> Record:
+    return record
 
 
 def odd_record(text: bytes, *, record_id: str, at: datetime, caller_id: str) -> bytes:
@@ -124,6 +133,8 @@ def odd_record(text: bytes, *, record_id: str, at: datetime, caller_id: str) -> 
         error_message="the entry is not an event of a decision log",
         body_sha256=sha256(text).hexdigest(),
         body_bytes=len(text),
+        erased=[],
+        masked=[],
     )
     return encode_record(record)
 

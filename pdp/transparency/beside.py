@@ -13,7 +13,7 @@ from pdp.declog.verify import Finding
 from pdp.transparency.place import is_of_proof
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pdp.declog.layout import Layout, SegmentName
 
@@ -24,16 +24,17 @@ def note_name(name: SegmentName) -> str:
     return f"{name}{_NOTE}"
 
 
-def beside(layout: Layout) -> Iterator[Finding]:
-    """Raises OSError."""
-    names = set(layout.names())
+def beside(layout: Layout, archived: Collection[str] = ()) -> Iterator[Finding]:
+    """`archived` are segments whose file is gone, but not their notes. Raises OSError."""
+    files = sorted(layout.segments.iterdir())  # before the names: a segment that is begun meanwhile is no stranger
+    names = {*layout.names(), *(name for name in map(segment_name, archived) if name is not None)}
     sealed = set(layout.names(SEALED))
     for name in sorted(sealed & set(layout.names(OPEN))):
         yield Finding(str(name), "duplicated")
     for name in sorted(sealed):
         yield from _set_aside(layout, name)
-    for path in sorted(layout.segments.iterdir()):
-        if not path.name.endswith(".tmp") and _segment_of(path.name) not in names:
+    for path in files:
+        if not path.name.endswith(".tmp") and _segment_of(path.name) not in names and path.exists():
             yield Finding(path.name, "stray_file")
     if layout.torn.is_dir():
         for path in sorted(layout.torn.iterdir()):

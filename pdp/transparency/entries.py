@@ -53,7 +53,16 @@ class SegmentLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: str
 
 
-Leaf = KeyLeaf | SegmentLeaf
+class FileLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a file that is written in place was sealed (`seal.py`): its path below the log, number and SHA-256."""
+
+    file: str
+    number: int
+    sha256: str
+    at: str
+
+
+Leaf = KeyLeaf | SegmentLeaf | FileLeaf
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -62,14 +71,24 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     begin: Begin | None = None
     key: KeyLeaf | None = None
     segment: SegmentLeaf | None = None
+    file: FileLeaf | None = None
     checkpoint: str | None = None
 
     @property
     def leaf(self) -> Leaf | None:
-        return self.key or self.segment
+        return self.key or self.segment or self.file
 
 
 _DECODE: Final = msgspec.json.Decoder(Line).decode
+
+
+def line_of(leaf: Leaf) -> Line:
+    match leaf:
+        case KeyLeaf():
+            return Line(key=leaf)
+        case SegmentLeaf():
+            return Line(segment=leaf)
+    return Line(file=leaf)
 
 
 def encode(line: Line) -> bytes:
@@ -83,5 +102,5 @@ def decode(raw: bytes) -> Line | None:
         line = _DECODE(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    parts = (line.begin, line.key, line.segment, line.checkpoint)
+    parts = (line.begin, line.key, line.segment, line.file, line.checkpoint)
     return line if sum(part is not None for part in parts) == 1 and _ENCODE(line) == raw else None

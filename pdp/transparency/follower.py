@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pdp.declog.line import GENESIS, parse
 from pdp.merkle import Frontier, leaf_hash
@@ -59,6 +59,24 @@ class Reading:
             return None
         self.tree.append(leaf_hash(line.body))
         return line.body
+
+
+class Leaves(NamedTuple):
+    """What is left of a segment whose records were pseudonymised: their leaf hashes and decision ids, in order."""
+
+    hashes: tuple[bytes, ...]
+    ids: tuple[str | None, ...]
+
+    def roots(self, sizes: set[int]) -> tuple[int, dict[int, str]]:
+        """As `roots_of`."""
+        tree, roots = Frontier(), {}
+        for leaf in self.hashes:
+            if tree.size in sizes:
+                roots[tree.size] = tree.root().hex()
+            tree.append(leaf)
+        if tree.size in sizes:
+            roots[tree.size] = tree.root().hex()
+        return tree.size, roots
 
 
 class SegmentFollower:

@@ -5,7 +5,8 @@
 3. each node's ledger: its lines, its files, its signed heads (`ledger.py`);
 4. the newest head's file and the anchors against the ledger: what they know, it must hold;
 5. the keys: the ledger's against the file beside it, or against those that the auditor brought;
-6. each segment against every leaf that speaks of it: so many records, with this root, and this recovery note.
+6. where the notary goes on from, and the seals of files that are written in place, against the ledger;
+7. each segment against every leaf that speaks of it: so many records, with this root, and this recovery note.
 
 What remains unseen: records of the last moment, before the first head over them (`uncovered`); and where the
 signing key is known to the forger and no anchor is at hand, a log that was written anew from end to end.
@@ -22,10 +23,12 @@ from pdp.declog.verify import BREAKS, Finding, verify_segments
 from pdp.errors import RecordDamagedError
 from pdp.transparency.beside import beside, note_name
 from pdp.transparency.checkpoint import Checkpoint, parse_checkpoint
-from pdp.transparency.follower import note_digest, roots_of, roots_over
+from pdp.transparency.follower import Leaves, note_digest, roots_of, roots_over
 from pdp.transparency.ledger import read_ledger
 from pdp.transparency.note import NoteKey, note_key, parse_note
 from pdp.transparency.place import ProofPlace, nodes_with_proof
+from pdp.transparency.seal import read_seal, seal_path
+from pdp.transparency.standing import read_standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from pdp.declog.layout import Layout, SegmentName
     from pdp.transparency.entries import SegmentLeaf
     from pdp.transparency.ledger import Ledger
+    from pdp.transparency.standing import Standing
 
 _MARK: Final = '{"checkpoint":'
 
@@ -65,16 +69,16 @@ def inspect(
     trusted: Sequence[NoteKey] | None = None,
     anchors: Sequence[Path] = (),
     archived: Collection[str] = (),
-    restore: Callable[[str], bytes | None] = lambda _: None,
+    restore: Callable[[str], bytes | Leaves | None] = lambda _: None,
 ) -> Inspection:
     """Read everything. `archived` are segments whose file may be gone, because their records lie elsewhere.
 
-    `restore` gives the file of such a segment again, to be held against its heads; None where it cannot be
-    had any more. It may raise RecordDamagedError. Raises OSError.
+    `restore` gives the file of such a segment again, or its leaves where its records were pseudonymised, to be held
+    against its heads; None where neither can be had any more. It may raise RecordDamagedError. Raises OSError.
     """
     records, found = verify_segments(layout)
     findings = [finding for finding in found if finding.kind != "missing_segment" or finding.segment not in archived]
-    findings.extend(beside(layout))
+    findings.extend(beside(layout, archived))
     broken = {finding.segment for finding in findings if finding.kind in BREAKS}
     logs = []
     inspections = [_NodeInspection(layout, node, trusted, archived, restore) for node in nodes_with_proof(layout.root)]
@@ -94,14 +98,16 @@ class _NodeInspection:
         node: str,
         trusted: Sequence[NoteKey] | None,
         archived: Collection[str],
-        restore: Callable[[str], bytes | None],
+        restore: Callable[[str], bytes | Leaves | None],
     ) -> None:
         self._layout = layout
         self._trusted = trusted
         self._archived = archived
         self._restore = restore
-        self.place = ProofPlace(layout.root, node)
-        self.ledger: Ledger = read_ledger(self.place)
+        self.place = place = ProofPlace(layout.root, node)
+        # Before the ledger, which then holds all that they name, also while the notary works.
+        self._shown_raw, self._standing_raw = _raw(place.checkpoint), _raw(place.standing)
+        self.ledger: Ledger = read_ledger(place)
         self.covered = 0
         self._heads = {head.size: (head.root, note) for head, note in self.ledger.heads}
 
@@ -118,6 +124,8 @@ class _NodeInspection:
         if ledger.torn_bytes and ledger.finding is None:
             yield Finding(self.last_file, "torn_tail", ledger.torn_bytes)
         yield from self._shown()
+        yield from self._standing()
+        yield from self._sealed()
         yield from self._keys()
         for name, leaves in ledger.segments.items():
             yield from self._segment(name, [leaf for _, leaf in leaves])
@@ -138,25 +146,71 @@ class _NodeInspection:
         return self._heads.get(size, (b"", ""))[1] == note
 
     def _shown(self) -> Iterator[Finding]:
-        path = self.place.checkpoint
-        head = _head_of(path.read_bytes(), self.ledger.keys) if path.exists() else None
+        path, raw = self.place.checkpoint, self._shown_raw
+        head = None if raw is None else _head_of(raw, self.ledger.keys)
         if head is None or head.origin != self.ledger.origin:
             if self.ledger.finding is None:
                 yield Finding(path.name, "damaged_head")
+                if _claims(raw) > self.ledger.tree.size:  # also the file is gone, or cut, that names its key
+                    yield Finding(self.last_file, "missing_heads", self.ledger.tree.size, _claims(raw))
+                    if not self.ledger.torn_bytes:
+                        yield Finding(self.place.ledger(self.ledger.number + 1).name, "missing_ledger")
             return
         lacking = self.lacks(head)
         if lacking is None:
-            if self.ledger.finding is None and self._heads[head.size][1].encode() != path.read_bytes():
+            if self.ledger.finding is None and self._heads[head.size][1].encode() != raw:
                 yield Finding(path.name, "damaged_head")
             return
         yield lacking
         if lacking.kind == "missing_heads" and not self.ledger.torn_bytes:  # cut between two turns, or a file is gone
             yield Finding(self.place.ledger(self.ledger.number + 1).name, "missing_ledger")
 
+    def _standing(self) -> Iterator[Finding]:
+        if self.ledger.finding is not None:
+            return
+        if not self.ledger.heads:
+            if self._standing_raw is not None:  # it speaks of heads that there are not
+                yield Finding(self.place.standing.name, "damaged_standing")
+            return
+        standing = None if self._standing_raw is None else read_standing(self._standing_raw, self.ledger.keys)
+        if standing is None or not self._stands(standing):
+            yield Finding(self.place.standing.name, "damaged_standing")
+
+    def _stands(self, standing: Standing) -> bool:
+        """Whether it says what the ledger says up to its head."""
+        mark = standing.mark()
+        if mark is None or self._heads.get(mark.tree.size, (b"", ""))[1] != standing.head:
+            return False
+        last: dict[str, SegmentLeaf] = {}
+        for name, leaves in self.ledger.segments.items():
+            before = [leaf for at, leaf in leaves if at < mark.tree.size]
+            if before:
+                last[name] = before[-1]
+        stated = {name: (leaf.records, leaf.root) for name, leaf in last.items() if leaf.state == "open"}
+        named = [str(key) for key in self.ledger.keys]
+        return stated == standing.open and list(standing.keys) == named[: len(standing.keys)]
+
+    def _sealed(self) -> Iterator[Finding]:
+        for file, leaf in self.ledger.files.items():
+            path = self._layout.root / file
+            try:
+                seal = read_seal(path)
+            except FileNotFoundError:
+                yield Finding(seal_path(path).name, "damaged_seal")
+                continue
+            if not path.exists():
+                yield Finding(path.name, "missing_file")
+            if seal is None:
+                yield Finding(seal_path(path).name, "damaged_seal")
+            elif seal.number < leaf.number or (seal.number == leaf.number and seal.sha256 not in ("", leaf.sha256)):
+                yield Finding(path.name, "rewritten", leaf.number)
+            elif seal.number > leaf.number:
+                yield Finding(path.name, "uncovered", seal.number - leaf.number)
+
     def _keys(self) -> Iterator[Finding]:
         ledger, path = self.ledger, self.place.keys
         named = "".join(f"{key}\n" for key in ledger.keys).encode()
-        beside = path.read_bytes() if path.exists() else b""
+        beside = _raw(path) or b""
         if beside != named and ledger.finding is None:
             yield Finding(path.name, "damaged_keys")
         if self._trusted is None or not ledger.heads:
@@ -180,7 +234,7 @@ class _NodeInspection:
         if found is not None:
             yield from self._against_leaves(name, leaves, *found)
         final = leaves[-1].state != "open"
-        if final and path is not None and parts is not None and note_digest(self._layout, parts) != leaves[-1].note:
+        if final and parts is not None and note_digest(self._layout, parts) != leaves[-1].note:
             yield Finding(note_name(parts), "damaged_note")
 
     def _roots(self, name: str, path: Path | None, sizes: set[int]) -> tuple[int, dict[int, str]] | None:
@@ -188,6 +242,8 @@ class _NodeInspection:
         if path is not None:
             return roots_of(path, sizes)
         again = self._restore(name)
+        if isinstance(again, Leaves):
+            return again.roots(sizes)
         return None if again is None else roots_over(again.splitlines(keepends=True), sizes)
 
     def _against_leaves(
@@ -221,11 +277,25 @@ class _NodeInspection:
                 yield Finding(str(name), "uncovered", count - stated)
 
 
+def _raw(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def _path_of(layout: Layout, name: SegmentName) -> Path | None:
     for path in (layout.open_path(name), layout.sealed_path(name)):
         if path.exists():
             return path
     return None
+
+
+def _claims(raw: bytes | None) -> int:
+    """The size that a head names, whoever signed it; 0 where it is none."""
+    note = parse_note((raw or b"").decode("utf-8", "replace"))
+    claimed = None if note is None else parse_checkpoint(note.text)
+    return 0 if claimed is None else claimed.size
 
 
 def _head_of(raw: bytes, keys: Sequence[NoteKey]) -> Checkpoint | None:

@@ -19,7 +19,7 @@ from pdp.errors import SekishoError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pdp.transparency.anchors import AnchorFeed, AnchorHealth
+    from pdp.transparency.anchor_feed import AnchorFeed, AnchorHealth
     from pdp.transparency.notary import Notary, Turn
     from pdp.transparency.place import ProofPlace
 
@@ -32,19 +32,23 @@ _MAX_CATCHING_UP: Final = 10_000  # turns of 8 MiB at the end: 80 GB, more than 
 
 @dataclass(frozen=True, slots=True)
 class KeeperStatus:
-    """`fault` is why nothing can be signed now, in words or as an errno name; `altered` are segments by name."""
+    """`fault` is why nothing can be signed now, in words or as an errno name; `altered` are segments by name.
+
+    `turned` is when everything that was recorded had been signed for, in Unix seconds; 0: not yet.
+    """
 
     working: bool
     size: int
     fault: str | None
     altered: tuple[str, ...]
     anchors: tuple[AnchorHealth, ...]
+    turned: float = 0.0
 
 
 class Keeper:
     """`open_notary` and `open_feeds` are called only by the keeper that holds the lock, and may block."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the composition names each
         self,
         place: ProofPlace,
         open_notary: Callable[[], Notary],
@@ -52,12 +56,15 @@ class Keeper:
         *,
         every_s: float,
         on_fault: Callable[[str], None] = lambda _: None,
+        lock: FileLock | None = None,
     ) -> None:
+        """`lock`: the node's proof lock, where it is held already."""
         self._place = place
         self._open_notary = open_notary
         self._open_feeds = open_feeds
         self._every_s = every_s
-        self._lock: FileLock | None = None
+        self._lock = lock
+        self._turned = 0.0
         self._notary: Notary | None = None
         self._feeds: Sequence[AnchorFeed] = ()
         self._fault: str | None = None
@@ -68,6 +75,11 @@ class Keeper:
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs: a fault of ours would end it."""
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         """A last turn over what the log has written, then let go. Blocks; call it after the log was closed."""
@@ -93,6 +105,7 @@ class Keeper:
             fault=self._fault or (None if notary is None else notary.fault),
             altered=() if notary is None else notary.altered,
             anchors=tuple(feed.health for feed in self._feeds),
+            turned=self._turned,
         )
 
     def look(self) -> KeeperStatus:
@@ -112,6 +125,8 @@ class Keeper:
             self._fault = errno.errorcode.get(fault.errno or 0, type(fault).__name__)
             return None
         self._fault = None
+        if not turn.behind and notary.fault is None:
+            self._turned = time.time()
         if turn.head is not None and turn.note is not None:
             for feed in self._feeds:
                 feed.offer(turn.head.size, turn.note)

@@ -26,7 +26,7 @@ from pdp.declog.verify import Finding
 from pdp.merkle import Frontier, leaf_hash
 from pdp.transparency import entries
 from pdp.transparency.checkpoint import Checkpoint, parse_checkpoint
-from pdp.transparency.entries import LEDGER_SCHEMA, Begin, KeyLeaf, Leaf, Line, SegmentLeaf
+from pdp.transparency.entries import LEDGER_SCHEMA, Begin, FileLeaf, KeyLeaf, Leaf, Line, SegmentLeaf
 from pdp.transparency.follower import REST_LINES
 from pdp.transparency.note import Note, NoteKey, note_key, parse_note, signed
 
@@ -42,6 +42,23 @@ MAX_LEDGER_BYTES: Final = 64 * 1024 * 1024  # two days of one busy worker: opene
 _MAX_LINE: Final = 1024 * 1024  # a turn's head with 16 signatures is 3 kB
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place after a head: the file, its bytes and lines up to there, the tree under that head, and its note."""
+
+    number: int
+    offset: int
+    lines: int
+    tree: Frontier
+    note: str
+
+    def beyond(self) -> Frontier:
+        """The tree with the head in it."""
+        tree = self.tree.copy()
+        tree.append(leaf_hash(entries.encode(Line(checkpoint=self.note))))
+        return tree
+
+
 @dataclass(slots=True)
 class Ledger:
     """What the files say, up to the first thing that is wrong; `finding` names that.
@@ -54,6 +71,7 @@ class Ledger:
     hashes: list[bytes] = field(default_factory=list)
     heads: list[tuple[Checkpoint, str]] = field(default_factory=list)
     segments: dict[str, list[tuple[int, SegmentLeaf]]] = field(default_factory=dict)
+    files: dict[str, FileLeaf] = field(default_factory=dict)  # the newest leaf of each file
     keys: list[NoteKey] = field(default_factory=list)
     tree: Frontier = field(default_factory=Frontier)
     number: int = 0  # of the last file
@@ -61,6 +79,7 @@ class Ledger:
     finding: Finding | None = None
     whole: bool = True  # else only the last head is kept, and no hashes
     unverified: Unverified | None = None
+    mark: Mark | None = None  # the last head
     rest: Callable[[], None] = lambda: None
 
     def root_at(self, size: int) -> bytes:
@@ -85,19 +104,33 @@ class Unverified:
         return None
 
 
-def read_ledger(place: ProofPlace, *, whole: bool = True, rest: Callable[[], None] = lambda: None) -> Ledger:
+def read_ledger(
+    place: ProofPlace,
+    *,
+    whole: bool = True,
+    rest: Callable[[], None] = lambda: None,
+    begun: Ledger | None = None,
+) -> Ledger:
     """All files of a node. Not `whole`: in little memory, for who only wants to go on. Raises OSError.
 
-    `rest` is called every few lines.
+    `rest` is called every few lines. `begun`: what stands before its `mark` is known already and not read.
     """
-    ledger = _read(place, Ledger(whole=whole, rest=rest))
+    ledger = _read(place, begun or Ledger(whole=whole, rest=rest))
     if ledger.unverified is not None:
         ledger.finding = ledger.unverified.fault() or ledger.finding
     return ledger
 
 
 def _read(place: ProofPlace, ledger: Ledger) -> Ledger:
+    known = ledger.mark
     for number, path in place.ledgers():
+        if known is not None and number < known.number:
+            continue
+        if known is not None and number == known.number:
+            _FileReading(ledger, place, number, path).run(known.offset, known.lines)
+            if ledger.finding is not None:
+                return ledger
+            continue
         if number != ledger.number + 1:
             ledger.finding = Finding(place.ledger(ledger.number + 1).name, "missing_ledger")
             return ledger
@@ -118,13 +151,15 @@ class _FileReading:
         self._path = path
         self._waiting: list[tuple[bytes, Leaf]] = []
         self._tree = ledger.tree.copy()
+        self._under = self._tree  # the tree under the last head
         self._first_waiting = 0
         self._proven_bytes = 0
 
-    def run(self) -> None:
+    def run(self, at: int = 0, number: int = 0) -> None:
+        """From `at` bytes on, which end line `number`."""
+        self._proven_bytes = at
         with self._path.open("rb") as file:
-            at = 0
-            number = 0
+            file.seek(at)
             while raw := file.readline(_MAX_LINE):
                 number += 1
                 at += len(raw)
@@ -137,6 +172,7 @@ class _FileReading:
                     return
                 if line is not None and line.checkpoint is not None:
                     self._proven_bytes = at
+                    self._ledger.mark = Mark(self._number, at, number, self._under, line.checkpoint)
                 if number % REST_LINES == 0:
                     self._ledger.rest()
         self._ledger.torn_bytes += self._path.stat().st_size - self._proven_bytes
@@ -208,7 +244,10 @@ class _FileReading:
         for digest, leaf in self._waiting:
             if isinstance(leaf, SegmentLeaf):
                 ledger.segments.setdefault(leaf.segment, []).append((len(ledger.hashes), leaf))
+            elif isinstance(leaf, FileLeaf):
+                ledger.files[leaf.file] = leaf
             self._add(digest)
+        self._under = self._tree.copy()
         self._tree.append(leaf_hash(raw))
         self._add(leaf_hash(raw))
         if not ledger.whole:
@@ -233,6 +272,8 @@ class LedgerWriter:
         self._disk = disk
         self._descriptor: int | None = None
         self._bytes = 0
+        self._lines = 0
+        self.mark = ledger.mark
 
     @property
     def size(self) -> int:
@@ -242,15 +283,17 @@ class LedgerWriter:
         """One turn, on the disk when this returns: the new head and its note. On OSError it counts for nothing."""
         tree, lines = self._tree.copy(), []
         for leaf in leaves:
-            raw = entries.encode(Line(key=leaf) if isinstance(leaf, KeyLeaf) else Line(segment=leaf))
+            raw = entries.encode(entries.line_of(leaf))
             tree.append(leaf_hash(raw))
             lines.append(raw)
         head = Checkpoint(self._origin, tree.size, tree.root())
         note = str(signed(head.text, signers))
+        under = tree.copy()
         lines.append(entries.encode(Line(checkpoint=note)))
         tree.append(leaf_hash(lines[-1]))
         self._append(lines)
         self._tree = tree
+        self.mark = Mark(self._number, self._bytes, self._lines, under, note)
         return head, note
 
     def close(self) -> None:
@@ -270,13 +313,14 @@ class LedgerWriter:
             self.close()
             raise
         self._bytes += len(data)
+        self._lines += len(lines)
 
     def _begun(self) -> bytes:
         """The first line of the next file, which is created."""
         self.close()
         number = self._number + 1
         self._descriptor = self._disk.create(self._place.ledger(number))
-        self._number, self._bytes = number, 0
+        self._number, self._bytes, self._lines = number, 0, 0
         self._disk.sync_directory(self._place.directory)
         begin = Begin(LEDGER_SCHEMA, self._place.node, self._origin, number, self._tree.size, self._tree.root().hex())
         return entries.encode(Line(begin=begin))

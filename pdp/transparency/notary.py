@@ -16,17 +16,21 @@ from __future__ import annotations
 
 import errno
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pdp.declog.disk import write_durably
+from pdp.declog.layout import segment_name
 from pdp.declog.marks import rfc3339
 from pdp.errors import RecordDamagedError, SettingsError
 from pdp.transparency.checkpoint import Checkpoint, parse_checkpoint
-from pdp.transparency.entries import KeyLeaf, SegmentLeaf
+from pdp.transparency.entries import FileLeaf, KeyLeaf, SegmentLeaf
 from pdp.transparency.follower import SegmentFollower
 from pdp.transparency.ledger import LedgerWriter, read_ledger
 from pdp.transparency.note import parse_note
+from pdp.transparency.seal import read_seal, seal_path
+from pdp.transparency.standing import Closed, Known, Standing, resume, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,11 +39,13 @@ if TYPE_CHECKING:
     from pdp.declog.disk import Disk
     from pdp.declog.layout import Layout, SegmentName
     from pdp.transparency.entries import Leaf
-    from pdp.transparency.ledger import Ledger
-    from pdp.transparency.note import Signer
+    from pdp.transparency.ledger import Ledger, Mark
+    from pdp.transparency.note import NoteKey, Signer
     from pdp.transparency.place import ProofPlace
 
 
+SEALED_FILES: Final = ("store/manifest.db",)  # below the log's directory: written in place, sealed by who writes them
+_STANDING_S: Final = 60.0  # what a start has to read again at most: a minute of heads
 _STEADY_S: Final = 0.1  # a directory's time may stand still for a clock tick (10 ms) while names change in it
 
 
@@ -53,7 +59,7 @@ class Turn:
 
 
 class Notary:
-    """Opening reads the ledger whole and blocks.
+    """Opening reads the ledger, from where the last notary left its standing, and blocks.
 
     Raises RecordDamagedError where the ledger is not what was written: nothing is signed on top of it, and
     it stays as it is for the inspection. Raises SettingsError where the signing key is not the ledger's and
@@ -83,14 +89,20 @@ class Notary:
         if not place.directory.is_dir():
             place.directory.mkdir(mode=0o700, parents=True)
             disk.sync_directory(place.directory.parent)
-        ledger = _sound_ledger(place, rest)
+        known = _sound_ledger(place, [key.key for key in (signer, previous) if key is not None], rest)
+        ledger = known.ledger
+        self._origin = origin
         self._keys = [str(key) for key in ledger.keys]
         self._handover = _handover(ledger, signer, previous)
         if ledger.origin not in ("", origin):
             raise SettingsError(f"the ledger of the decision log was begun as `{ledger.origin}`, not as `{origin}`")
         self._writer = LedgerWriter(place, ledger, origin, disk=disk)
-        self._stated = {name: (leaves[-1][1].records, leaves[-1][1].root) for name, leaves in ledger.segments.items()}
-        self._closed = {name for name, leaves in ledger.segments.items() if leaves[-1][1].state != "open"}
+        self._stated = known.stated
+        self._closed = known.closed
+        self._files = ledger.files
+        self._looked_at: dict[str, int] = {}
+        self._kept: Mark | None = None  # the newest head that the standing names
+        self._kept_at = time.monotonic()
         self._followers: dict[SegmentName, SegmentFollower] = {}
         self._seen = 0, 0.0  # the directory's time, and when it was first seen
         self._looked = -1.0
@@ -99,6 +111,7 @@ class Notary:
         self.fault: str | None = None  # why a segment could not be read in the last turn, by errno name
         if ledger.heads:
             self._show(ledger.heads[-1][1])
+            self._keep_standing()
 
     @property
     def size(self) -> int:
@@ -116,7 +129,8 @@ class Notary:
             behind = behind or not reached
             if new:
                 ready.append(follower)
-        leaves: list[Leaf] = [*self._key_leaves(), *(self._leaf(follower) for follower in ready)]
+        files, looked_at = self._file_leaves()
+        leaves: list[Leaf] = [*self._key_leaves(), *(self._leaf(follower) for follower in ready), *files]
         if not leaves:
             if self._unshown is not None:
                 self._show(self._unshown)
@@ -124,10 +138,17 @@ class Notary:
         signers: Sequence[Signer] = (*self._handover, self._signer)
         head, note = self._writer.write(leaves, signers)
         self._settle(ready)
+        self._files.update({leaf.file: leaf for leaf in files})
+        self._looked_at.update(looked_at)
         self._show(note)
+        if self._kept is None or time.monotonic() - self._kept_at >= _STANDING_S:
+            self._keep_standing()
         return Turn(head, note, behind)
 
     def close(self) -> None:
+        if self._writer.mark is not self._kept:
+            with suppress(OSError):  # the next start reads on from the one before
+                self._keep_standing()
         self._writer.close()
 
     # -- looking -------------------------------------------------------------------------------------
@@ -140,7 +161,7 @@ class Notary:
             return
         self._looked = now
         for name in self._layout.names():
-            if name.node != self._place.node or name in self._followers or str(name) in self._closed:
+            if name.node != self._place.node or name in self._followers or name in self._closed:
                 continue
             expected = self._stated.get(str(name), (0, ""))
             self._followers[name] = SegmentFollower(
@@ -169,7 +190,7 @@ class Notary:
     def _object_to(self, follower: SegmentFollower) -> None:
         """No more is signed for a segment that is not what was signed for: the inspection names what differs."""
         self.altered = (*self.altered, str(follower.name))
-        self._closed.add(str(follower.name))
+        self._closed.add(follower.name)
         del self._followers[follower.name]
 
     # -- writing -------------------------------------------------------------------------------------
@@ -200,7 +221,58 @@ class Notary:
             follower.stated = follower.records
             if follower.state != "open":
                 del self._followers[follower.name]
-                self._closed.add(str(follower.name))
+                self._closed.add(follower.name)
+                self._stated.pop(str(follower.name), None)
+            else:
+                self._stated[str(follower.name)] = follower.records, follower.root
+
+    def _file_leaves(self) -> tuple[list[FileLeaf], dict[str, int]]:
+        """Of files that are written in place and were sealed anew, and when: seen once they are in the ledger."""
+        leaves, looked_at = [], {}
+        for file in SEALED_FILES:
+            path = self._layout.root / file
+            try:
+                changed = seal_path(path).stat().st_mtime_ns
+                if changed == self._looked_at.get(file):
+                    continue
+                seal = read_seal(path)
+            except FileNotFoundError:
+                continue
+            before = self._files.get(file)
+            if seal is not None and seal.state == "whole":
+                looked_at[file] = changed
+                if before is None or seal.number > before.number:  # else the inspection says so
+                    leaves.append(FileLeaf(file, seal.number, seal.sha256, rfc3339(self._clock())))
+        if not leaves:
+            self._looked_at.update(looked_at)
+        return leaves, looked_at
+
+    def _keep_standing(self) -> None:
+        """Write down where the newest head stands, for the next start. Raises OSError."""
+        mark = self._writer.mark
+        if mark is None:
+            return
+        self._closed.gather([name for name in self._layout.names() if name.node == self._place.node])
+        upto, beyond = self._closed.written()
+        standing = Standing(
+            origin=self._origin,
+            head=mark.note,
+            number=mark.number,
+            offset=mark.offset,
+            lines=mark.lines,
+            peaks=tuple(peak.hex() for peak in mark.tree.peaks),
+            keys=tuple(self._keys),
+            open=self._stated,
+            closed=upto,
+            beyond=beyond,
+            files=tuple(self._files.values()),
+        )
+        write_durably(self._disk, self._place.standing, written(standing, self._newest_signer()).encode())
+        self._kept, self._kept_at = mark, time.monotonic()
+
+    def _newest_signer(self) -> Signer:
+        """Of the key that the ledger names last: a new one has not signed yet."""
+        return self._handover[0] if self._handover else self._signer
 
     def _show(self, note: str) -> None:
         self._unshown = note
@@ -211,8 +283,11 @@ class Notary:
         self._unshown = None
 
 
-def _sound_ledger(place: ProofPlace, rest: Callable[[], None]) -> Ledger:
-    ledger = read_ledger(place, whole=False, rest=rest)
+def _sound_ledger(place: ProofPlace, trusted: Sequence[NoteKey], rest: Callable[[], None]) -> Known:
+    known = resume(place, trusted, rest)
+    ledger = read_ledger(place, whole=False, rest=rest, begun=None if known is None else known.ledger)
+    if known is None:
+        known = Known(ledger, Closed.of(()), {})
     shown = _shown(place)
     if ledger.finding is not None:
         raise RecordDamagedError(f"the ledger `{ledger.finding.segment}` is not what was written")
@@ -222,7 +297,14 @@ def _sound_ledger(place: ProofPlace, rest: Callable[[], None]) -> Ledger:
         newest is None or shown.size > newest.size or (shown.size == newest.size and shown != newest)
     ):
         raise RecordDamagedError(f"the ledger of `{place.node}` does not hold the newest signed head")
-    return ledger
+    for text, leaves in ledger.segments.items():
+        name, leaf = segment_name(text), leaves[-1][1]
+        if leaf.state == "open" or name is None:
+            known.stated[text] = leaf.records, leaf.root
+        else:
+            known.stated.pop(text, None)
+            known.closed.add(name)
+    return known
 
 
 def _shown(place: ProofPlace) -> Checkpoint | None:

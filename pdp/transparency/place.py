@@ -2,6 +2,8 @@
 
 proof/NODE.NUMBER.ledger     leaves of the node's tree and its signed heads; written by one process, never reopened
 proof/NODE.checkpoint        the newest signed head, as a note
+proof/NODE.standing          how far the notary is, signed: it goes on from there without reading all ledgers again
+proof/NODE.timestamps        what time-stamp authorities signed for heads, appended only; where one is configured
 proof/NODE.keys              the public keys that signed, one a line: give auditors a copy
 locks/NODE.proof             held by the process that writes them
 """
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LEDGER: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{6,9})\.ledger", re.ASCII)
-_OTHER: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.(?:checkpoint|keys)", re.ASCII)
+_OTHER: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.(?:checkpoint|keys|standing|timestamps)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,14 @@ class ProofPlace:
     @property
     def keys(self) -> Path:
         return self.directory / f"{self.node}.keys"
+
+    @property
+    def standing(self) -> Path:
+        return self.directory / f"{self.node}.standing"
+
+    @property
+    def timestamps(self) -> Path:
+        return self.directory / f"{self.node}.timestamps"
 
     @property
     def lock(self) -> Path:

@@ -17,7 +17,7 @@ from pdp.merkle import consistency_path, inclusion_path, leaf_hash, root_of
 from pdp.transparency import entries
 from pdp.transparency.checkpoint import Checkpoint, parse_checkpoint
 from pdp.transparency.entries import Line
-from pdp.transparency.follower import roots_of, roots_over
+from pdp.transparency.follower import Leaves, roots_of, roots_over
 from pdp.transparency.ledger import read_ledger
 from pdp.transparency.note import parse_note
 from pdp.transparency.place import ProofPlace
@@ -39,7 +39,7 @@ def prove(
     *,
     everywhere: bool = False,
     archived: Collection[str] = (),
-    restore: Callable[[str], bytes | None] = lambda _: None,
+    restore: Callable[[str], bytes | Leaves | None] = lambda _: None,
 ) -> dict[str, Any]:
     """The proof of one decision under the newest head of its node. Reads its segments and the ledger whole.
 
@@ -50,8 +50,12 @@ def prove(
     """
     others = {parts for parts in map(segment_name, archived) if parts is not None}
     for name in segments_near(sorted({*layout.names(), *others}), decision_id, everywhere=everywhere):
-        records = _records(layout, name, restore)
         wanted = str(UUID(decision_id))
+        records = _records(layout, name, restore)
+        if isinstance(records, Leaves):
+            if wanted in records.ids:
+                return prove_record(ProofPlace(layout.root, name.node), str(name), records, records.ids.index(wanted))
+            continue
         found = (at for at, record in enumerate(records) if wanted.encode() in record and id_of(record) == wanted)
         position = next(found, None)
         if position is not None:
@@ -59,10 +63,15 @@ def prove(
     raise BadRequestError(f"no record of `{decision_id}` is in the decision log")
 
 
-def prove_record(place: ProofPlace, segment: str, records: Iterable[bytes], position: int) -> dict[str, Any]:
-    """As `prove`, for a record by its place, with the segment's records from wherever they are kept now."""
+def prove_record(place: ProofPlace, segment: str, records: Iterable[bytes] | Leaves, position: int) -> dict[str, Any]:
+    """As `prove`, for a record by its place, with the segment's records from wherever they are kept now.
+
+    Of a record that was pseudonymised the proof has the hash (`record_hash`) and no record: that it was there, and
+    was never another, can still be shown; what it said cannot.
+    """
     ledger = _sound(place)
-    kept = list(records)
+    kept = None if isinstance(records, Leaves) else list(records)
+    leaves = list(records.hashes) if isinstance(records, Leaves) else [leaf_hash(record) for record in kept or ()]
     at, leaf = next(
         ((at, leaf) for at, leaf in reversed(ledger.segments.get(segment, [])) if leaf.records > position), (0, None)
     )
@@ -70,13 +79,17 @@ def prove_record(place: ProofPlace, segment: str, records: Iterable[bytes], posi
         raise NotReadyError(
             "no signed head covers the record yet", next_step="wait a second, or run `pdp audit checkpoint`"
         )
-    hashes = [leaf_hash(record) for record in kept[: leaf.records]]
+    hashes = leaves[: leaf.records]
     if len(hashes) < leaf.records or root_of(hashes).hex() != leaf.root:
         raise RecordDamagedError(f"the segment `{segment}` is not what was signed for")
     head, note = ledger.heads[-1]
     return {
         "schema": PROOF_SCHEMA,
-        "record": kept[position].decode(),
+        **(
+            {"record": None, "record_hash": hashes[position].hex()}
+            if kept is None
+            else {"record": kept[position].decode()}
+        ),
         "record_path": _path(position, leaf.records, inclusion_path(hashes, position)),
         "leaf": entries.encode(Line(segment=leaf)).decode(),
         "leaf_path": _path(at, head.size, inclusion_path(ledger.hashes[: head.size], at)),
@@ -112,14 +125,19 @@ def prove_consistency(root: Path, older: str, newer: str) -> dict[str, Any]:
     raise BadRequestError(f"no log `{before.origin}` lies here")
 
 
-def _records(layout: Layout, name: SegmentName, restore: Callable[[str], bytes | None]) -> list[bytes]:
+def _records(
+    layout: Layout, name: SegmentName, restore: Callable[[str], bytes | Leaves | None]
+) -> list[bytes] | Leaves:
     records: list[bytes] = []
     path = layout.open_path(name)
     path = path if path.exists() else layout.sealed_path(name)
     if path.exists():
         roots_of(path, set(), records.append)
     else:
-        roots_over((restore(str(name)) or b"").splitlines(keepends=True), set(), records.append)
+        again = restore(str(name))
+        if isinstance(again, Leaves):
+            return again
+        roots_over((again or b"").splitlines(keepends=True), set(), records.append)
     return records
 
 

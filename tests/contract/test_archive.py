@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,18 @@ import pyarrow as pa
 import pytest
 
 from pdp.archive.duck import DuckQueries, EngineLimits
-from pdp.archive.port import QueryEngine
+from pdp.archive.port import QueryEngine, SegmentSink
 from pdp.archive.queries import QUERIES
 from pdp.archive.store import LocalStore
 from pdp.archive.tail import publish_tails
+from pdp.declog.layout import Layout, SegmentName
 from pdp.declog.record import read_record
 from pdp.errors import BadRequestError, NotReadyError
+from tests.copies import BucketCopy, ClickHouseCopy, Copy
 from tests.unit.archive.logs import DENY, PERMIT, Worker, record, some_records
 from tests.unit.declog.disks import HastyDisk
 from tests.unit.declog.samples import START, uuid7_at
 
-SINKS: dict[str, Callable[[Path], LocalStore]] = {"parquet": lambda root: LocalStore(root, disk=HastyDisk())}
 ENGINES: dict[str, Callable[[Path], QueryEngine]] = {"duckdb": lambda root: DuckQueries([root])}
 
 DAY = {"since": START - timedelta(hours=12), "until": START + timedelta(hours=12)}
@@ -35,15 +36,34 @@ SAMPLE: dict[str, object] = {
 }
 
 
-@pytest.fixture(params=SINKS.values(), ids=SINKS.keys())
-def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], LocalStore]:
-    return lambda: request.param(tmp_path)
+@pytest.fixture(params=["parquet", "clickhouse", "object_store"])
+def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SegmentSink]:
+    """Its log lies in `tmp_path`. The object store has what the store has, which is therefore full."""
+    store = LocalStore(tmp_path, disk=HastyDisk())
+    if request.param == "parquet":
+        Layout(tmp_path).make(HastyDisk())
+        with store.held():
+            yield store
+        return
+    copy: Copy
+    if request.param == "clickhouse":
+        copy = ClickHouseCopy(request.getfixturevalue("chdb"), tmp_path)
+    else:
+        copy = BucketCopy(request.getfixturevalue("s3"), tmp_path)
+    yield copy.sink(store)
+    copy.close()
 
 
 @pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> QueryEngine:
     built: QueryEngine = request.param(tmp_path)
     return built
+
+
+def store_these(root: Path, names: Sequence[SegmentName]) -> None:
+    store = LocalStore(root, disk=HastyDisk())
+    with store.held():
+        store.publish(names, START)
 
 
 def store_all(root: Path) -> None:
@@ -70,17 +90,21 @@ def given(name: str) -> dict[str, object]:
 # -- sinks ---------------------------------------------------------------------------------------------
 
 
-def test_a_sink_has_what_was_published_and_takes_nothing_twice(sink, tmp_path: Path):
+def test_a_sink_has_what_was_published_and_takes_nothing_twice(sink: SegmentSink, tmp_path: Path):
     worker = Worker(tmp_path)
     worker.segment(5)
     worker.segment(5)
-    store = sink()
-    names = store.layout.names()
-    with store.held():
-        assert store.publish(names[:1], START) == 1
-        assert store.publish(names, START) == 1
-        assert store.publish(names, START) == 0
-        assert store.stored(names) == {str(name) for name in names}
+    names = Layout(tmp_path).names()
+    assert sink.stored(names) == frozenset()
+    for name in names:  # each a file of the store of its own
+        if not isinstance(sink, LocalStore):
+            store_these(tmp_path, [name])
+    assert sink.publish(names[:1], START) == 1
+    assert sink.stored(names) == {str(names[0])}
+    assert sink.publish(names, START) == 1
+    assert sink.publish(names, START) == 0
+    assert sink.publish([], START) == 0
+    assert sink.stored(names) == {str(name) for name in names}
 
 
 # -- engines: every question, before and after storing, gives the same ---------------------------------

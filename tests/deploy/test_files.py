@@ -16,8 +16,11 @@ import yaml
 from dockerfile_parse import DockerfileParser
 
 from pdp.cache_metrics import CacheMetrics
+from pdp.log_metrics import ProofMetrics, StoreMetrics
 from pdp.metrics import Metrics
 from pdp.settings import Settings, load_settings
+from pdp.shipping.ledger import Ledger
+from pdp.shipping.metrics import ShippingMetrics
 from pdp.source_metrics import SourceMetrics
 
 ROOT: Final = Path(__file__).parents[2]
@@ -114,15 +117,17 @@ def test_environment_variables_of_the_deployments_are_settings() -> None:
             assert found <= known, path
 
 
-def test_the_unit_is_one_for_systemd_and_is_well_fenced_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["sekisho", "sekisho-compact", "sekisho-ship"])
+def test_each_unit_is_one_for_systemd_and_is_well_fenced_in(name: str, tmp_path: Path) -> None:
     analyze = program("systemd-analyze")
-    text = (DEPLOY / "systemd" / "sekisho.service").read_text(encoding="utf-8")
-    unit = tmp_path / "sekisho.service"
-    unit.write_text(text.replace("/opt/sekisho/bin/pdp", sys.executable), encoding="utf-8")
+    for path in (DEPLOY / "systemd").glob("*.service"):
+        text = path.read_text(encoding="utf-8").replace("/opt/sekisho/bin/pdp", sys.executable)
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
+    unit = tmp_path / f"{name}.service"
     told = said([analyze, "verify", "--man=no", str(unit)])
-    assert "sekisho.service" not in told, told  # it says nothing of a unit that is right
+    assert "sekisho" not in told, told  # it says nothing of a unit that is right
     exposure = said([analyze, "security", "--offline=yes", "--no-pager", str(unit)])
-    level = re.search(r"exposure level for sekisho\.service: ([0-9.]+)", exposure)
+    level = re.search(rf"exposure level for {name}\.service: ([0-9.]+)", exposure)
     assert level is not None
     assert float(level[1]) <= 1.5
 
@@ -145,6 +150,9 @@ def live_names() -> set[str]:
     metrics = Metrics()
     CacheMetrics(metrics.registry)
     SourceMetrics(metrics.registry)
+    ProofMetrics(metrics.registry)
+    StoreMetrics(metrics.registry, Path("nowhere"))
+    ShippingMetrics(metrics.registry, Ledger(Path("nowhere")), ())
     names: set[str] = set()
     for family in metrics.registry.collect():
         names |= {family.name} | {f"{family.name}{end}" for end in _ENDS[family.type]}
@@ -200,7 +208,7 @@ def test_the_image_runs_as_nobody_and_installs_by_hash(tmp_path: Path) -> None:
 
 def test_the_compose_file_opens_nothing_beyond_this_machine_and_mounts_what_exists() -> None:
     (compose,) = documents(DEPLOY / "compose" / "compose.yaml")
-    wanted = {"pdp", "redis", "opa", "postgresql", "keycloak", "envoy", "prometheus", "grafana"}
+    wanted = {"pdp", "compact", "redis", "opa", "postgresql", "keycloak", "envoy", "prometheus", "grafana"}
     assert set(compose["services"]) == wanted
     for name, service in compose["services"].items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name

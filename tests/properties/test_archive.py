@@ -10,7 +10,9 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pdp.archive.columns import body_of, row_of
+from pdp.archive.bodies import bodies_of
+from pdp.archive.columns import body_of, row_of, table_of
+from pdp.archive.intake import Intake
 from pdp.archive.schema import INDEX
 from pdp.archive.tail import publish_tails
 from pdp.declog.record import encode_record, read_record
@@ -79,6 +81,12 @@ def test_a_record_of_any_values_comes_back_byte_for_byte(texts, now, epoch, reas
     other = {"now": now, "directory_epoch": epoch, "reasons": reasons, "obligations": obligations, "steps_us": steps}
     body = encode_record(msgspec.structs.replace(read_record(record(START)), **texts, **other))
     assert body_of(row_of("s", 1, body)) == body
+    usual = record(START, 1)
+    intake = Intake("s")
+    for seq, one in enumerate((usual, body, usual)):
+        intake.add(seq, one)
+    assert intake.table().to_pylist()[1] == table_of([row_of("s", 1, body)]).to_pylist()[0]
+    assert list(bodies_of(intake.table())) == [usual, body, usual]
 
 
 @settings(max_examples=200, deadline=None)

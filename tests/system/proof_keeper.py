@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pdp.declog.disk import PosixDisk
 from pdp.declog.layout import Layout
-from pdp.transparency.anchors import AnchorFeed, FileAnchor
+from pdp.transparency.anchor_feed import AnchorFeed
+from pdp.transparency.anchor_file import FileAnchor
 from pdp.transparency.keeper import Keeper
 from pdp.transparency.notary import Notary
 from pdp.transparency.place import ProofPlace

@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
-from pdp.archive.keeper import Keeper, to_merge
+from pdp.archive.keeper import Keeper, Kept, to_merge
 from pdp.archive.tail import pieces_of
 from tests.unit.archive.logs import Worker, names, some_records
 from tests.unit.archive.test_store import all_bodies, store_at
@@ -46,6 +46,35 @@ def test_stored_segments_are_removed_after_the_days_that_are_set(tmp_path: Path)
     assert keeper.once(START + timedelta(days=6)).removed == 0
     assert keeper.once(START + timedelta(days=8)).removed == 1
     assert len(all_bodies(tmp_path)) == 10
+
+
+def test_a_segment_that_somebody_has_not_had_yet_waits_and_goes_in_the_end_all_the_same(tmp_path: Path):
+    worker = Worker(tmp_path)
+    for _ in range(3):
+        worker.segment(5)
+    first, second, _ = map(str, names(tmp_path))
+    behind = {first, second}
+    keeper = Keeper(
+        store_at(tmp_path),
+        keep_segments_days=7,
+        wanted_by=lambda name: ["soc"] if str(name) in behind else [],
+        wait_days=10,
+    )
+    told = keeper.once(START + timedelta(days=8))
+    assert (told.removed, told.waiting, told.lost) == (0, 2, 0)
+    behind.remove(first)
+    told = keeper.once(START + timedelta(days=8))
+    assert (told.removed, told.waiting, told.lost) == (1, 1, 0)
+    told = keeper.once(START + timedelta(days=18))
+    assert (told.removed, told.waiting, told.lost) == (1, 0, 1)
+    assert len(all_bodies(tmp_path)) == 15  # the store has them all
+
+
+def test_it_waits_for_a_log_that_its_service_has_not_begun_yet(tmp_path: Path):
+    heard: list[Kept] = []
+    keeper = Keeper(store_at(tmp_path / "log"), keep_segments_days=0, tell=lambda kept, _: heard.append(kept))
+    keeper.run(clock=Clock(), ending=Rounds([lambda: Worker(tmp_path / "log").segment(1), lambda: None]))
+    assert [kept.segments for kept in heard] == [0]
 
 
 def test_it_publishes_tails_as_they_grow_and_makes_many_pieces_one(tmp_path: Path):

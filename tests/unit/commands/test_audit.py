@@ -25,6 +25,17 @@ def test_a_changed_letter_is_found_and_named(pdp, decided, place: Path):
     assert segment.name.removesuffix(".ndjson") in result.stdout
 
 
+def test_the_first_altered_record_is_named_by_number_and_id(pdp, decided, place: Path):
+    (segment,) = (place / "var" / "decisions" / "segments").glob("*.ndjson")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    lines[2] = lines[2].replace(b'"wire"', b'"wirf"')
+    segment.write_bytes(b"".join(lines))
+    said = only_json(pdp("audit", "verify", "--json"))
+    (finding,) = [one for one in said["findings"] if one["kind"] == "damaged_line"]
+    assert (finding["what"], finding["seq"]) == ("altered", 2)
+    assert finding["id"].encode() in lines[2]
+
+
 def test_no_log_is_not_ready(pdp, place):
     result = pdp("audit", "verify")
     assert result.exit_code == 3

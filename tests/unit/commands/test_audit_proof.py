@@ -83,8 +83,7 @@ def removed_into_the_store(log: Path) -> LocalStore:
     with store.held():
         names = store.layout.names(SEALED)
         store.publish(names, now)
-        for name in names:
-            store.remove_segment(name, now)
+        store.remove_these(names, now)
     assert store.layout.names() == []
     return store
 
@@ -104,4 +103,4 @@ def test_records_that_lie_in_the_store_alone_are_still_held_against_their_heads(
     rows.write_bytes(whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :])
     result = pdp("audit", "verify")
     assert result.exit_code == 1
-    assert f"damaged_store  {file.name}" in result.stdout
+    assert f"damaged_store  rows/{file.name}" in result.stdout

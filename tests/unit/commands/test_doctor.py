@@ -213,3 +213,25 @@ def test_plain_http_beyond_this_machine_is_a_warning(pdp, place, monkeypatch):
     assert by_topic(only_json(pdp("doctor", "--json")))["TLS"][0][0] == "ok"
     monkeypatch.setenv("PDP_HOST", "0.0.0.0")
     assert by_topic(only_json(pdp("doctor", "--json")))["TLS"][0][0] == "warn"
+
+
+def test_who_keeps_the_store_and_who_signs_for_the_log_is_told(pdp, place):
+    writer = writer_at(place / "var" / "decisions")
+    writer.open()
+    found = by_topic(only_json(pdp("doctor", "--json")))
+    assert found["log proof"] == [("warn", "there is no signed head")]
+    assert found["log store"] == [("warn", "it was never kept")]
+    writer.seal("close")
+    pdp("audit", "compact", "--once")
+    pdp("audit", "checkpoint")
+    found = by_topic(only_json(pdp("doctor", "--json")))
+    assert found["log proof"][0][0] == found["log store"][0][0] == "ok"
+    assert "1 files, 0 records" in found["log store"][0][1]
+    (place / "var" / "decisions" / "proof" / "node-1.checkpoint").write_text("no head")
+    assert by_topic(only_json(pdp("doctor", "--json")))["log proof"] == [("fail", "the head is damaged")]
+
+
+def test_a_target_that_was_never_shipped_to_is_a_warning(pdp, place):
+    writer_at(place / "var" / "decisions").open()
+    (place / "pdp.toml").write_text('[[log_targets]]\nname = "soc"\nto = "file:/tmp/soc"\nformat = "json"\n')
+    assert by_topic(only_json(pdp("doctor", "--json")))["log shipping soc"] == [("warn", "nothing was ever shipped")]

@@ -9,7 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from pdp.declog.layout import OPEN, Layout
+from pdp.declog.layout import OPEN, SEALED, Layout
+from pdp.declog.reader import records_of
 from pdp.declog.segments import SegmentLog
 from pdp.declog.verify import BREAKS, verify_segments
 from pdp.errors import RecordFailedError
@@ -155,7 +156,7 @@ async def test_a_disk_that_is_nearly_full_is_told_before_it_is_full(tmp_path: Pa
         assert log.unrecorded == 0
 
 
-async def test_durability_process_counts_what_a_failed_sync_took_after_the_answer(tmp_path: Path):
+async def test_durability_process_keeps_what_a_failed_sync_took_after_the_answer_and_writes_it_anew(tmp_path: Path):
     disk = FaultyDisk()
     limits = replace(QUICK, sync_every_s=0.01)
     async with opened(tmp_path, disk=disk, durability="process", limits=limits) as log:
@@ -169,7 +170,11 @@ async def test_durability_process_counts_what_a_failed_sync_took_after_the_answe
         # The thread may still be busy with a sync that failed: a segment of its own says that it has moved on.
         await until(lambda: log.writable() and log.status().segment not in (None, abandoned))
         await log.append(lines(1, 2)[0])
-        assert log.unrecorded == 1
+        assert log.unrecorded == 0
+    layout = Layout(tmp_path)
+    after = [body for name in layout.names(SEALED) for _, body in records_of(layout.sealed_path(name))]
+    assert after == [*lines(1, 1), *lines(1, 2)]
+    assert [finding.kind for finding in verify_segments(Layout(tmp_path))[1]] == ["unsealed"]
 
 
 async def test_a_log_that_starts_on_a_full_disk_is_not_writable_until_there_is_room(tmp_path: Path):

@@ -12,7 +12,10 @@ import pytest
 from cryptography import x509
 
 from pdp.errors import SettingsError
-from pdp.transparency.anchors import AnchorFeed, FileAnchor, anchor_line, open_anchor
+from pdp.transparency.anchor import anchor_line
+from pdp.transparency.anchor_feed import AnchorFeed
+from pdp.transparency.anchor_file import FileAnchor
+from pdp.transparency.anchors import open_anchor
 from pdp.transparency.inspection import anchored_notes
 from tests.certificates import Authority
 from tests.unit.declog.samples import Clock
@@ -153,6 +156,7 @@ class Trial:
     """An anchor that fails while it is told to, and one that hangs while it is told to."""
 
     name = "trial"
+    every_s = 0.0
 
     def __init__(self) -> None:
         self.fails = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pdp.health import Health
-from pdp.transparency.anchors import AnchorHealth
+from pdp.transparency.anchor_feed import AnchorHealth
 from pdp.transparency.keeper import KeeperStatus
 
 GOOD = AnchorHealth("file:/a", 9, 0, 0, None)

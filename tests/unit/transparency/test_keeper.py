@@ -6,7 +6,8 @@ from pathlib import Path
 from pdp.declog.layout import Layout
 from pdp.declog.verify import BREAKS
 from pdp.errors import RecordDamagedError
-from pdp.transparency.anchors import AnchorFeed, FileAnchor
+from pdp.transparency.anchor_feed import AnchorFeed
+from pdp.transparency.anchor_file import FileAnchor
 from pdp.transparency.inspection import inspect
 from pdp.transparency.keeper import Keeper
 from pdp.transparency.place import ProofPlace
@@ -80,7 +81,7 @@ def test_a_ledger_that_was_changed_is_told_once_and_never_stops_the_process(tmp_
     writer.commit(lines(1))
     notary_at(tmp_path).turn()
     path = ProofPlace(tmp_path, "local").ledger(1)
-    path.write_bytes(path.read_bytes().replace(b'"open"', b'"opem"'))
+    path.write_bytes(path.read_bytes().replace(b'"checkpoint"', b'"checkpoimt"'))
     told: list[str] = []
     heard = threading.Event()
 

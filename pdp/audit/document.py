@@ -1,0 +1,279 @@
+"""The OpenAPI text of the audit API: what each path takes, gives and refuses."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from pdp.archive.asking import GROUPS, KINDS, MAX_GROUPS, MAX_PAGE, OUTCOMES, PARAMETERS
+from pdp.audit.asked import FORMATS, MAX_SQL
+from pdp.audit.saved import KINDS as SAVED_KINDS
+
+Json = dict[str, Any]
+
+_TEXT: Final[Json] = {"type": "string"}
+_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+_TIME: Final[Json] = {"type": "string", "format": "date-time"}
+_OBJECT: Final[Json] = {"type": "object"}
+_REFUSALS: Final = {
+    400: "It cannot be asked so",
+    401: "No credential, or none that is known",
+    403: "The caller lacks the permission, or may not ask by this",
+    404: "There is nothing of this name or id, among what the caller may see",
+    408: "The body did not arrive in time",
+    413: "The body is too large",
+    415: "Another content type is needed",
+    429: "The caller asks more often than its limit",
+    500: "The question could not be answered",
+    503: "Too many questions at once, it took too long, or it could not be written down",
+}
+
+
+class Operation(NamedTuple):
+    """One path with one method. `takes` are its parameters, `body` and `gives` names of schemas."""
+
+    id: str
+    summary: str
+    description: str
+    gives: str
+    takes: tuple[Json, ...] = ()
+    body: str | None = None
+    media: tuple[str, ...] = ("application/json",)
+
+    def responses(self) -> dict[int | str, Json]:
+        good = {media: {"schema": _ref(self.gives) if media == "application/json" else _TEXT} for media in self.media}
+        refusals: dict[int | str, Json] = {
+            status: {"description": text, "content": {"application/problem+json": {"schema": _ref("Problem")}}}
+            for status, text in _REFUSALS.items()
+        }
+        answers: dict[int | str, Json] = {200: {"description": "The answer", "content": good}}
+        return answers | refusals
+
+    def extra(self) -> Json:
+        found: Json = {"security": [{"bearer": []}, {"apiKey": []}, {"basic": []}], "parameters": list(self.takes)}
+        if self.body is not None:
+            found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(self.body)}}}
+        return found
+
+
+def audit_document() -> Json:
+    """The schemas that the paths name, as an OpenAPI fragment."""
+    rows = {"type": "array", "items": _OBJECT}
+    saved = {
+        "title": _TEXT,
+        "kind": {"type": "string", "enum": list(SAVED_KINDS)},
+        "parameters": {"type": "object", "description": "as in the query string; `since` and `until` may be left open"},
+        "shared": {"type": "boolean", "default": False},
+    }
+    kept = {"owner": _TEXT, "name": _TEXT, **saved, "created_at": _TIME, "changed_at": _TIME}
+    next_page = {"type": ["string", "null"], "description": "`before` of the next page; null where there is none"}
+    found = {
+        "AuditDecisions": _object({"decisions": rows, "next": next_page}, "decisions", "next"),
+        "AuditCount": _object({"count": _COUNT}, "count"),
+        "AuditGroups": _object({"by": _several(_TEXT), "utc_offset_min": {"type": "integer"}, "groups": rows}),
+        "AuditDecision": _object(
+            {
+                "record": {**_OBJECT, "description": "as it was appended; for auditors"},
+                "decision": {**_OBJECT, "description": "what is not hidden of it; for operators"},
+                "segment": _TEXT,
+                "seq": _COUNT,
+                "proof": _TEXT,
+                "copies": _COUNT,
+            },
+            "copies",
+        ),
+        "AuditProof": {**_OBJECT, "description": "`sekisho.proof/v1`, docs/audit-proof.md"},
+        "AuditReports": _object({"reports": rows}, "reports"),
+        "AuditReport": _object({"report": _TEXT, "title": _TEXT, "note": {"type": ["string", "null"]}, "rows": rows}),
+        "AuditSql": _object(
+            {"sql": {"type": "string", "maxLength": MAX_SQL}, "since": _TIME, "until": _TIME}, "sql", "since", "until"
+        ),
+        "AuditTable": _object({"columns": _several(_TEXT), "rows": _several({"type": "array"})}),
+        "AuditReveal": _object(
+            {
+                "id": {**_TEXT, "description": "a decision"},
+                "pseudonym": {**_TEXT, "description": "or a pseudonym, with the time that it stands in"},
+                "since": _TIME,
+                "until": _TIME,
+                "reason": {"type": "string", "minLength": 5, "maxLength": 500},
+            },
+            "reason",
+        ),
+        "AuditRevealed": _object({"id": _TEXT, "pseudonym": _TEXT, "kind": _TEXT, "value": _TEXT, "person": _TEXT}),
+        "AuditSaved": _object(kept, "owner", "name", "kind", "parameters"),
+        "AuditSavedList": _object({"queries": {"type": "array", "items": _ref("AuditSaved")}}, "queries"),
+        "AuditDraft": _object(saved, "kind", "parameters"),
+        "AuditKept": _object({"name": _TEXT, "created": {"type": "boolean"}, "deleted": {"type": "boolean"}}, "name"),
+        "AuditTrail": _object({"events": rows, "next": next_page}, "events", "next"),
+        "AuditColumns": _object({"relations": _OBJECT}, "relations"),
+    }  # fmt: skip
+    return {"components": {"schemas": found}}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: Json, *required: str) -> Json:
+    return {"type": "object", "properties": properties} | ({"required": list(required)} if required else {})
+
+
+def _query(name: str, schema: Json, text: str = "", *, required: bool = False) -> Json:
+    return {"name": name, "in": "query", "required": required, "schema": schema} | (
+        {"description": text} if text else {}
+    )
+
+
+def _path(name: str, text: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": _TEXT, "description": text}
+
+
+def _words(*words: str) -> Json:
+    return {"type": "string", "enum": list(words)}
+
+
+def _several(schema: Json) -> Json:
+    return {"type": "array", "items": schema}
+
+
+def _number(least: int, most: int, default: int) -> Json:
+    return {"type": "integer", "minimum": least, "maximum": most, "default": default}
+
+
+_FILTER_SCHEMAS: Final[dict[str, Json]] = {
+    "since": _TIME,
+    "until": _TIME,
+    "outcome": _several(_words(*OUTCOMES)),
+    "reason": _several(_TEXT),
+    "kind": _words(*KINDS),
+    "exception": _words("true", "false"),
+    "disaster_mode": _words("true", "false"),
+}
+_FILTERS: Final = tuple(
+    _query(name, _FILTER_SCHEMAS.get(name, _TEXT), required=name in ("since", "until")) for name in PARAMETERS
+)
+_ID: Final = _path("id", "the decision's id")
+_NAME: Final = _path("name", "its name")
+_LANG: Final = _query("lang", _words("ja", "en"), "else by `Accept-Language`")
+_OFFSET: Final = _query("utc_offset_min", _number(-840, 840, 540), "minutes east of Greenwich")
+_EVERYWHERE: Final = _query("everywhere", _words("true", "false"), "also where a clock was set")
+_OWNER: Final = _query("owner", _TEXT, "whose; else one's own")
+
+OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
+    ("GET", "/decisions"): Operation(
+        "audit_decisions",
+        "判定の一覧（新しい順） / decisions, newest first",
+        "次の頁は `next` を `before` に。オペレーターの `person`・`device`・`source_ip` は仮名のみ。\n\n"
+        "For the next page give `next` as `before`. With `audit_operate` people, devices and addresses are pseudonyms.",
+        "AuditDecisions",
+        (*_FILTERS, _query("size", _number(1, MAX_PAGE, 100)), _query("before", _TEXT)),
+    ),
+    ("GET", "/decisions/count"): Operation(
+        "audit_count", "判定の件数 / how many decisions", "", "AuditCount", _FILTERS
+    ),
+    ("GET", "/decisions/groups"): Operation(
+        "audit_groups",
+        "判定の集計 / decisions counted in groups",
+        f"`by` は {', '.join(GROUPS)} から一つか二つ。\n\n`by` is one or two of these, as `hour,reason`.",
+        "AuditGroups",
+        (
+            *_FILTERS,
+            _query("by", _TEXT, "as `hour,reason`", required=True),
+            _query("limit", _number(1, MAX_GROUPS, 1_000)),
+            _OFFSET,
+            _query("people", _words("true", "false"), "count distinct persons too"),
+        ),
+    ),
+    ("GET", "/decisions/export"): Operation(
+        "audit_export",
+        "判定の書出し / decisions as a file",
+        "途中で失敗した場合は接続を切る（最後のチャンクを送らない）。Excel 向け CSV は BOM 付き UTF-8。\n\n"
+        "Where it fails on the way the connection is broken off: half a file never looks whole. Needs `audit_export`.",
+        "AuditDecisions",
+        (*_FILTERS, _query("format", _words(*FORMATS)), _LANG, _OFFSET),
+        media=("text/csv", "application/jsonl", "application/vnd.apache.parquet"),
+    ),
+    ("GET", "/decisions/{id}"): Operation(
+        "audit_decision",
+        "判定一件 / one decision",
+        "監査者には記録の全文、オペレーターには隠さない列だけを返す。\n\n"
+        "The whole record to an auditor, the columns that are not hidden to an operator.",
+        "AuditDecision",
+        (_ID, _EVERYWHERE),
+    ),
+    ("GET", "/decisions/{id}/proof"): Operation(
+        "audit_proof",
+        "判定一件の証明 / the proof of one decision",
+        "`pdp audit prove` と同じ JSON。`tools/verify_decision.py` で検証する。\n\n"
+        "The JSON of `pdp audit prove`, which `tools/verify_decision.py` checks offline. Needs `audit_read`.",
+        "AuditProof",
+        (_ID, _EVERYWHERE),
+    ),
+    ("GET", "/reports"): Operation(
+        "audit_reports", "定型の照会の一覧 / which named questions there are", "", "AuditReports", (_LANG,)
+    ),
+    ("GET", "/reports/{name}"): Operation(
+        "audit_report",
+        "定型の照会 / the answer to a named question",
+        "パラメーターは `/reports` の `parameters` のとおり。\n\nIts parameters are those that `/reports` names.",
+        "AuditReport",
+        (_NAME, _LANG, _query("since", _TIME), _query("until", _TIME)),
+    ),
+    ("POST", "/sql"): Operation(
+        "audit_sql",
+        "SQL による照会（読取りのみ） / one SELECT",
+        "`$since`・`$until` を文中で使える。列は `/columns`。\n\n"
+        "`$since` and `$until` may stand in the text; `/columns` has the columns. Needs `audit_read` and `audit_sql`.",
+        "AuditTable",
+        body="AuditSql",
+    ),
+    ("POST", "/reveal"): Operation(
+        "audit_reveal",
+        "仮名を実名に戻す（理由必須） / a name for a pseudonym, with a reason",
+        "誰が・なぜ・どれを、は監査証跡に残る。答えは証跡に残らない。\n\n"
+        "Who, why and which stand in the trail; the answer does not. Needs `audit_reveal` beside a reading permission.",
+        "AuditRevealed",
+        body="AuditReveal",
+    ),
+    ("GET", "/queries"): Operation(
+        "audit_queries", "保存した照会の一覧 / saved questions: one's own, and shared ones", "", "AuditSavedList"
+    ),
+    ("GET", "/queries/{name}"): Operation(
+        "audit_query_get", "保存した照会 / a saved question", "", "AuditSaved", (_NAME, _OWNER)
+    ),
+    ("PUT", "/queries/{name}"): Operation(
+        "audit_query_put",
+        "照会を保存する / keep a question",
+        "保存の前に検査する。`since`・`until` は省ける。\n\nIt is checked first; `since` and `until` may be left open.",
+        "AuditKept",
+        (_NAME,),
+        "AuditDraft",
+    ),
+    ("DELETE", "/queries/{name}"): Operation(
+        "audit_query_delete", "保存した照会を消す / delete a question of one's own", "", "AuditKept", (_NAME,)
+    ),
+    ("GET", "/queries/{name}/answer"): Operation(
+        "audit_query_answer",
+        "保存した照会を実行する / ask a saved question now",
+        "権限は実行者のもの。パラメーターは保存分に優先する。\n\n"
+        "By the asker's own rights; parameters of the request replace the saved ones.",
+        "AuditDecisions",
+        (_NAME, _OWNER, _query("since", _TIME), _query("until", _TIME)),
+    ),
+    ("GET", "/trail"): Operation(
+        "audit_trail",
+        "監査証跡（誰が何を照会したか） / who asked what, newest first",
+        "`audit_trail` が必要。全件を見られない者には人を仮名で示す。\n\n"
+        "Needs `audit_trail`; whoever may not see everything is shown people as pseudonyms.",
+        "AuditTrail",
+        (
+            _query("size", _number(1, 1_000, 100)),
+            _query("before", _TEXT),
+            _query("actor", _TEXT),
+            _query("action", _TEXT),
+            _query("outcome", _words("begun", "done", "refused", "failed")),
+        ),
+    ),
+    ("GET", "/columns"): Operation(
+        "audit_columns", "列の説明 / the columns, and what they say", "", "AuditColumns", (_LANG,)
+    ),
+}

@@ -1,0 +1,50 @@
+"""An event of the trail as these eyes may see it. Pure.
+
+The trail holds what was asked by, and so names: whoever does not see the whole log sees them as pseudonyms, and
+neither a statement, nor a reason, nor the digest of an answer that could be tried out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from pdp.audit.asked import BY_PSEUDONYM
+from pdp.privacy.pseudonym import is_pseudonym
+
+if TYPE_CHECKING:
+    from pdp.audit.sight import Sight
+    from pdp.privacy.pseudonym import Pseudonyms
+    from pdp.trail.event import Event
+
+SHOWN: Final = frozenset(
+    {
+        *("since", "until", "department", "resource", "resource_group", "outcome", "reason", "caller", "revision"),
+        *("kind", "exception", "disaster_mode", "size", "by", "limit", "utc_offset_min", "people", "format", "lang"),
+        *("everywhere", "actor", "action"),
+    }
+)
+HIDDEN: Final = "…"  # in the place of what these eyes may not see
+
+
+def shown_event(event: Event, sight: Sight, pseudonyms: Pseudonyms) -> dict[str, Any]:
+    """As JSON values, in the order of the record."""
+    shown: dict[str, Any] = msgspec.to_builtins(event)
+    if sight.whole:
+        return shown
+    shown["parameters"] = {name: _shown(name, value, pseudonyms) for name, value in shown["parameters"].items()}
+    shown["answer_sha256"] = None
+    if shown["reason"] is not None:
+        shown["reason"] = HIDDEN
+    if shown["peer"] is not None:
+        shown["peer"] = pseudonyms.of("source_ip", shown["peer"])
+    return shown
+
+
+def _shown(name: str, value: Any, pseudonyms: Pseudonyms) -> Any:
+    if name in BY_PSEUDONYM:
+        values = value if isinstance(value, list) else [value]
+        hidden = [text if is_pseudonym(str(text)) else pseudonyms.of(name, str(text)) for text in values]
+        return hidden if isinstance(value, list) else hidden[0]
+    return value if name in SHOWN else HIDDEN

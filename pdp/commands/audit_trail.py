@@ -1,0 +1,53 @@
+"""`pdp audit trail`: who asked what of the decision log, and who changed what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+
+if TYPE_CHECKING:
+    from pdp.trail.event import Event
+
+
+def trail(
+    size: Annotated[int, Option("--size", min=1, max=100_000, help="So many events, the newest.")] = 50,
+    actor: Annotated[str | None, Option("--actor", help="Of this caller or user.")] = None,
+    action: Annotated[str | None, Option("--action", help="Such as audit.reveal.")] = None,
+    outcome: Annotated[str | None, Option("--outcome", help="begun, done, refused or failed.")] = None,
+    before: Annotated[str | None, Option("--before", help="Older than the event of this id.")] = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """List the trail, newest first; looking at it is written down as well."""
+    import msgspec
+
+    from pdp.commands.composed import settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.trail.keeping import record_query, trail_path
+    from pdp.trail.reading import TrailFilter, newest_events
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(config, state_dir=state_dir)
+    asked = {"actor": actor, "action": action, "outcome": outcome, "before": before}
+    events = newest_events(trail_path(settings.state_path), size, TrailFilter(actor, action, outcome, before))
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    record_query(settings, "audit.trail", {"size": size} | wanted, rows=len(events))
+    for event in events:
+        terminal.say(_line(event), style="yellow" if event.outcome in ("refused", "failed") else None)
+    if as_json:
+        terminal.json({"events": [msgspec.to_builtins(event) for event in events]})
+    terminal.remark(terminal.pick(f"{len(events)} 件", f"{len(events)} events"))
+
+
+def _line(event: Event) -> str:
+    what = event.action if event.object is None else f"{event.action} {event.object}"
+    rows = "" if event.rows is None else f"  {event.rows} rows"
+    reason = "" if event.reason is None else f"  ({event.reason})"
+    said = ", ".join(f"{name}={value}" for name, value in event.parameters.items())
+    line = f"{event.time}  {event.actor.kind}:{event.actor.id}  {what}  {event.outcome}{rows}{reason}  {said}"
+    return "".join(letter if letter.isprintable() else "·" for letter in line).rstrip()

@@ -1,0 +1,153 @@
+"""Everything that `pdp audit verify` looks at, in one answer.
+
+    decisions/segments, torn, proof   line by line, against the signed heads    pdp.transparency.inspection
+    decisions/store                   against the manifest, and that against its seal    pdp.archive.inspection
+    decisions/locks                   empty, and there
+    trail/                            as a log of its own: what auditors asked
+
+A living log is looked at as it stands. What one look finds and the next does not was on its way from one place to
+the other, and is no finding. A log whose locks nobody holds is at rest: one look is enough.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pdp.archive.inspection import inspect_store, lock_findings
+from pdp.archive.restoring import restorer
+from pdp.declog.layout import Layout
+from pdp.declog.verify import BREAKS, Finding
+from pdp.errors import NotReadyError
+from pdp.proving import TRAIL
+from pdp.transparency.inspection import Inspection, SignedLog, inspect
+from pdp.transparency.naming import Named, named
+from pdp.transparency.note import NoteKey
+from pdp.transparency.place import nodes_with_proof
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+
+_LOOKS: Final = 3
+_LOCKS_HELD: Final = Path("/proc/locks")  # proc(5)
+_WORD: Final = r"[A-Za-z0-9_-]{1,64}"
+_LOCK: Final = re.compile(rf"(?:start|{_WORD}\.{_WORD})\.lock|{_WORD}\.proof", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Wholeness:
+    """`records` are those of the segments, `stored` those proven in the store's files. `named` says which record."""
+
+    records: int
+    stored: int
+    findings: tuple[Finding, ...]
+    logs: tuple[SignedLog, ...]
+    named: dict[Finding, Named] = field(default_factory=dict)
+
+    @property
+    def breaks(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.kind in BREAKS)
+
+
+def examine(
+    log: Path,
+    *,
+    trail: Path | None = None,
+    trusted: Sequence[NoteKey] | None = None,
+    anchors: Sequence[Path] = (),
+    proven: set[object] | None = None,
+) -> Wholeness:
+    """Read everything; where the log lives, again what the first look finds. Raises OSError, NotReadyError.
+
+    `proven` remembers from one call to the next what was derived from which bytes.
+    """
+    known: set[object] = set() if proven is None else proven
+    seen = _look_again(lambda: _look(log, trail, trusted, anchors, known))
+    for _ in range(_LOOKS - 1):
+        if not seen.breaks or not _lives(log):
+            break
+        before = {(finding.segment, finding.kind) for finding in seen.breaks}
+        seen = _kept(_look_again(lambda: _look(log, trail, trusted, anchors, known)), before)
+        if before == {(finding.segment, finding.kind) for finding in seen.breaks}:
+            break
+    pairs = list(named(Layout(log), seen.findings))
+    records = {finding: record for finding, record in pairs if record is not None}
+    return replace(seen, findings=tuple(finding for finding, _ in pairs), named=records)
+
+
+def _kept(again: Wholeness, before: Collection[tuple[str, str]]) -> Wholeness:
+    """Of the breaks, those that were there before."""
+    findings = [f for f in again.findings if f.kind not in BREAKS or (f.segment, f.kind) in before]
+    return replace(again, findings=tuple(findings))
+
+
+def _lives(log: Path) -> bool:
+    """Whether a process holds a lock here. Asked of the kernel: to try a lock would keep a worker from starting."""
+    try:
+        held = {line.split()[5].rpartition(":")[2] for line in _LOCKS_HELD.read_text().splitlines() if "FLOCK" in line}
+    except (OSError, IndexError):
+        return True
+    locks = [*(log / "locks").glob("*"), *(log / "store").glob("*.lock")]
+    return any(str(path.stat().st_ino) in held for path in locks if path.exists())
+
+
+def _look_again(look: Callable[[], Wholeness]) -> Wholeness:
+    """A file that gets another name while it is looked for is looked for again."""
+    for _ in range(_LOOKS * _LOOKS):
+        try:
+            return look()
+        except FileNotFoundError:
+            continue
+    raise NotReadyError("the decision log changes faster than it can be read")
+
+
+def _look(
+    log: Path,
+    trail: Path | None,
+    trusted: Sequence[NoteKey] | None,
+    anchors: Sequence[Path],
+    proven: set[object],
+) -> Wholeness:
+    # The log before its store: a segment that is stored and removed between the two is archived in the second.
+    archived, restore = restorer(log)
+    report = inspect(Layout(log), trusted=trusted, anchors=anchors, archived=archived, restore=restore)
+    stored, of_store = inspect_store(log, proven)
+    gone = restorer(log)[0]
+    findings = [f for f in report.findings if f.kind != "missing_segment" or f.segment not in gone]
+    findings += [*of_store, *_locks(log)]
+    logs = [*report.logs]
+    if trail is not None and (trail / "segments").is_dir():
+        other = _trail(trail, trusted, anchors)
+        ours = {log.origin for log in report.logs}  # an anchor may know the decisions' heads alone
+        findings += [f for f in other.findings if f.segment not in ours]
+        logs += other.logs
+    return Wholeness(report.records, stored, tuple(dict.fromkeys(findings)), tuple(logs))
+
+
+def _trail(trail: Path, trusted: Sequence[NoteKey] | None, anchors: Sequence[Path]) -> Inspection:
+    """The same keys sign for it, under a name of their own."""
+    also = None if trusted is None else [*trusted, *(NoteKey(key.name + TRAIL, key.public) for key in trusted)]
+    report = inspect(Layout(trail), trusted=also, anchors=anchors)
+    return replace(report, findings=(*report.findings, *_locks(trail)))
+
+
+def _locks(log: Path) -> Iterator[Finding]:
+    """A copy of the log may lack them altogether; else each that somebody must have held is there, and is empty."""
+    layout = Layout(log)
+    if not layout.locks.is_dir():
+        return
+    names = layout.names()
+    needed = {layout.lock_path(*name.owner) for name in names} | {
+        layout.locks / f"{node}.proof" for node in nodes_with_proof(log)
+    }
+    needed |= {layout.locks / "start.lock"} if names else set()
+    for path in sorted(needed.union(layout.locks.iterdir())):
+        if _LOCK.fullmatch(path.name) is None:
+            yield Finding(path.name, "stray_file")
+            continue
+        yield from lock_findings(path, needed=path in needed)
+        if path not in needed and path.name != "start.lock":
+            yield Finding(path.name, "left_over")  # of a worker that has no segment here (any more)

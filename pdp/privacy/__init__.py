@@ -1,0 +1,1 @@
+"""What the decision log may not hold of people: masking rules as data, and keyed pseudonyms."""

@@ -1,0 +1,171 @@
+"""What an operator sees, and that nothing that it may ask says who somebody is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pdp.archive.queries import QUERIES
+from pdp.archive.schema import COLUMNS
+from pdp.audit.veil import veiled
+from pdp.audit.veil_lists import PSEUDONYMS, SHOWN
+from pdp.privacy.pseudonym import Pseudonyms, is_pseudonym
+from tests.unit.audit.world import DAY, OPERATE, PEOPLE, READ, World
+
+pytestmark = pytest.mark.anyio
+
+SECRETS = [*PEOPLE, "192.0.2.7", "s-1", "r-1", "/schedule/day", "4bf92f3577b34da6a3ce929d0e0e4736"]
+
+
+def hides_everything(text: str) -> bool:
+    return not any(secret in text for secret in SECRETS)
+
+
+@pytest.fixture
+def operator(audit: World) -> str:
+    return audit.caller("op", OPERATE, "audit_export", "audit_trail", "audit_reveal")
+
+
+async def test_people_devices_addresses_and_sessions_are_pseudonyms_and_stay_the_same(
+    audit: World, operator: str
+) -> None:
+    rows = (await audit.get(operator, "/decisions", **DAY)).json()["decisions"]
+    assert len({row["person"] for row in rows}) == len(PEOPLE)
+    assert all(is_pseudonym(row[name]) for row in rows for name in ("person", "device", "source_ip"))
+    groups = (await audit.get(operator, "/decisions/groups", **DAY, by="person")).json()["groups"]
+    assert {row["person"] for row in groups} == {row["person"] for row in rows}
+    assert all(row["decisions"] == 6 for row in groups)
+
+
+async def test_no_answer_of_any_path_holds_a_name(audit: World, operator: str, ids: list[str]) -> None:
+    auditor = audit.caller("aud", READ)
+    await audit.get(auditor, "/decisions", **DAY, person="tanaka", device="pc-sato", request_id="r-1")
+    texts = []
+    for path, params in [
+        ("/decisions", DAY),
+        (f"/decisions/{ids[0]}", {}),
+        ("/decisions/groups", {**DAY, "by": "person,reason"}),
+        ("/decisions/export", {**DAY, "format": "csv"}),
+        ("/decisions/export", {**DAY, "format": "jsonl"}),
+        ("/columns", {}),
+        ("/queries", {}),
+        ("/trail", {}),
+    ]:
+        answer = await audit.get(operator, path, **params)
+        assert answer.status_code == 200, answer.text
+        texts.append(answer.text)
+    assert all(map(hides_everything, texts))
+    assert "tanaka" in (await audit.get(auditor, f"/decisions/{ids[0]}")).text
+
+
+async def test_no_report_holds_a_name(audit: World, operator: str, ids: list[str]) -> None:
+    rows = (await audit.get(operator, "/decisions", **DAY)).json()["decisions"]
+    values = {
+        **DAY, "person": rows[0]["person"], "device": rows[0]["device"], "source_ip": rows[0]["source_ip"],
+        "id": ids[0], "department": "tax",
+    }  # fmt: skip
+    for query in QUERIES.values():
+        params = {name: values[name] for name in query.params if name in values}
+        answer = await audit.get(operator, f"/reports/{query.name}", **params)
+        assert answer.status_code == 200, (query.name, answer.text)
+        assert hides_everything(answer.text), query.name
+
+
+async def test_a_parquet_export_holds_no_name_either(audit: World, operator: str) -> None:
+    answer = await audit.get(operator, "/decisions/export", **DAY, format="parquet")
+    table = pq.read_table(io.BytesIO(answer.content))
+    assert table.num_rows == 24
+    assert set(table.column_names) <= SHOWN | PSEUDONYMS.keys()
+    assert hides_everything(json.dumps(table.to_pylist(), default=str))
+
+
+@pytest.mark.parametrize("name", ["person", "device", "source_ip"])
+async def test_by_a_real_id_an_operator_may_not_ask_and_hears_nothing_of_it(
+    audit: World, operator: str, name: str
+) -> None:
+    """Else the number of hits would say who somebody is."""
+    answers = []
+    for value in ("tanaka", "pc-tanaka", "192.0.2.7", "nobody", "p:1:x", ""):
+        for path, more in (
+            ("/decisions", {}),
+            ("/decisions/count", {}),
+            ("/decisions/groups", {"by": "outcome"}),
+            ("/decisions/export", {}),
+        ):
+            answer = await audit.get(operator, path, **DAY, **more, **{name: value})
+            assert answer.status_code in (400, 403)
+            answers.append(answer)
+    assert audit.askers.asked == []  # it never came as far as the engine
+
+
+@pytest.mark.parametrize("name", ["request_id", "trace_id"])
+async def test_by_what_a_gateway_wrote_an_operator_may_not_ask(audit: World, operator: str, name: str) -> None:
+    assert (await audit.get(operator, "/decisions/count", **DAY, **{name: "r-1"})).status_code == 403
+
+
+async def test_reports_take_no_real_id_from_an_operator(audit: World, operator: str) -> None:
+    for report, params in (
+        ("person_day", {"person": "tanaka"}),
+        ("device_day", {"device": "pc-tanaka"}),
+        ("by_source_ip", {"source_ip": "192.0.2.7"}),
+        ("report_08_person_day", {"person": "tanaka"}),
+    ):
+        assert (await audit.get(operator, f"/reports/{report}", **DAY, **params)).status_code == 403
+    assert audit.askers.asked == []
+
+
+async def test_by_a_pseudonym_an_operator_finds_that_person_and_nobody_else(audit: World, operator: str) -> None:
+    pseudonym = audit.pseudonyms.of("person", "suzuki")
+    rows = (await audit.get(operator, "/decisions", **DAY, person=pseudonym)).json()["decisions"]
+    assert len(rows) == 6
+    assert {row["person"] for row in rows} == {pseudonym}
+    wrong = audit.pseudonyms.of("person", "yamada")
+    assert (await audit.get(operator, "/decisions", **DAY, person=wrong)).status_code == 404
+    of_a_device = audit.pseudonyms.of("device", "pc-suzuki")  # another kind
+    assert (await audit.get(operator, "/decisions", **DAY, person=of_a_device)).status_code == 404
+
+
+async def test_a_pseudonym_of_an_earlier_key_still_finds_its_person(tmp_path: Any) -> None:
+    old, both = Pseudonyms({1: b"a" * 32}), Pseudonyms({1: b"a" * 32, 2: b"b" * 32})
+    from pdp.audit.veil import stands_for
+
+    assert stands_for(old.of("person", "sato"), "person", "sato", both)
+    assert not stands_for(old.of("person", "sato"), "person", "kato", both)
+    assert both.of("person", "sato") != old.of("person", "sato")
+
+
+def test_every_column_that_is_shown_is_known_and_none_carries_a_name() -> None:
+    known = {column.name for column in COLUMNS}
+    free = {"path", "fault", "error_message", "request_id", "trace_id", "policy_context", "input_text", "raw"}
+    digests = {column.name for column in COLUMNS if column.kind == "digest"}
+    assert not SHOWN & (free | digests | PSEUDONYMS.keys())
+    assert known >= PSEUDONYMS.keys()
+    assert not any(name.startswith(("input_", "subject_departments", "posture_")) for name in SHOWN)
+
+
+def test_a_column_that_nobody_decided_on_is_hidden() -> None:
+    table = pa.table({"person": ["tanaka", None], "nickname": ["T", "U"], "outcome": ["deny", "allow"]})
+    shown = veiled(table, Pseudonyms({1: b"k" * 32}))
+    assert shown.column_names == ["person", "outcome"]
+    assert shown["person"].to_pylist()[1] is None
+
+
+def test_what_is_kept_as_a_pseudonym_stays_what_it_is() -> None:
+    kept = Pseudonyms({7: b"m" * 32}).of("person", "tanaka")
+    shown = veiled(pa.table({"person": [kept]}), Pseudonyms({1: b"k" * 32}))
+    assert shown["person"].to_pylist() == [kept]
+
+
+async def test_a_csv_of_an_operator_has_the_mark_for_excel_and_japanese_heads(audit: World, operator: str) -> None:
+    answer = await audit.get(operator, "/decisions/export", **DAY, format="csv")
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert "利用者" in rows[0]
+    assert len(rows) == 25
+    assert "filename*=UTF-8''%E5%88%A4%E5%AE%9A%E3%83%AD%E3%82%B0" in answer.headers["content-disposition"]
