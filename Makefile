@@ -44,7 +44,7 @@ check: static rego unit ## format, lint, types, imports, locks, Rego, unit tests
 
 .PHONY: test
 test: dev tools ## all tests, with real Envoy, OPA, Valkey and PostgreSQL
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 .PHONY: e2e
 e2e: dev tools ## the system tests only

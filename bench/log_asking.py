@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import pyarrow as pa
 
 Kind = Literal["common", "report", "export"]
 COMMON: Final = ("person_day", "by_id", "denials_by_reason_hour", "denials", "newest")

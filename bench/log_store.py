@@ -169,7 +169,7 @@ def _figure(name: str, results: dict[str, Any]) -> float | None:
     if part != "ask":
         return float(found[figure])
     return max(
-        answer["median_ms"]
+        float(answer["median_ms"])
         for answer in found["answers"].values()
         if answer["kind"] == figure and "median_ms" in answer
     )

@@ -74,7 +74,9 @@ def engine_of_its_own(limits: EngineLimits, files: Collection[str]) -> Iterator[
 
 
 @contextmanager
-def shared_engine(limits: EngineLimits, files: Collection[str], tails: AbstractSet[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def shared_engine(
+    limits: EngineLimits, files: Collection[str], tails: AbstractSet[str]
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of its own to an engine that may open these files, and those of these directories.
 
     The engine may know other files of the store too. Only for statements that are ours.
