@@ -323,7 +323,7 @@ async def test_a_gzip_bomb_costs_the_bound_and_no_more(sink: Sink):
     ("body", "coding", "status"),
     [
         (b"not gzip", "gzip", 400),
-        (gzip.compress(b"[]")[:-4], "gzip", 400),
+        (gzip.compress(b"[]", mtime=0)[:-4], "gzip", 400),
         (b"[]", "br", 415),
         (b"{}", None, 400),
         (b"[1", None, 400),
@@ -333,7 +333,7 @@ async def test_a_gzip_bomb_costs_the_bound_and_no_more(sink: Sink):
         (b'["\\ud800"]', None, 400),
         (b"[]", None, 200),
         (b"[]", "identity", 200),
-        (gzip.compress(b"[") + gzip.compress(b"]"), "gzip", 200),
+        (gzip.compress(b"[", mtime=0) + gzip.compress(b"]", mtime=0), "gzip", 200),
         (b"[" + b"0," * MAX_EVENTS + b"0]", None, 413),
     ],
 )
