@@ -89,7 +89,10 @@ def test_an_id_may_be_asked_for_in_capitals(tmp_path: Path):
     assert find_record(Layout(tmp_path), ids(1)[0].upper()) == lines(1)[0]
 
 
-@pytest.mark.parametrize("text", ["", "x", "../../etc/passwd", "60b68059-b13c-4533-b68f-0aea08d275d7", "ffffffff-ffff-7fff-bfff-ffffffffffff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "../../etc/passwd", "60b68059-b13c-4533-b68f-0aea08d275d7", "ffffffff-ffff-7fff-bfff-ffffffffffff"],
+)
 def test_an_id_that_cannot_be_ours_is_not_found(tmp_path: Path, text: str):
     sealed_segment(tmp_path)
     assert find_record(Layout(tmp_path), text) is None
