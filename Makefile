@@ -55,10 +55,9 @@ fuzz: dev ## the property tests, for longer and with fresh seeds
 	$(BIN)/pytest $(wildcard tests/properties tests/fuzz) --hypothesis-profile=fuzz --timeout=1800 $(ARGS)
 
 .PHONY: bench
-bench: dev $(TOOLS_BENCH_STAMP) ## measure side by side with OPA, an echo and Cerbos: ten minutes (ARGS=--quick: one or two)
-	$(BIN)/python bench/declog.py $(if $(findstring --quick,$(ARGS)),--records 5000)
-	PYTHONPATH=. $(BIN)/python bench/replay.py $(if $(findstring --quick,$(ARGS)),--quick)
-	$(BIN)/python -m bench $(ARGS)
+bench: dev $(TOOLS_BENCH_STAMP) ## the decision log, then side by side with OPA, an echo and Cerbos: half an hour (ARGS=--quick: three)
+	@$(BIN)/python -m bench.log_store $(if $(findstring --quick,$(ARGS)),--quick); log=$$?; \
+	$(BIN)/python -m bench $(ARGS) && exit $$log
 
 .PHONY: profile
 profile: dev $(TOOLS_BENCH_STAMP) ## where each microsecond goes: a table, and flame graphs in bench/results

@@ -83,15 +83,16 @@ def prepare(place: Path, core: int | None) -> House:
     state = place / "directory"
     state.mkdir(parents=True)
     database_url = f"sqlite:///{state / 'sekisho.db'}"
-    _pdp("directory", "demo", "--database-url", database_url, "--state-dir", str(state))
+    run_pdp("directory", "demo", "--database-url", database_url, "--state-dir", str(state))
     rights = [
         word for name in ("decide", "batch", "assert_identity", "assert_network") for word in ("--permission", name)
     ]
-    said = _pdp("caller", "add", "bench", *rights, "--json", "--database-url", database_url, "--state-dir", str(state))
+    place_of = ("--database-url", database_url, "--state-dir", str(state))
+    said = run_pdp("caller", "add", "bench", *rights, "--json", *place_of)
     return House(place, database_url, json.loads(said)["key"], ROOT / "policies", core)
 
 
-def _pdp(*arguments: str) -> str:
+def run_pdp(*arguments: str) -> str:
     done = subprocess.run([PDP, *arguments], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
         raise BenchError(f"`pdp {' '.join(arguments[:2])}` failed: {done.stderr[-800:]}")

@@ -6,12 +6,13 @@ import statistics
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import duckdb
 
 from bench.log_records import DAY
-from pdp.archive.asking import Filters
+from pdp.archive.asking import filters_of, groups_of
 from pdp.archive.duck import DuckQueries
 from pdp.archive.queries import QUERIES
 from pdp.archive.search import DuckSearch
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from pdp.archive.asking import Filters
 
 Kind = Literal["common", "report", "export"]
 COMMON: Final = ("person_day", "by_id", "denials_by_reason_hour", "denials", "newest")
+_PAGE: Final = 100  # rows
 _DAY: Final = (timedelta(0), timedelta(days=1, hours=1))  # with the fresh tail, which is of the hour after
 _HOUR: Final = (timedelta(hours=10), timedelta(hours=11))
 _NIGHT: Final = (timedelta(hours=2), timedelta(hours=3))
@@ -39,9 +42,17 @@ _SPANS: Final = {
 
 @dataclass(frozen=True)
 class Question:
+    """`ask` gives the number of rows. The same over HTTP: `path` below `/audit/v1`, with `params`.
+
+    `second`: of the page after it.
+    """
+
     name: str
     kind: Kind
-    ask: Callable[[], int]  # gives the number of rows
+    ask: Callable[[], int]
+    path: str
+    params: Mapping[str, str]
+    second: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,8 +86,8 @@ def subjects_of(log: Path) -> Subjects:
 
 
 def questions(log: Path, about: Subjects) -> list[Question]:
-    asked = [_named(DuckQueries([log]), name, about) for name in QUERIES]
-    return asked + _searched(DuckSearch([log]), about)
+    """Each answers the number of rows that it found."""
+    return [_named(DuckQueries([log]), name, about) for name in QUERIES] + _searched(DuckSearch([log]), about)
 
 
 def _named(queries: DuckQueries, name: str, about: Subjects) -> Question:
@@ -93,42 +104,62 @@ def _named(queries: DuckQueries, name: str, about: Subjects) -> Question:
     }
     params = {p: known[p] for p in query.params if known.get(p) is not None and (name != "by_id" or p == "id")}
     kind: Kind = "export" if query.export else "common" if name in COMMON else "report"
-    return Question(name, kind, lambda: queries.run(name, params).num_rows)
+    return Question(name, kind, lambda: queries.run(name, params).num_rows, f"/reports/{name}", params)
 
 
 def _searched(search: DuckSearch, about: Subjects) -> list[Question]:
-    since, until = ((DAY + span).replace(tzinfo=None) for span in _DAY)
-    day = Filters(since, until)
-
-    def page(filters: Filters) -> Callable[[], int]:
-        return lambda: search.page(filters, size=100).table.num_rows
-
-    def second_page(filters: Filters) -> Callable[[], int]:
-        first = search.page(filters, size=100).next
-        return lambda: search.page(filters, size=100, before=first).table.num_rows
-
-    def group(filters: Filters, *by: Any, people: bool = False) -> Callable[[], int]:
-        return lambda: search.group(filters, by, people=people).num_rows
-
-    deny = Filters(since, until, outcomes=("deny",))
+    asked = _Asked(search)
     return [
-        Question("page: newest", "common", page(day)),
-        Question("page: newest denials", "common", page(deny)),
-        Question("page: newest denials, second", "common", second_page(deny)),
-        Question("page: one user", "common", page(Filters(since, until, person=about.person))),
-        Question("page: busiest user", "common", page(Filters(since, until, person=about.busiest))),
-        Question(
-            "page: one user, denials", "common", page(Filters(since, until, person=about.person, outcomes=("deny",)))
-        ),
-        Question("page: one device", "report", page(Filters(since, until, device=about.device))),
-        Question("page: one department", "report", page(Filters(since, until, department=about.department))),
-        Question("one decision", "common", lambda: search.one(about.id).num_rows),
-        Question("count: all", "report", lambda: search.count(day)),
-        Question("count: one user", "report", lambda: search.count(Filters(since, until, person=about.person))),
-        Question("group: denials, hour, reason", "common", group(deny, "hour", "reason")),
-        Question("group: department, outcome", "report", group(day, "department", "outcome")),
-        Question("group: resource, with people", "report", group(day, "resource", people=True)),
+        asked.page("newest", "common"),
+        asked.page("newest denials", "common", outcome="deny"),
+        asked.second_page("newest denials", "common", outcome="deny"),
+        asked.page("one user", "common", person=about.person),
+        asked.page("busiest user", "common", person=about.busiest),
+        asked.page("one user, denials", "common", person=about.person, outcome="deny"),
+        asked.page("one device", "report", device=about.device),
+        asked.page("one department", "report", department=about.department),
+        Question("one decision", "common", lambda: search.one(about.id).num_rows, f"/decisions/{about.id}", {}),
+        asked.count("all"),
+        asked.count("one user", person=about.person),
+        asked.group("denials, hour, reason", "common", "hour,reason", outcome="deny"),
+        asked.group("department, outcome", "report", "department,outcome"),
+        asked.group("resource, with people", "report", "resource", people="true"),
     ]
+
+
+class _Asked:
+    """Questions of a search over the whole day."""
+
+    def __init__(self, search: DuckSearch) -> None:
+        self._search = search
+        self._times = dict(zip(("since", "until"), ((DAY + span).isoformat() for span in _DAY), strict=True))
+
+    def page(self, name: str, kind: Kind, **filters: str) -> Question:
+        params, asked = self._of(filters)
+        ask = partial(self._search.page, asked, size=_PAGE)
+        return Question(f"page: {name}", kind, lambda: ask().table.num_rows, "/decisions", params)
+
+    def second_page(self, name: str, kind: Kind, **filters: str) -> Question:
+        params, asked = self._of(filters)
+        ask = partial(self._search.page, asked, size=_PAGE)
+        end = cache(lambda: ask().next)
+        return Question(
+            f"page: {name}, second", kind, lambda: ask(before=end()).table.num_rows, "/decisions", params, second=True
+        )
+
+    def count(self, name: str, **filters: str) -> Question:
+        params, asked = self._of(filters)
+        return Question(f"count: {name}", "report", lambda: self._search.count(asked), "/decisions/count", params)
+
+    def group(self, name: str, kind: Kind, by: str, people: str = "false", **filters: str) -> Question:
+        params, asked = self._of(filters)
+        ask = partial(self._search.group, asked, groups_of(by), people=people == "true")
+        params |= {"by": by, "people": people}
+        return Question(f"group: {name}", kind, lambda: ask().num_rows, "/decisions/groups", params)
+
+    def _of(self, filters: dict[str, str]) -> tuple[dict[str, str], Filters]:
+        params = self._times | filters
+        return params, filters_of({name: [value] for name, value in params.items()})
 
 
 def timed(asked: list[Question], rounds: int, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:

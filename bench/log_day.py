@@ -3,9 +3,9 @@
 Some ten thousand records are decided (`bench.log_records`) and become rows as the compactor makes them; rows are then
 drawn from those of the hour, a person as often as Zipf's law says, and given what differs from record to record:
 instants, ids, request ids, step times, minutes since the log-in, place in the log. Sorting, files, hourly counts and
-entries in the manifest are the store's own functions, so the layout is the product's. What the day cannot do is give
-its segments back: their digests are made up. The newest records are real lines in an open segment, a part of them
-published as the compactor publishes a tail.
+entries in the manifest are the store's own functions, so the layout is the product's. What those files cannot do is
+give their segments back: their digests are made up. The last records of the day are real lines of real segments, stored
+by the compactor; the newest of all are real lines in an open segment, a part of them published as a tail.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import uuid_utils
 
+from bench.log_lines import SEGMENT_ROWS, at_another_instant, write_segments, writer_of
 from bench.log_records import DAY, HOURS, JST, demonstration, real_records
 from pdp.archive.datafile import bounds_of, by_hour, in_order, write_table
+from pdp.archive.entries import StoredFile
 from pdp.archive.intake import Intake
-from pdp.archive.manifest import StoredFile
+from pdp.archive.schema import STORED
 from pdp.archive.sealed import SealedSegment
 from pdp.archive.store import LocalStore
 from pdp.archive.tail import publish_tails
 from pdp.declog.disk import PosixDisk
 from pdp.declog.layout import Layout, SegmentName, stamp_of
-from pdp.declog.record import encode_record, read_record
-from pdp.declog.writer import Epoch, SegmentWriter
+from pdp.declog.record import read_record
+from pdp.declog.writer import Epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,59 +45,81 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 SEED: Final = 20260415
 WORKERS: Final = 4
-SEGMENT_ROWS: Final = 30_000  # records of 2,260 bytes in 64 MiB
 PEOPLE_SKEW: Final = 0.6  # the first of 4,000 people makes one request in seventy
 HITS: Final = 0.65  # share of the cache, as `make bench` measures it
+VERSION: Final = 2  # raise it where the rows would be others: a day that was made before is made anew then
+_MADE_AT: Final = DAY + timedelta(days=1)
 _SLICES: Final = len(HOURS) * 60
 
 
 @dataclass(frozen=True)
 class Size:
-    """`distinct` records are decided; `files` of `rows_per_file` rows; `fresh` records are not stored yet."""
+    """`distinct` records are decided; `files` of `rows_per_file` rows; `fresh` records are not stored yet.
+
+    Of the last file's rows `compacted` are made of lines by the compactor, and stand in a file of their own.
+    """
 
     files: int
     rows_per_file: int
     distinct: int
+    compacted: int
     fresh: int
 
     @property
     def rows(self) -> int:
         return self.files * self.rows_per_file
 
+    def rows_of(self, at: int) -> int:
+        """Of the file with this number that is made without lines."""
+        return self.rows_per_file - (self.compacted if at == self.files - 1 else 0)
 
-FULL: Final = Size(30, 1_000_000, 40_000, 9_000)
-QUICK: Final = Size(4, 250_000, 5_000, 6_000)
-TINY: Final = Size(2, 5_000, 300, 600)
+
+FULL: Final = Size(30, 1_000_000, 40_000, 250_000, 9_000)
+QUICK: Final = Size(4, 250_000, 5_000, 30_000, 6_000)
+REPLAYED: Final = Size(4, 500_000, 20_000, 0, 3_000)  # one record in a hundred is a decision of its own
+TINY: Final = Size(2, 5_000, 300, 1_000, 600)
 
 
 def make_day(place: Path, size: Size, say: Callable[[str], None], processes: int = 2) -> Path:
-    """The directory of such a log; as it stands there, where the same code has made it before."""
-    mark, log = place / "made-by", place / "log"
-    made_by = f"{size} {_digest_of_code()}"
-    if mark.exists() and mark.read_text(encoding="utf-8") == made_by:
+    """The directory of such a log, as it stands there; what is not there yet is made, file by file."""
+    begun, mark, log = place / "begun", place / "made-by", place / "log"
+    made_by = f"{size} {VERSION} {sha256(repr(STORED.names).encode()).hexdigest()}"
+    if _says(mark, made_by):
         return log
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    if not _says(begun, made_by):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        begun.write_text(made_by, encoding="utf-8")
+        Layout(log).make(PosixDisk())
     say(f"deciding {size.distinct:,} requests")
-    records = real_records(demonstration(place), ROOT / "policies", size.distinct)
-    say(f"{size.files} files of {size.rows_per_file:,} rows")
-    Layout(log).make(PosixDisk())
+    records = real_records(demonstration(), ROOT / "policies", size.distinct)
     store = LocalStore(log)
-    made_at = DAY + timedelta(days=1)
-    with store.held(), _pool(processes, records, size) as pool:
-        for number, (file, segments) in enumerate(pool.map(_make_file, [(log, at) for at in range(size.files)])):
-            store.manifest.add(file, segments, made_at)
-            store.manifest.ndjson_removed([str(segment.name) for segment in segments], made_at)
-            say(f"{number + 1} of {size.files}: {file.bytes / file.records:.1f} bytes a record")
+    with _pool(processes, records, size) as pool:
+        with store.held():
+            _add_files(store, pool, size, say)
+        shutil.rmtree(store.layout.segments)
+        store.layout.make(PosixDisk())
+        if len(store.manifest.files()) == size.files:
+            say(f"compacting {size.compacted:,} lines")
+            pool.submit(_write_lines, (log, size.compacted)).result()
+            with store.held():
+                _compact(store, _MADE_AT)
     _add_tail(store, records, size.fresh)
     mark.write_text(made_by, encoding="utf-8")
     return log
 
 
-def _digest_of_code() -> str:
-    files = [Path(__file__), ROOT / "bench" / "log_records.py", *ROOT.glob("policies/**/*.rego")]
-    files += [ROOT / "pdp" / "archive" / f"{name}.py" for name in ("schema", "datafile")]
-    return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()
+def _says(mark: Path, text: str) -> bool:
+    return mark.exists() and mark.read_text(encoding="utf-8") == text
+
+
+def _add_files(store: LocalStore, pool: ProcessPoolExecutor, size: Size, say: Callable[[str], None]) -> None:
+    there = len(store.manifest.files())
+    asked = [(store.place.log, at) for at in range(there, size.files)]
+    for number, (file, segments) in enumerate(pool.map(_make_file, asked), there + 1):
+        store.manifest.add(file, segments, _MADE_AT)
+        store.manifest.ndjson_removed([str(segment.name) for segment in segments], _MADE_AT)
+        say(f"{number} of {size.files}: {file.bytes / file.records:.1f} bytes a record")
 
 
 def _pool(processes: int, records: list[bytes], size: Size) -> ProcessPoolExecutor:
@@ -115,6 +137,7 @@ def _begin(records: list[bytes], size: Size) -> None:
     for record in records:
         intake.add(0, record)
     _hold["base"] = Base(intake.table())
+    _hold["records"] = records
     _hold["size"] = size
 
 
@@ -160,13 +183,13 @@ class Base:
     def rows_of_file(self, at: int, size: Size) -> tuple[pa.Table, list[SegmentName]]:
         """The rows of one file, in the order of writing, and the segments that they are in."""
         chance = np.random.default_rng([SEED, at])
-        count = size.rows_per_file
-        times = _instants(at * count, count, size.rows, chance)
-        picked = self._drawn((times - _micros(DAY)) // 3_600_000_000, chance)
+        count, before = size.rows_of(at), at * size.rows_per_file
+        times = _instants(before, count, size.rows, chance)
+        picked = self.drawn((times - _micros(DAY)) // 3_600_000_000, chance)
         table = self._table.take(pa.array(picked))
         worker = np.arange(count) % WORKERS
-        seqs = at * (count // WORKERS) + np.arange(count) // WORKERS + 1
-        names, segments = _segments(times, worker, seqs, at)
+        seqs = before // WORKERS + np.arange(count) // WORKERS + 1
+        names, segments = _segments(times, worker, seqs, at * -(-size.rows_per_file // WORKERS // SEGMENT_ROWS))
         own = self._own_values(picked, times, chance)
         own |= {"segment": names, "seq": pa.array(seqs)}
         for name, column in own.items():
@@ -174,7 +197,7 @@ class Base:
             table = table.set_column(index, table.schema.field(name), column)
         return table, segments
 
-    def _drawn(self, hours: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    def drawn(self, hours: np.ndarray, chance: np.random.Generator) -> np.ndarray:
         picked = np.empty(len(hours), dtype=np.int64)
         known = np.unique(self._hours)
         for hour in np.unique(hours):
@@ -228,7 +251,7 @@ def _instants(first: int, count: int, total: int, chance: np.random.Generator) -
 
 
 def _segments(
-    times: np.ndarray, worker: np.ndarray, seqs: np.ndarray, at: int
+    times: np.ndarray, worker: np.ndarray, seqs: np.ndarray, before: int
 ) -> tuple[pa.DictionaryArray, list[SegmentName]]:
     first = seqs.min()
     number = ((seqs - first) // SEGMENT_ROWS).astype(np.int64)
@@ -238,7 +261,7 @@ def _segments(
     names = []
     for place in range(WORKERS * per_worker):
         created = datetime.fromtimestamp(int(times[index == place][0]) / 1e6, UTC)
-        sequence = at * per_worker + place % per_worker + 1
+        sequence = before + place % per_worker + 1
         names.append(SegmentName("node-1", f"w{place // per_worker}", epoch, sequence, stamp_of(created)))
     return pa.DictionaryArray.from_arrays(pa.array(index, pa.int32()), [str(name) for name in names]), names
 
@@ -272,24 +295,38 @@ def _uuid4_texts(count: int, chance: np.random.Generator) -> pa.Array:
     return pa.StringArray.from_buffers(count, offsets, pa.py_buffer(text.tobytes()))
 
 
-# -- the newest records --------------------------------------------------------------------------------
+# -- real lines ----------------------------------------------------------------------------------------
+
+
+def _write_lines(asked: tuple[Path, int]) -> None:
+    """The last records of the day as sealed segments, for the compactor."""
+    log, count = asked
+    size, base, records = (cast("Any", _hold[name]) for name in ("size", "base", "records"))
+    chance = np.random.default_rng([SEED, size.files])
+    times = _instants(size.rows - count, count, size.rows, chance)
+    picked = base.drawn((times - _micros(DAY)) // 3_600_000_000, chance)
+    parsed = [read_record(record) for record in records]
+    moments = (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(time)) for time in times)
+    epoch = Epoch("node-1", f"w{WORKERS}", stamp_of(DAY))
+    lines = (at_another_instant(parsed[at], now) for at, now in zip(picked, moments, strict=True))
+    write_segments(Layout(log), epoch, lines)
+
+
+def _compact(store: LocalStore, made_at: datetime) -> None:
+    """What waits, as `pdp audit compact` does it: proven, entered, and the segments removed."""
+    waiting = store.waiting()
+    store.publish(waiting, made_at)
+    store.remove_these(waiting, made_at)
 
 
 def _add_tail(store: LocalStore, records: list[bytes], count: int) -> None:
-    """Real lines in an open segment; the last tenth is not published either."""
+    """An open segment, of which the last third is not published yet: what a second of the peak writes."""
     end = DAY + timedelta(days=1)
-    writer = SegmentWriter(
-        store.layout,
-        Epoch("node-1", "w0", stamp_of(end)),
-        None,
-        durability="process",
-        max_segment_bytes=1 << 30,
-        clock=lambda: end,
-        disk=PosixDisk(),
-    )
+    writer = writer_of(store.layout, Epoch("node-1", "w0", stamp_of(end)))
     writer.open()
-    published = count * 9 // 10
-    fresh = [_fresh(records[at % len(records)], end + timedelta(milliseconds=at)) for at in range(count)]
+    published = count * 2 // 3
+    parsed = [read_record(record) for record in records]
+    fresh = [at_another_instant(parsed[at % len(parsed)], end + timedelta(milliseconds=at)) for at in range(count)]
     writer.commit(fresh[:published])
     with store.held():
         publish_tails(store.layout, store.place, store.layout.names(), store.disk)
@@ -297,10 +334,4 @@ def _add_tail(store: LocalStore, records: list[bytes], count: int) -> None:
     writer.sync()  # and it stays open, as that of a running worker is
 
 
-def _fresh(record: bytes, now: datetime) -> bytes:
-    text = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    new_id = str(uuid_utils.uuid7(nanoseconds=int(now.timestamp() * 1e6) * 1_000))
-    return encode_record(msgspec.structs.replace(read_record(record), id=new_id, time=text, now=text))
-
-
-__all__ = ["DAY", "FULL", "JST", "QUICK", "TINY", "Size", "make_day"]
+__all__ = ["DAY", "FULL", "JST", "QUICK", "REPLAYED", "TINY", "Size", "make_day"]

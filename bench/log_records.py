@@ -28,13 +28,11 @@ from pdp.cache.local import LocalLevel
 from pdp.callers.caller import PERMISSIONS, Caller
 from pdp.decide import Checkpoint, House
 from pdp.declog.record import encode_record, read_record
-from pdp.directory.demo import write_demonstration
-from pdp.directory.snapshot import load_snapshot
+from pdp.directory.demo import demonstration as registers_of_the_demonstration
 from pdp.engine.regorus import RegorusEngine
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.settings import Settings
-from pdp.store.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,15 +92,9 @@ class _Desk:
         """Nobody counts."""
 
 
-def demonstration(place: Path) -> Snapshot:
+def demonstration() -> Snapshot:
     """The full demonstration directory as it stands at noon of that day."""
-    store = open_store(f"sqlite:///{place / 'directory.db'}")
-    try:
-        store.migrate()
-        write_demonstration(store, DAY + timedelta(hours=12))
-        return load_snapshot(store)
-    finally:
-        store.close()
+    return registers_of_the_demonstration(DAY + timedelta(hours=12)).snapshot(1)
 
 
 def real_records(snapshot: Snapshot, bundle: Path, count: int) -> list[bytes]:

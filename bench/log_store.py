@@ -5,8 +5,10 @@
     append   what a record costs on the path of a decision, and how many a second one worker sustains (durability power)
     store    what it costs to make a file of segments and prove it, in which memory; bytes of a record in it
     ask      the named queries, pages, counts and groups over a generated day (bench/log_day.py), medians
+    http     the same through /audit/v1 of a service
+    replay   decisions a second that are decided again out of the log
 
-The day is made once, in about five minutes and two gigabytes, and kept in DIR for the next run of the same code. Exit
+The day is made once, in about six minutes and two gigabytes, and kept in DIR for the next run of the same code. Exit
 codes: 0 the limits of bench/limits.toml (`log.limit`) hold, 1 some do not (they are named; with --quick they are told
 and not judged), 2 the figures would mean nothing.
 """
@@ -31,13 +33,15 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.log_asking import questions, subjects_of, timed
-from bench.log_day import FULL, QUICK, TINY, Size, make_day
+from bench.log_day import FULL, QUICK, REPLAYED, TINY, Size, make_day
+from bench.log_http import over_http
 from bench.log_records import demonstration, real_records
+from bench.log_replay import replay_cost
 from bench.log_writing import append_cost, store_cost
 from bench.processes import BenchError
 
 HERE: Final = Path(__file__).resolve().parent
-PARTS: Final = ("append", "store", "ask")
+PARTS: Final = ("append", "store", "ask", "http", "replay")
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,13 @@ class Effort:
     stored: int
     day: Size
     rounds: int
+    replayed: Size
 
 
 EFFORTS: Final = {
-    "full": Effort("full", 60.0, 20_000, 1_000_000, FULL, 5),
-    "quick": Effort("quick", 3.0, 3_000, 60_000, QUICK, 3),
-    "tiny": Effort("tiny", 0.5, 300, 3_000, TINY, 1),
+    "full": Effort("full", 60.0, 20_000, 1_000_000, FULL, 5, REPLAYED),
+    "quick": Effort("quick", 3.0, 3_000, 60_000, QUICK, 3, QUICK),
+    "tiny": Effort("tiny", 0.5, 300, 3_000, TINY, 1, TINY),
 }
 
 
@@ -109,8 +114,10 @@ class Run:
         }
         if {"append", "store"} & set(parts):
             results |= self._written(parts)
-        if "ask" in parts:
-            results["ask"] = self._asked()
+        if {"ask", "http"} & set(parts):
+            results |= self._asked(parts)
+        if "replay" in parts:
+            results["replay"] = self._replayed()
         results["load"].append(os.getloadavg()[0])
         return results
 
@@ -121,7 +128,7 @@ class Run:
         found: dict[str, Any] = {}
         try:
             self._say(f"deciding {effort.distinct:,} requests")
-            records = real_records(demonstration(work), HERE.parent / "policies", effort.distinct)
+            records = real_records(demonstration(), HERE.parent / "policies", effort.distinct)
             if "append" in parts:
                 self._say(f"appending for {effort.seconds:g} s")
                 found["append"] = append_cost(work / "append", records, effort.seconds)
@@ -133,16 +140,37 @@ class Run:
             shutil.rmtree(work, ignore_errors=True)
         return found
 
-    def _asked(self) -> dict[str, Any]:
+    def _asked(self, parts: list[str]) -> dict[str, Any]:
         effort = self._effort
         log = make_day(self._place / f"day-{effort.name}", effort.day, self._say)
-        self._say("asking")
         asked = questions(log, subjects_of(log))
-        return {
-            "records": effort.day.rows,
-            "fresh": effort.day.fresh,
-            "answers": timed(asked, effort.rounds, self._say),
-        }
+        found: dict[str, Any] = {"day": {"records": effort.day.rows, "fresh": effort.day.fresh}}
+        if "ask" in parts:
+            self._say("asking")
+            found["ask"] = timed(asked, effort.rounds, self._say)
+        if "http" in parts:
+            self._say("asking over HTTP")
+            with over_http(log, self._place / "service", asked) as over:
+                found["http"] = timed(over, effort.rounds, self._say)
+        if set(parts) >= {"ask", "http"}:
+            _agree(found["ask"], found["http"])
+        return found
+
+    def _replayed(self) -> dict[str, Any]:
+        effort = self._effort
+        same = effort.replayed == effort.day
+        log = make_day(self._place / f"{'day' if same else 'replayed'}-{effort.name}", effort.replayed, self._say)
+        self._say("replaying")
+        # In a process of its own: children that have ended count, and those of other parts must not.
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return pool.submit(replay_cost, log).result()
+
+
+def _agree(here: dict[str, Any], over: dict[str, Any]) -> None:
+    """Raises BenchError where a question has not as many rows over HTTP."""
+    for name, answer in over.items():
+        if answer.get("rows") != here[name].get("rows"):
+            raise BenchError(f"`{name}` has {answer.get('rows')} rows over HTTP, {here[name].get('rows')} without")
 
 
 def check(file: Path, results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -161,39 +189,43 @@ def check(file: Path, results: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _figure(name: str, results: dict[str, Any]) -> float | None:
-    """`part.figure`; `ask.common` and `ask.report` are the worst median of their kind."""
+    """`part.figure`; of `ask` and `http` the worst median of a kind."""
     part, _, figure = name.partition(".")
     found = results.get(part)
     if found is None:
         return None
-    if part != "ask":
+    if part not in {"ask", "http"}:
         return float(found[figure])
     return max(
-        float(answer["median_ms"])
-        for answer in found["answers"].values()
-        if answer["kind"] == figure and "median_ms" in answer
+        float(answer["median_ms"]) for answer in found.values() if answer["kind"] == figure and "median_ms" in answer
     )
 
 
 def show(results: dict[str, Any]) -> None:
     console = Console(width=max(Console().width, 120))
     console.print(f"\n{results['cores']} cores, {results['at']}, effort {results['effort']}, load {results['load']}")
-    for part in ("append", "store"):
+    for part in ("append", "store", "replay"):
         if part in results:
             console.print(f"{part}: " + ", ".join(f"{name} {value:,}" for name, value in results[part].items()))
-    if "ask" in results:
-        asked = results["ask"]
-        table = Table(title=f"{asked['records']:,} records of a day and {asked['fresh']:,} fresh ones")
-        for column in ("question", "kind", "median ms", "first ms", "rows"):
-            table.add_column(column, justify="left" if column in {"question", "kind"} else "right")
-        for name, answer in asked["answers"].items():
-            figures = [f"{answer[key]:,}" if key in answer else "-" for key in ("median_ms", "first_ms", "rows")]
-            table.add_row(name, answer["kind"], *figures)
-        console.print(table)
+    if {"ask", "http"} & results.keys():
+        console.print(_answers(results))
     for limit in results["limits"]:
         bound = f"<= {limit['at_most']}" if "at_most" in limit else f">= {limit['at_least']}"
         state = {None: "not measured", True: "holds", False: "DOES NOT HOLD"}[limit["holds"]]
         console.print(f"{limit['name']}: {limit['value']} {limit['unit']} ({bound}): {state}", markup=False)
+
+
+def _answers(results: dict[str, Any]) -> Table:
+    day, here, over = results["day"], results.get("ask", {}), results.get("http", {})
+    table = Table(title=f"{day['records']:,} records of a day and {day['fresh']:,} fresh ones")
+    for column in ("question", "kind", "median ms", "first ms", "over HTTP", "rows"):
+        table.add_column(column, justify="left" if column in {"question", "kind"} else "right")
+    for name, answer in (over | here).items():
+        others = over.get(name, {})
+        figures = [here.get(name, {}).get("median_ms"), here.get(name, {}).get("first_ms"), others.get("median_ms")]
+        figures.append(answer.get("rows"))
+        table.add_row(name, answer["kind"], *("-" if one is None else f"{one:,}" for one in figures))
+    return table
 
 
 if __name__ == "__main__":

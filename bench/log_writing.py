@@ -7,20 +7,18 @@ import itertools
 import resource
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-import uuid_utils
-
 from bench.declog import NoLog, cpu_s, encoding_us, open_log
+from bench.log_lines import at_another_instant, write_segments
 from bench.log_records import DAY
 from pdp.archive.datafile import prove_file
 from pdp.archive.store import LocalStore
 from pdp.declog.disk import PosixDisk
 from pdp.declog.layout import Layout, stamp_of
-from pdp.declog.record import encode_record, read_record
-from pdp.declog.writer import Epoch, SegmentWriter
+from pdp.declog.record import read_record
+from pdp.declog.writer import Epoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 WAITERS: Final = 1_024  # appends under way
 _PREPARED: Final = 20_000
-_SEGMENT_ROWS: Final = 29_000  # of 2,300 bytes in 64 MiB
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,13 @@ def store_cost(place: Path, records: Sequence[bytes], count: int) -> dict[str, A
 
     Memory is the most that this process ever had: run it in one of its own.
     """
-    _write_segments(place, records, count)
+    Layout(place).make(PosixDisk())
+    now, parsed = DAY + timedelta(hours=9), [read_record(record) for record in records]
+    write_segments(
+        Layout(place),
+        Epoch("node-1", "w0", stamp_of(now)),
+        (at_another_instant(parsed[at % len(parsed)], now + timedelta(microseconds=at * 333)) for at in range(count)),
+    )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     store = LocalStore(place, rows_per_file=count)
     with store.held():
@@ -134,40 +137,3 @@ def store_cost(place: Path, records: Sequence[bytes], count: int) -> dict[str, A
         "rss_mb_before": before // 1024,
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-
-
-def _write_segments(place: Path, records: Sequence[bytes], count: int) -> None:
-    Layout(place).make(PosixDisk())
-    now = DAY + timedelta(hours=9)
-    writer = SegmentWriter(
-        Layout(place),
-        Epoch("node-1", "w0", stamp_of(now)),
-        None,
-        durability="process",
-        max_segment_bytes=1 << 30,
-        clock=lambda: datetime.now(UTC),
-        disk=PosixDisk(),
-    )
-    parsed = [read_record(record) for record in records]
-    for first in range(0, count, _SEGMENT_ROWS):
-        writer.open()
-        numbers = range(first, min(first + _SEGMENT_ROWS, count))
-        writer.commit([_at(parsed[at % len(parsed)], now + timedelta(microseconds=at * 333)) for at in numbers])
-        writer.seal("size")
-
-
-def _at(record: Any, now: datetime) -> bytes:
-    """The same decision at another instant: what differs from record to record is new."""
-    text = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    new_id = str(uuid_utils.uuid7(nanoseconds=int(now.timestamp() * 1e6) * 1_000))
-    changed = msgspec.structs.replace(
-        record, id=new_id, time=text, now=text, request_id=str(uuid_utils.uuid4()), expires_at=_later(record, now)
-    )
-    return encode_record(changed)
-
-
-def _later(record: Any, now: datetime) -> str | None:
-    if record.expires_at is None:
-        return None
-    ttl = datetime.fromisoformat(record.expires_at) - datetime.fromisoformat(record.now)
-    return (now + ttl).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

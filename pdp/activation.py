@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pdp.decide import ActivePolicy
 from pdp.engine.footprint_check import examine_bundle
@@ -13,6 +13,9 @@ from pdp.facts.reference import read_reference
 if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
     from pdp.engine.port import Engine
+
+
+_KNOWN: Final = 4  # policies that are kept ready in memory, each of some megabytes at most
 
 
 class BundleKeeper(Protocol):
@@ -31,6 +34,7 @@ class Activation:
         self.engine = engine
         self._archive = archive
         self._active: ActivePolicy | None = None
+        self._known: dict[str, ActivePolicy] = {}  # what decided here before: a roll-back need not look at it anew
         self._turn = asyncio.Lock()
 
     def active(self) -> ActivePolicy:
@@ -47,16 +51,25 @@ class Activation:
         Raises BundleError where the bundle calls what it may not, lacks its reference data, or does not
         load; EngineError where the engine cannot be reached; NotReadyError where it cannot be archived.
         """
-        examined = await asyncio.to_thread(examine_bundle, bundle)
-        if faults := examined.faults:
-            first = faults[0]
-            raise BundleError(
-                f"{first.message_en}" + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""),
-                where=first.where,
-            )
-        reference = read_reference(bundle.data) if bundle.profile == "zta" else None
+        policy = self._known.get(bundle.digest)
+        if policy is None or policy.bundle.capabilities != bundle.capabilities:  # which the digest does not cover
+            policy = await asyncio.to_thread(_examined, bundle)
         async with self._turn:
             if self._archive is not None:  # INVARIANT (replayable): kept before the first decision under it
                 await asyncio.to_thread(self._archive.keep, bundle)
             await self.engine.activate(bundle)
-            self._active = ActivePolicy(bundle, reference, examined.sight.footprint)
+            self._active = policy
+            self._known = {bundle.digest: policy, **dict(list(self._known.items())[: _KNOWN - 1])}
+
+
+def _examined(bundle: Bundle) -> ActivePolicy:
+    """Raises BundleError, and EngineError where the parser cannot be used. Blocks."""
+    examined = examine_bundle(bundle)
+    if faults := examined.faults:
+        first = faults[0]
+        raise BundleError(
+            f"{first.message_en}" + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""),
+            where=first.where,
+        )
+    reference = read_reference(bundle.data) if bundle.profile == "zta" else None
+    return ActivePolicy(bundle, reference, examined.sight.footprint)

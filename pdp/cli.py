@@ -11,16 +11,23 @@ from pdp.commands import (
     audit,
     audit_search,
     bundle,
+    bundle_mutate,
+    bundle_space,
     caller,
     connector,
+    console,
     decide,
     directory,
     doctor,
     evaluate,
+    export,
     keys,
     replay,
+    revision,
+    revision_looks,
     scenario,
     serve,
+    simulate,
     token,
 )
 from pdp.commands.group import ErrorsAsExitCodes
@@ -61,7 +68,13 @@ app.command("decide")(decide.decide)
 app.command("replay")(replay.replay)
 app.command("doctor")(doctor.doctor)
 app.add_typer(scenario.app, name="scenario")
+bundle_space.register(bundle.app)
+revision_looks.register(bundle.app)
+revision.register(bundle.app)
+bundle_mutate.register(bundle.app)
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(simulate.app, name="simulate")
+app.add_typer(export.app, name="export")
 app.add_typer(directory.app, name="directory")
 app.add_typer(connector.app, name="connector")
 app.add_typer(caller.app, name="caller")
@@ -70,6 +83,7 @@ audit_search.register(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
 app.add_typer(keys.app, name="keys")
+app.add_typer(console.app, name="console")
 
 
 def main() -> None:

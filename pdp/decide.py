@@ -103,6 +103,7 @@ class House:
     `clock` gives the aware time in UTC, `stopwatch` monotonic nanoseconds, `new_id` a uuid7. Without a
     `cache` every decision is evaluated. `longest` bounds how long an answer may be relied on, for as long as
     a change in the directory might be heard of late; None: the policy's own time is bound enough.
+    `unconfirmed` says that nobody knows any longer whether this policy is still the one of record: then all is denied.
     `mask` has the last word on what a record holds; it never raises.
     """
 
@@ -119,6 +120,7 @@ class House:
     cache: VerdictCache | None = None
     revocations: Revocations = NOTHING_REVOKED
     longest: Callable[[], timedelta | None] = lambda: None
+    unconfirmed: Callable[[Snapshot, datetime], bool] = lambda _snapshot, _now: False
     mask: Callable[[Record], Record] | None = None
 
     @cached_property
@@ -223,6 +225,9 @@ class Checkpoint:
         if policy.reference is not None and house.directory.is_stale():
             # Somebody may have left, or a terminal may have been lost, and nobody here would know.
             return Judgement(denied(POLICY_STALE), now, fault="the directory has not been seen to be current")
+        if house.unconfirmed(taken.snapshot, now):
+            # It may have been rolled back because of what it permits, and nobody here would know.
+            return Judgement(denied(POLICY_STALE), now, fault="the policy has not been confirmed to be of record")
         # 1. Caller.
         require_profile(caller, policy.bundle.profile)
         believed = believable(request, caller)

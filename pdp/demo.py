@@ -10,10 +10,15 @@ import msgspec
 
 from pdp.callers.caller import PERMISSIONS
 from pdp.callers.keys import issue_caller
+from pdp.console.accounts import demonstration_accounts
 from pdp.directory.demo import write_demonstration
+from pdp.model.console import ROLES, ConsoleSettings
+from pdp.model.issuer import LOOPBACK
 from pdp.store.store import open_store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pdp.settings import Settings
 
 CALLER: Final = "demo-gateway"
@@ -48,7 +53,19 @@ def prepare_demo(settings: Settings) -> tuple[Settings, str]:
     finally:
         store.close()
     body = json.dumps(_REQUEST, separators=(",", ":"))
-    return settings, _INTRODUCTION.replace("{key}", key).replace("{body}", body)
+    settings, logins = _with_console(settings, place)
+    return settings, _INTRODUCTION.replace("{key}", key).replace("{body}", body).replace("{console}", logins)
+
+
+def _with_console(settings: Settings, place: Path) -> tuple[Settings, str]:
+    """A console with an account for each role, made afresh; only where nobody but this machine reaches it."""
+    if settings.console is not None or settings.host not in LOOPBACK or settings.public_url:
+        return settings, ""
+    accounts = place / "console-accounts.txt"
+    password = demonstration_accounts(accounts)
+    console = ConsoleSettings(accounts_file=str(accounts))
+    logins = _CONSOLE.replace("{roles}", ", ".join(ROLES)).replace("{password}", password)
+    return msgspec.structs.replace(settings, console=console), logins
 
 
 _INTRODUCTION: Final = """
@@ -61,6 +78,11 @@ Ask for a decision (デモ用の判定):
     -H 'Content-Type: application/json' \\
     -d '{body}'
 
-OpenAPI: {base_url}/openapi.json   metrics: {base_url}/metrics   ready: {base_url}/readyz
+{console}OpenAPI: {base_url}/openapi.json   metrics: {base_url}/metrics   ready: {base_url}/readyz
 Stop with Ctrl-C.
+"""
+_CONSOLE: Final = """Console (管理画面): {base_url}/console/
+  accounts, one for each role (役割ごとのアカウント): {roles}
+  password of all of them, until the next start (パスワード): {password}
+
 """

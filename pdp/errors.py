@@ -5,6 +5,7 @@ SekishoError
 │   ├── PayloadTooLargeError   413  a limit of size, depth or count was passed
 │   ├── UnsupportedMediaError  415  not application/json
 │   ├── NotFoundError          404  what is asked for by its name or id is not there
+│   ├── ConflictError          409  as things stand now it cannot be done
 │   └── SlowRequestError       408  the body did not arrive within its deadline
 ├── CallerRefusedError              the enforcement point itself
 │   ├── NotAuthenticatedError  401  no credential, or none that we know
@@ -15,6 +16,8 @@ SekishoError
 │   └── RecordFailedError      503  the decision could not be recorded, so it is not given
 ├── RecordDamagedError         500  a record of the decision log is not what was written
 ├── BundleError                500  a policy bundle that must not be activated
+│   ├── ExportError            500  rules for a vendor that must not be exported
+│   └── SpaceError             500  a policy whose decisions cannot be counted out exactly (docs/decision-space.md)
 ├── EngineError                500  the engine gave no well-formed verdict (always a deny)
 │   ├── EngineSupersededError 500  another bundle has become active meanwhile
 │   ├── EngineTimeoutError     500  the deadline passed; the evaluation was stopped
@@ -78,6 +81,12 @@ class NotFoundError(BadRequestError):
     code = "not_found"
     status = 404
     next_step = "check the name or the id"
+
+
+class ConflictError(BadRequestError):
+    code = "conflict"
+    status = 409
+    next_step = "look at how things stand now, and decide anew"
 
 
 class SlowRequestError(BadRequestError):
@@ -151,6 +160,20 @@ class BundleError(SekishoError):
     def __init__(self, message: str, *, where: str | None = None, next_step: str | None = None) -> None:
         super().__init__(f"{where}: {message}" if where else message, next_step=next_step)
         self.where = where
+
+
+class SpaceError(BundleError):
+    """What a bundle decides cannot be described exactly: `where` reads something that cannot be counted out."""
+
+    code = "space_refused"
+    next_step = "see docs/decision-space.md for what a rule may do; the policy itself is not affected"
+
+
+class ExportError(BundleError):
+    """Rules that must not be exported: an id is missing, or they would allow what the policy denies."""
+
+    code = "export_refused"
+    next_step = "see docs/export.md; nothing was written or changed"
 
 
 class EngineError(SekishoError):

@@ -11,15 +11,17 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from pdp.api.body import Limits
 from pdp.api.surface import Surface
-from pdp.errors import DirectoryError, SettingsError
+from pdp.errors import DirectoryError, SekishoError, SettingsError
 from pdp.identity.levels import ACR_OF_LEVEL
 from pdp.logs import get_log
 from pdp.model.directory import snapshot_of
-from pdp.parts import new_id, shared_key, signing_keys_file, utc_now
+from pdp.parts import bundle_archive, new_id, open_engine, shared_key, signing_keys_file, utc_now
 from pdp.wire.authzen import authzen_routes
 from pdp.wire.authzen_search import Searching
 from pdp.wire.caller_credentials import introducing
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from pdp.activation import Activation
+    from pdp.audit.opening import Audit
     from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Callers
+    from pdp.console.sessions import Session
     from pdp.decide import Checkpoint
     from pdp.declog.port import DecisionLog
     from pdp.declog.record import Record
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
     from pdp.wire.exchange import Handler
 
 _log = get_log("pdp.fronts")
+TEST_DEADLINE_MS: Final = 10_000  # a test may judge thousands of documents in one rule
 
 
 @dataclass(frozen=True)
@@ -99,17 +104,21 @@ class Front:
 async def open_surface(parts: Parts) -> AsyncIterator[Surface]:
     """Everything that is asked over HTTP, and the gRPC listener beside it. Raises SettingsError."""
     async with AsyncExitStack() as stack:
+        audit = await stack.enter_async_context(_opened_audit(parts))
         fronts = [
             _authzen(parts),
             _gateways(parts),
             _opa(parts),
             await stack.enter_async_context(_opa_sink(parts)),
-            await stack.enter_async_context(_audit(parts)),
+            _audit(parts, audit),
             await stack.enter_async_context(_posture(parts)),
             await _scim(parts),
             await stack.enter_async_context(_cloudflare(parts)),
             _logout(parts),
+            await stack.enter_async_context(_governance(parts)),
+            _bundles(parts),
         ]
+        fronts.append(await stack.enter_async_context(_console(parts, audit, fronts)))
         if parts.settings.grpc_port:
             await stack.enter_async_context(_grpc(parts))
         yield _joined(parts, fronts)
@@ -200,14 +209,104 @@ async def _opa_sink(parts: Parts) -> AsyncIterator[Front]:
 
 
 @asynccontextmanager
-async def _audit(parts: Parts) -> AsyncIterator[Front]:
-    """Questions to the decision log."""
-    from pdp.audit.document import audit_document
+async def _opened_audit(parts: Parts) -> AsyncIterator[Audit]:
+    from pdp.audit.metrics import AuditMetrics
     from pdp.audit.opening import open_audit
 
-    introduce = introducing(parts.callers)
-    async with open_audit(parts.settings, parts.store, introduce, utc_now, new_id) as router:
-        yield Front(routers=(router,), documents=(audit_document(),))
+    introduce, watch = introducing(parts.callers), AuditMetrics(parts.metrics.registry)
+    async with open_audit(parts.settings, parts.store, introduce, utc_now, new_id, watch) as audit:
+        yield audit
+
+
+def _audit(parts: Parts, audit: Audit) -> Front:
+    """Questions to the decision log, to the registers, and about this service itself."""
+    from pdp.audit.document import audit_document
+    from pdp.insight.opening import insight
+    from pdp.insight.routes import insight_document
+
+    # What is recomputed never reaches the engine that decides; an OPA server of the settings would be that engine.
+    own_engine = msgspec.structs.replace(parts.settings, engine="regorus")
+    further = insight(
+        parts.settings,
+        audit=audit,
+        directory=parts.directory,
+        store=parts.store,
+        policy=parts.activation.active,
+        load=bundle_archive(parts.settings).load,
+        make=lambda: open_engine(own_engine, children=2),
+        clock=utc_now,
+    )
+    return Front(routers=(audit.router, further), documents=(audit_document(), insight_document()))
+
+
+@asynccontextmanager
+async def _console(parts: Parts, audit: Audit, fronts: Sequence[Front]) -> AsyncIterator[Front]:
+    """`/console`, where the settings have one. It asks what the other fronts answer."""
+    settings = parts.settings
+    if settings.console is None:
+        yield Front()
+        return
+    from pdp.console.opening import open_console
+    from pdp.identity.proof import Shown
+
+    def is_revoked(session: Session) -> bool:
+        subject = session.person.id.removeprefix("user:")
+        shown = Shown((subject,), session.provider_session, None, (session.created_at,))
+        try:
+            parts.revocations.refuse_revoked(shown)
+        except SekishoError:
+            return True
+        return False
+
+    async with open_console(
+        settings.console,
+        base_url=settings.base_url,
+        store=parts.store,
+        reception=audit.desk.reception,
+        routers=[router for front in fronts for router in front.routers],
+        key=lambda: shared_key(settings.state_path / "console.key"),
+        is_revoked=is_revoked,
+    ) as (pages, api):
+        yield Front(routers=(pages, api))
+
+
+def _bundles(parts: Parts) -> Front:
+    """The policy that decides, for other OPAs."""
+    from pdp.opa_bundles.desk import BundleDesk
+    from pdp.opa_bundles.routes import bundle_router
+    from pdp.revisions.opening import sealing_of
+
+    own = sealing_of(parts.settings).own
+    desk = BundleDesk(introducing(parts.callers), lambda: parts.activation.active().bundle, own)
+    return Front(routers=(bundle_router(desk),))
+
+
+@asynccontextmanager
+async def _governance(parts: Parts) -> AsyncIterator[Front]:
+    """Revisions of policies: drafts, approvals, activations."""
+    from pdp.gates.opening import open_gates
+    from pdp.governance.document import governance_document
+    from pdp.governance.opening import open_governance
+    from pdp.parts import configured_bundle, open_engine
+
+    settings = parts.settings
+    patient = msgspec.structs.replace(settings, engine_deadline_ms=TEST_DEADLINE_MS)
+    async with open_governance(
+        settings,
+        parts.store,
+        introduce=introducing(parts.callers),
+        gates=open_gates(
+            settings,
+            parts.store,
+            open_engine=lambda: open_engine(patient),
+            configured=lambda: configured_bundle(settings),
+            clock=utc_now,
+        ),
+        tell=lambda kind, epoch: parts.news.publish(kind, str(epoch)),
+        clock=utc_now,
+        new_id=new_id,
+    ) as router:
+        yield Front(routers=(router,), documents=(governance_document(),))
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pdp.declog.port import DecisionLog
     from pdp.directory.source import DirectorySource
     from pdp.metrics import Metrics
+    from pdp.revisions.following import PolicyFollower
     from pdp.settings import Settings
     from pdp.signals.port import News
     from pdp.source_metrics import SourceMetrics
@@ -36,6 +37,7 @@ class Health:
         news: News,
         proof: Callable[[], KeeperStatus] | None = None,
         callers_age: Callable[[], timedelta | None] | None = None,
+        follower: PolicyFollower | None = None,
     ) -> None:
         self._settings = settings
         self._directory = directory
@@ -45,6 +47,7 @@ class Health:
         self._news = news
         self._proof = proof
         self._callers_age = callers_age
+        self._follower = follower
 
     def probes(self) -> Sequence[Probe]:
         """What must be well before decisions are answered, and what an operator should know of."""
@@ -69,10 +72,44 @@ class Health:
             source_metrics.show(self._directory.current().sources, self._directory.now())
         metrics.flush()  # for the scrape of another worker
 
+    def numbers(self) -> dict[str, float | None]:
+        """Ages in seconds and counts, for the page that shows how the service is. None: not known."""
+        age = self._directory.age()
+        callers_age = None if self._callers_age is None else self._callers_age()
+        status = None if self._proof is None else self._proof()
+        signed = None if status is None or not status.working or not status.turned else status.turned
+        cache = None if self._cache is None else self._cache.status()
+        return {
+            "directory_age_s": None if age is None else age.total_seconds(),
+            "callers_age_s": None if callers_age is None else callers_age.total_seconds(),
+            "log_writable": float(self._log.writable()),
+            "log_spilling": float(self._log.spilling_since is not None),
+            "log_unrecorded": float(self._log.unrecorded),
+            "log_signed_at": signed,
+            "log_signed_size": None if status is None or not status.working else float(status.size),
+            "log_altered": None if status is None else float(len(status.altered)),
+            "cache_shared_up": None if cache is None or cache.shared is None else float(cache.shared.state == "up"),
+        }
+
     def _policy(self) -> Probe:
         if not self._activation.is_active():
             return Probe("policy", ok=False, detail="no policy is active")
-        return Probe("policy", ok=True, detail=self._activation.active().bundle.revision)
+        revision = self._activation.active().bundle.revision
+        if self._follower is None or not self._follower.status.epoch:
+            return Probe("policy", ok=True, detail=revision)
+        return self._followed(revision, self._follower)
+
+    def _followed(self, revision: str, follower: PolicyFollower) -> Probe:
+        """Not ready where the lease is over and denies: another instance may still know what is of record."""
+        status = follower.status
+        detail = f"{revision} (revision {status.number}, epoch {status.epoch})"
+        if status.fault is not None:
+            detail += f"; what is of record is refused ({status.fault.why}): {status.fault.message}"
+        if not follower.is_over():
+            return Probe("policy", ok=True, detail=detail)
+        denied = self._settings.policy_lease_end != "keep"
+        detail += f"; not confirmed since {status.confirmed_at.isoformat(timespec='seconds')}"
+        return Probe("policy", ok=not denied, detail=f"{detail}: everything is denied" if denied else detail)
 
     def _register(self) -> Probe:
         age = self._directory.age()

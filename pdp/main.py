@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.activation import Activation
 from pdp.api.app import serve_app
+from pdp.bundle.bundle import read_bundle
 from pdp.cache_metrics import CacheMetrics
 from pdp.callers.caller import UnsafeAnyone
 from pdp.callers.stored import StoredCallers
@@ -21,6 +23,9 @@ from pdp.directory.source import DirectorySource
 from pdp.fronts import Parts, open_surface
 from pdp.health import Health
 from pdp.identity.revocations import StoredRevocations
+from pdp.insight.opening import workers_path
+from pdp.insight.percentiles import Buckets
+from pdp.insight.workers import Check, WorkerFile
 from pdp.log_metrics import ProofMetrics, StoreMetrics
 from pdp.logs import get_log
 from pdp.metrics import Metrics
@@ -43,9 +48,12 @@ from pdp.parts import (
 )
 from pdp.privacy.metrics import MaskingMetrics
 from pdp.refresh import keep_fresh
+from pdp.revisions.metrics import RevisionMetrics
+from pdp.revisions.opening import open_follower
 from pdp.shipping.ledger import Ledger
 from pdp.shipping.metrics import ShippingMetrics
 from pdp.signals.listener import listening
+from pdp.simulate.shadow import shadow_of
 from pdp.source_metrics import SourceMetrics
 
 if TYPE_CHECKING:
@@ -53,6 +61,7 @@ if TYPE_CHECKING:
 
     from pdp.api.lane import Lane
     from pdp.callers.caller import Callers
+    from pdp.decide import Observer
     from pdp.declog.port import DecisionLog
     from pdp.engine.port import Engine
     from pdp.parts import Tokens
@@ -97,11 +106,20 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         await directory.refresh()
         engine = open_engine(settings, children=settings.engine_children)
         stack.push_async_callback(engine.close)
-        activation = Activation(engine, bundle_archive(settings))
-        bundle = configured_bundle(settings)
-        await activation.activate(bundle)
-        metrics.policy_is(bundle.revision, bundle.digest)
-        _log.info("policy activated", revision=bundle.revision, digest=bundle.digest, profile=bundle.profile)
+        archive = bundle_archive(settings)
+        activation = Activation(engine, archive)
+        revision_metrics = RevisionMetrics(metrics.registry)
+        follower = open_follower(
+            settings,
+            store,
+            activator=activation,
+            archive=archive,
+            clock=utc_now,
+            instance=f"{settings.node}/{os.getpid()}",
+            metrics=revision_metrics,
+            changed=lambda bundle: metrics.policy_is(bundle.revision, bundle.digest),
+        )
+        await follower.start(lambda: configured_bundle(settings))
         keeper = await stack.enter_async_context(_keeping(settings))
         log = _open_log(settings)
         stack.push_async_callback(log.close)
@@ -112,6 +130,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         cache = await stack.enter_async_context(open_cache(settings))
         news = open_news(settings)
         mask = open_masking(settings, MaskingMetrics(metrics.registry).failed)
+        observer = await stack.enter_async_context(_shadowed(settings, metrics))
         checkpoint = Checkpoint(
             House(
                 clock=utc_now,
@@ -123,10 +142,11 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                 tokens=tokens.verifier,
                 engine=engine,
                 log=log,
-                observer=metrics,
+                observer=observer,
                 cache=cache,
                 revocations=revocations,
                 longest=lambda: UNSURE if news.state == "lost" else None,
+                unconfirmed=follower.denies,
                 mask=mask,
             )
         )
@@ -139,16 +159,22 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
             news=news,
             proof=None if keeper is None else keeper.look,
             callers_age=callers.age if isinstance(callers, StoredCallers) else None,
+            follower=follower,
         )
         looks: dict[Kind, Look] = {"directory": directory.refresh, "revocations": revocations.refresh}
         if isinstance(callers, StoredCallers):
             looks["callers"] = callers.refresh
-        nudge = await stack.enter_async_context(listening(news, looks))
+        nudge = await stack.enter_async_context(listening(news, {**looks, "policy": follower.nudge}))
+        await stack.enter_async_context(follower.following())
+        said = WorkerFile(workers_path(settings), settings.node, utc_now())
+        stack.callback(said.remove)
         await stack.enter_async_context(
             keep_fresh(
                 [*looks.values(), *([tokens.refresh] if tokens.refresh else [])],
                 every_s=settings.directory_poll_s,
-                after=_measuring(settings, health, metrics, keeper),
+                after=_measuring(
+                    settings, health, metrics, keeper, said, lambda: revision_metrics.show(follower, utc_now())
+                ),
                 nudge=nudge,
             )
         )
@@ -174,6 +200,19 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         yield Service(
             settings, store, directory, activation, engine, log, callers, metrics, checkpoint, serve_app(surface)
         )
+
+
+@asynccontextmanager
+async def _shadowed(settings: Settings, metrics: Metrics) -> AsyncIterator[Observer]:
+    """Who hears of decisions: the metrics, and the draft that is in the shadow, where there is one."""
+    if not settings.shadow_bundle:
+        yield metrics
+        return
+    draft = await asyncio.to_thread(read_bundle, Path(settings.shadow_bundle))
+    async with shadow_of(
+        metrics, open_engine(settings), draft, metrics.registry, per_s=settings.shadow_per_s
+    ) as observer:
+        yield observer
 
 
 @asynccontextmanager
@@ -204,8 +243,13 @@ def _open_log(settings: Settings) -> SegmentLog:
     )
 
 
-def _measuring(
-    settings: Settings, health: Health, metrics: Metrics, keeper: NotaryProcess | None
+def _measuring(  # noqa: PLR0913, PLR0917  # everything that is measured
+    settings: Settings,
+    health: Health,
+    metrics: Metrics,
+    keeper: NotaryProcess | None,
+    said: WorkerFile,
+    policy: Callable[[], None],
 ) -> Callable[[], None]:
     """What brings every gauge up to now, once a second."""
     cache, sources = CacheMetrics(metrics.registry), SourceMetrics(metrics.registry)
@@ -218,10 +262,15 @@ def _measuring(
     def measure() -> None:
         health.measure(metrics, cache, sources)
         stored.show()
+        policy()
         if proof is not None and keeper is not None:
             proof.show(keeper.look())
         shipping.show(utc_now())
         copies.show(utc_now())
+        now = utc_now()
+        if said.is_due(now):
+            checks = [Check(probe.name, probe.ok, probe.detail) for probe in health.probes()]
+            said.write(now, checks, health.numbers(), Buckets(*metrics.durations()))
 
     return measure
 

@@ -142,6 +142,11 @@ class Metrics:
             self._caller_names.add(name)
         self._caller_refusals.labels(name, why).inc()
 
+    def durations(self) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        """(upper bounds in seconds, decisions of this worker in each bucket, one more than bounds)."""
+        self.flush()
+        return _SECONDS, tuple(int(bucket.get()) for bucket in self._total._buckets)  # noqa: SLF001  # as in `flush`
+
     def policy_is(self, revision: str, digest: str) -> None:
         """Name the active policy."""
         if self._active_policy is not None:

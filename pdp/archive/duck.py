@@ -61,7 +61,7 @@ class DuckQueries:
         files: Sequence[Stored],
         within: Sequence[str] | None = None,
     ) -> pa.Table:
-        with session(self._limits, query.views, snapshot, files, Bounds(within)) as connection:
+        with session(self._limits, query.views, snapshot, files, Bounds(within), sql=query.sql) as connection:
             found = answer(connection, query.sql, values, self._limits, query.name)
         if found.num_rows > self._limits.rows and not query.export:
             raise BadRequestError(

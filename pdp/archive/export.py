@@ -32,6 +32,9 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 _JSON: Final = msgspec.json.Encoder(enc_hook=str)
 
 
+Lang = Literal["ja", "en"]
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """`heads`: in which language a CSV names its columns; None: by the names of the store, as programs want them.
@@ -39,7 +42,7 @@ class Style:
     `utc_offset_min`: minutes east of Greenwich in which times are written.
     """
 
-    heads: Literal["ja", "en"] | None = None
+    heads: Lang | None = None
     utc_offset_min: int = 0
 
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 import os
 from contextlib import closing, nullcontext
 from hashlib import sha256
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import duckdb
@@ -22,7 +24,7 @@ import pyarrow.parquet as pq
 
 from pdp.archive.bodies import bodies_of
 from pdp.archive.datafile import COUNT_BY_HOUR
-from pdp.archive.manifest import LOCK_NAME
+from pdp.archive.manifest_file import LOCK_NAME
 from pdp.archive.pieces import read_pieces_list
 from pdp.archive.restoring import prove_stored
 from pdp.archive.rewrites import Rewrites
@@ -36,9 +38,8 @@ from pdp.transparency.seal import digest_of, read_seal, seal_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
-    from pdp.archive.manifest import StoredFile
+    from pdp.archive.entries import StoredFile
     from pdp.archive.tail import Piece
     from pdp.declog.layout import SegmentName
 
@@ -107,13 +108,18 @@ def lock_findings(path: Path, *, needed: bool) -> Iterator[Finding]:
 
 def _unnamed(store: LocalStore, files: list[StoredFile]) -> Iterator[Finding]:
     """Data files that the manifest does not name: being written, or left by a process that died over it."""
-    named = {file.name for file in files if not file.folder}
-    for folder in (store.place.rows, store.place.hourly):
+    roots = {_root(store, file) for file in files} | {store.place.root}
+    for root, part in product(sorted(roots), ("rows", "hourly")):
+        folder, named = root / part, {file.name for file in files if _root(store, file) == root}
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.name in named or path.name.endswith(".tmp"):
                 continue
             ours = path.name[:1].isdigit() and path.name.endswith(".parquet") and path.name.count(".") == 1
             yield Finding(f"{folder.name}/{path.name}", "left_over" if ours else "stray_file")
+
+
+def _root(store: LocalStore, file: StoredFile) -> Path:
+    return Path(file.folder) if file.folder else store.place.root
 
 
 # -- the manifest ------------------------------------------------------------------------------------

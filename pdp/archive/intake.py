@@ -62,7 +62,8 @@ _KNOWN_STEPS: Final = frozenset(STEPS)
 class Parts:
     """The parts of documents that were seen, by their bytes, with the values of their columns; kept over segments."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _MOST_PARTS) -> None:
+        self._most: Final = most
         self._numbers: tuple[dict[bytes, int], ...] = tuple({} for _ in _PARTS)
         self._values: tuple[list[Sequence[Any]], ...] = tuple([] for _ in _PARTS)
 
@@ -92,7 +93,7 @@ class Parts:
     def forget(self) -> None:
         """Between two segments: keep memory bounded."""
         for numbers, values in zip(self._numbers, self._values, strict=True):
-            if len(numbers) > _MOST_PARTS:
+            if len(numbers) > self._most:
                 numbers.clear()
                 values.clear()
 

@@ -23,7 +23,7 @@ from pdp.errors import RecordDamagedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pdp.archive.manifest import StoredFile
+    from pdp.archive.entries import StoredFile
     from pdp.archive.store import LocalStore
     from pdp.declog.layout import SegmentName
 

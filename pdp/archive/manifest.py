@@ -3,157 +3,28 @@
 INVARIANT (exactly once): a segment's records are in the files of at most one row of `files`, and a segment is
 in `segments` if and only if its records are. Both are written in one transaction, after the files are on the
 disk; readers take both from one transaction.
-
-A rollback journal and `synchronous = EXTRA`: a commit that returned survives a power failure, and between two
-changes the file is whole by itself, so that its digest can be sealed (`pdp.transparency.seal`) and signed for.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import time
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING
 
-from pdp.archive.sealed import SealedSegment
-from pdp.declog.disk import Disk, PosixDisk
-from pdp.declog.layout import segment_name
-from pdp.declog.lock import try_lock
-from pdp.errors import NotReadyError, SekishoError
-from pdp.transparency.seal import changed_in_place, is_unsettled
+from pdp.archive.entries import covers, file_in, holds_in, micros, segment_in
+from pdp.archive.manifest_file import ManifestFile
+from pdp.errors import NotReadyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
-    from pdp.declog.layout import SegmentName
-
-_VERSION: Final = 1
-_BUSY_S: Final = 10.0  # a reader's transaction takes milliseconds
-_POLL_S: Final = 0.01
-LOCK_NAME: Final = "manifest.lock"  # beside the file
-_SCHEMA: Final = """
-CREATE TABLE files (
-    name TEXT PRIMARY KEY,
-    tier TEXT NOT NULL CHECK (tier IN ('hot', 'archived', 'removed', 'replaced')),
-    folder TEXT NOT NULL,
-    records INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    hourly_sha256 TEXT NOT NULL,
-    min_time INTEGER, max_time INTEGER,
-    min_subject TEXT, max_subject TEXT,
-    stored_at INTEGER NOT NULL
-) STRICT;
-CREATE TABLE segments (
-    name TEXT PRIMARY KEY,
-    file TEXT NOT NULL REFERENCES files (name),
-    sha256 TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    records INTEGER NOT NULL,
-    records_sha256 TEXT NOT NULL,
-    first_seq INTEGER, last_seq INTEGER,
-    whole INTEGER NOT NULL,
-    header BLOB, footer BLOB,
-    ndjson_removed_at INTEGER
-) STRICT;
-CREATE INDEX segments_by_file ON segments (file);
-CREATE TABLE holds (
-    id INTEGER PRIMARY KEY,
-    case_number TEXT NOT NULL,
-    subject_id TEXT,
-    since INTEGER, until INTEGER,
-    reason TEXT NOT NULL,
-    placed_by TEXT NOT NULL, placed_at INTEGER NOT NULL,
-    lifted_by TEXT, lifted_at INTEGER, lift_reason TEXT
-) STRICT;
-CREATE TABLE removals (
-    file TEXT NOT NULL,
-    records INTEGER NOT NULL,
-    min_time INTEGER, max_time INTEGER,
-    removed_at INTEGER NOT NULL,
-    reason TEXT NOT NULL
-) STRICT;
-"""
-
-Tier = Literal["hot", "archived"]
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # times of the store are UTC without an offset
+    from pdp.archive.entries import Hold, StoredFile
+    from pdp.archive.sealed import SealedSegment
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One file of records and, under the same name, its hourly counts. Times are UTC without an offset."""
-
-    name: str
-    tier: Tier
-    folder: str  # where `rows` and `hourly` are; empty: in the store itself
-    records: int
-    bytes: int
-    sha256: str
-    hourly_sha256: str
-    min_time: datetime | None
-    max_time: datetime | None
-    min_subject: str | None
-    max_subject: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Nothing that it names is removed until it is lifted. No person: everybody; no bound: always."""
-
-    case_number: str
-    subject_id: str | None
-    since: datetime | None
-    until: datetime | None
-    reason: str
-    placed_by: str
-    placed_at: datetime
-    id: int = 0
-    lifted_at: datetime | None = None
-
-
-def micros(instant: datetime) -> int:
-    """Microseconds since 1970 of a time in UTC, with or without its offset."""
-    naive = instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
-    span = naive - _EPOCH
-    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
-
-
-def instant(value: int | None) -> datetime | None:
-    return None if value is None else _EPOCH + timedelta(microseconds=value)
-
-
-class Manifest:
-    """Each call is one transaction of its own connection: processes and threads may share it.
-
-    Raises NotReadyError where the file cannot be used. `path` is created with the first write only where
-    `create` was called.
-    """
-
-    def __init__(self, path: Path, *, disk: Disk | None = None) -> None:
-        self._path = path
-        self._disk: Final = disk or PosixDisk()
-
-    def exists(self) -> bool:
-        """Whether anything was ever entered here; not while another process is making the file."""
-        if not self._path.exists():
-            return False
-        with self._connected() as connection:
-            return bool(connection.execute("PRAGMA user_version").fetchone()[0])
-
-    def create(self) -> None:
-        """Make the file where there is none, and seal it where nobody did. The caller holds the compactor's lock."""
-        if self.exists() and not is_unsettled(self._path):
-            return
-        with self._writing() as connection:
-            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-            self._path.chmod(0o600)
-
-    # -- reading ---------------------------------------------------------------------------------------
+class Manifest(ManifestFile):
+    """What is asked of it and entered in it: each call is one transaction. Raises NotReadyError as its file does."""
 
     def look(self, names: Iterable[str] = ()) -> tuple[list[StoredFile], frozenset[str]]:
         """The files that count, the newest first, and which of these segments were ever stored: in one transaction."""
@@ -168,7 +39,7 @@ class Manifest:
                 "SELECT s.name FROM json_each(?) AS asked CROSS JOIN segments AS s ON s.name = asked.value",
                 [json.dumps(list(names))],
             ).fetchall()
-        return [_file(row) for row in files], frozenset(name for (name,) in stored)
+        return [file_in(row) for row in files], frozenset(name for (name,) in stored)
 
     def files(self) -> list[StoredFile]:
         """The files that count, the newest first."""
@@ -197,7 +68,7 @@ class Manifest:
                 " FROM segments WHERE file = ? ORDER BY name",
                 [file],
             ).fetchall()
-        return [_segment(row) for row in rows]
+        return [segment_in(row) for row in rows]
 
     def overview(self) -> list[tuple[object, ...]]:
         """Of every segment: name, records, first and last number, whole, file, its tier, when removed."""
@@ -322,113 +193,3 @@ class Manifest:
                 [by, micros(now), reason, number],
             )
         return cursor.rowcount == 1
-
-    # -- connections -----------------------------------------------------------------------------------
-
-    @contextmanager
-    def looking(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that reads, for what keeps tables of its own in the manifest."""
-        with self._reading() as connection:
-            yield connection
-
-    @contextmanager
-    def changing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that writes, likewise; whatever is raised in it takes all of it back."""
-        with self._writing() as connection, connection:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection:
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("BEGIN")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != _VERSION:
-                raise NotReadyError(f"the store's manifest has version {version}; this program reads {_VERSION}")
-            yield connection
-            connection.rollback()
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self.held(), changed_in_place(self._disk, self._path):
-            fault: SekishoError | None = None
-            with self._connected() as connection:
-                connection.execute("PRAGMA journal_mode = DELETE")
-                connection.execute("PRAGMA synchronous = EXTRA")
-                connection.execute("PRAGMA foreign_keys = ON")
-                try:
-                    yield connection
-                except SekishoError as refused:  # rolled back: the file is whole, and is sealed as it is
-                    fault = refused
-        if fault is not None:
-            raise fault
-
-    @contextmanager
-    def held(self, wait_s: float = _BUSY_S) -> Iterator[None]:
-        """Nobody changes the file or its seal meanwhile. Raises NotReadyError where that is not had in time."""
-        deadline = time.monotonic() + wait_s
-        while (lock := try_lock(self._path.with_name(LOCK_NAME))) is None:
-            if time.monotonic() > deadline:
-                raise NotReadyError("the store's manifest is being changed by another process")
-            time.sleep(_POLL_S)
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)) as connection:
-                yield connection
-        except sqlite3.Error as fault:
-            raise NotReadyError(f"the store's manifest cannot be used: {fault}") from None
-
-
-def _file(row: tuple[Any, ...]) -> StoredFile:
-    name, tier, folder, records, size, digest, hourly_digest, earliest, latest, first, last = row
-    return StoredFile(
-        name, tier, folder, records, size, digest, hourly_digest, instant(earliest), instant(latest), first, last
-    )
-
-
-def _segment(row: tuple[Any, ...]) -> SealedSegment:
-    name, digest, size, records, records_digest, first_seq, last_seq, whole, header, footer = row
-    return SealedSegment(
-        _name(name), digest, size, records, records_digest, first_seq, last_seq, bool(whole), header, footer
-    )
-
-
-def holds_in(connection: sqlite3.Connection, *, lifted: bool) -> list[Hold]:
-    rows = connection.execute(
-        "SELECT case_number, subject_id, since, until, reason, placed_by, placed_at, id, lifted_at FROM holds"
-        " WHERE ? OR lifted_at IS NULL ORDER BY id",
-        [lifted],
-    ).fetchall()
-    return [
-        Hold(r[0], r[1], instant(r[2]), instant(r[3]), r[4], r[5], instant(r[6]) or _EPOCH, r[7], instant(r[8]))
-        for r in rows
-    ]
-
-
-def _name(text: str) -> SegmentName:
-    name = segment_name(text)
-    if name is None:
-        raise NotReadyError(f"the store's manifest names `{text}`, which is no segment")
-    return name
-
-
-def covers(hold: Hold, file: StoredFile) -> bool:
-    """Whether a hold may name a record of the file, by the file's bounds alone: in doubt it does."""
-    if hold.since is not None and file.max_time is not None and file.max_time < hold.since:
-        return False
-    if hold.until is not None and file.min_time is not None and file.min_time >= hold.until:
-        return False
-    if hold.subject_id is None:
-        return True
-    # A pseudonym or nothing in the place of a name may stand for anybody, and so may what lies beside it in the file.
-    bounds = (file.min_subject, file.max_subject)
-    if any(bound is None or bound.startswith("p:") for bound in bounds):
-        return True
-    return str(bounds[0]) <= hold.subject_id <= str(bounds[1])

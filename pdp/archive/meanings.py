@@ -154,6 +154,28 @@ _ANSWERS: Final[Mapping[str, Text]] = {
     "caller": DECISIONS["caller_id"],
     "revision": DECISIONS["policy_revision"],
     "people": Text("利用者数", "distinct persons"),
+    # of the named questions
+    "denials": Text("拒否件数", "denials"),
+    "devices": Text("端末数", "distinct devices"),
+    "first": Text("最初の日時", "first"),
+    "last": Text("最後の日時", "last"),
+    "employment": DECISIONS["subject_employment"],
+    "zone": DECISIONS["context_zone"],
+    "underlay": DECISIONS["context_underlay"],
+    "permit": DECISIONS["device_permit"],
+    "work_permit": DECISIONS["context_work_permit"],
+    "permit_until": DECISIONS["context_work_permit_until"],
+    "emergency_mode": DECISIONS["context_disaster_mode"],
+    "outside_permit": Text("作業許可の範囲外", "outside of the work permit"),
+    "expired": Text("許可の期限切れ", "with an expired permit"),
+    "beyond_communication": Text("コミュニケーション基盤以外", "beyond the communication platform"),
+    "out_of_hours": Text("時間外", "out of hours"),
+    "segments": Text("セグメント数", "segments"),
+    "stored": Text("格納済み", "stored"),
+    "fresh": Text("未格納", "not stored yet"),
+    "removed": Text("保存期間満了で削除", "removed after their time"),
+    "missing_segments": Text("欠落", "missing"),
+    "damaged_segments": Text("損傷", "damaged"),
 }
 
 

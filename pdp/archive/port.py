@@ -36,9 +36,10 @@ class SegmentSink(Protocol):
 class QueryEngine(Protocol):
     """Answers the questions of `pdp.archive.queries`, and no others."""
 
-    def run(self, name: str, params: Mapping[str, object]) -> pa.Table:
+    def run(self, name: str, params: Mapping[str, object], *, within: Sequence[str] | None = None) -> pa.Table:
         """The answer as a table, never more than the engine's limit of rows. Blocks: call it in a thread.
 
+        `within`: the question sees records of people of these departments alone; empty is nobody.
         Raises BadRequestError for an unknown question or a parameter that does not fit, NotReadyError where
         the answer cannot be had (in time).
         """

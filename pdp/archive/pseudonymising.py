@@ -26,26 +26,28 @@ import pyarrow.parquet as pq
 
 from pdp.archive.columns import complete
 from pdp.archive.datafile import bounds_of, by_hour, in_order, write_table
+from pdp.archive.entries import covers
 from pdp.archive.intake import Intake
-from pdp.archive.manifest import covers
 from pdp.archive.retention import months_before
 from pdp.archive.rewrites import LEAF, Rewrite, Rewrites, prove_rewritten
 from pdp.archive.sealed import prove
+from pdp.declog.layout import segment_name
 from pdp.declog.record import encode_record, read_record
 from pdp.errors import NotReadyError, RecordDamagedError, RecordFailedError
 from pdp.merkle import leaf_hash, root_of
 from pdp.privacy.masking import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
-    from pdp.archive.manifest import StoredFile
+    from pdp.archive.entries import StoredFile
     from pdp.archive.sealed import SealedSegment
     from pdp.archive.store import LocalStore
+    from pdp.declog.layout import SegmentName
     from pdp.declog.record import Record
 
-What = Literal["pseudonymise", "held", "damaged", "done"]
+What = Literal["pseudonymise", "held", "damaged", "newest", "done"]
 _KEPT: Final = {  # of a record that cannot be read: what names nobody, where it has the form that it should have
     "id": "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "kind": "decision|refusal",
@@ -69,7 +71,10 @@ class RuleSet:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is to happen to one file; `holds` are the numbers of the holds that keep it."""
+    """What is to happen to one file; `holds` are the numbers of the holds that keep it.
+
+    `newest`: it waits until a worker has begun another segment, since the chain goes on from the last one's own file.
+    """
 
     what: What
     file: StoredFile
@@ -80,15 +85,21 @@ def plan(store: LocalStore, months: int, now: datetime) -> list[Step]:
     """The files whose newest record is older than so many months, the oldest first. Nothing is changed."""
     before = months_before(now.replace(tzinfo=None), months)
     holds, done = store.manifest.holds(), {rewrite.file for rewrite in Rewrites(store.manifest).known()}
-    steps = []
+    steps, newest = [], store.newest()
     for file in reversed(store.manifest.files()):
         if file.max_time is None or file.max_time >= before:
             continue
         keeping = tuple(hold.id for hold in holds if covers(hold, file))
-        whole = all(segment.whole for segment in store.manifest.segments_of(file.name))
-        what: What = "done" if file.name in done else "held" if keeping else "pseudonymise" if whole else "damaged"
+        what: What = "done" if file.name in done else "held" if keeping else _possible(store, file, newest)
         steps.append(Step(what, file, keeping if what == "held" else ()))
     return steps
+
+
+def _possible(store: LocalStore, file: StoredFile, newest: Collection[SegmentName]) -> What:
+    segments = store.manifest.segments_of(file.name)
+    if not all(segment.whole for segment in segments):
+        return "damaged"
+    return "newest" if any(segment.name in newest for segment in segments) else "pseudonymise"
 
 
 def carry_out(store: LocalStore, steps: Sequence[Step], rules: RuleSet, now: datetime, by: str) -> list[Rewrite]:
@@ -110,7 +121,11 @@ def carry_out(store: LocalStore, steps: Sequence[Step], rules: RuleSet, now: dat
 def finish(store: LocalStore) -> int:
     """Remove what a run that died left of the records as they were. Gives how many files."""
     gone = Rewrites(store.manifest).segments()
-    paths = [store.layout.sealed_path(name) for name in store.layout.names() if str(name) in gone]
+    newest = store.newest()  # none of them was rewritten, but an older copy may have been put back
+    paths = [
+        store.layout.sealed_path(name) for name in store.layout.names() if str(name) in gone and name not in newest
+    ]
+    store.remove_torn(name for text in gone if (name := segment_name(text)) is not None)
     for folder, file in store.manifest.gone():
         root = Path(folder) if folder else store.place.root
         paths.extend(path for part in ("rows", "hourly") if (path := root / part / file).exists())

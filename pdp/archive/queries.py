@@ -47,6 +47,11 @@ class Query:
     export: bool = False
     note: Text | None = field(default=None)  # what the log cannot say here, and where it stands
 
+    @property
+    def has_local_hours(self) -> bool:
+        """Whether the hours of the answer are those of an offset that was asked for."""
+        return "utc_offset" in self.params
+
 
 _TIMES: Final[dict[str, ParamKind]] = {"since": "time", "until": "time"}
 _WHEN: Final = '"time" >= $since AND "time" < $until'

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pdp.archive.manifest import StoredFile
+    from pdp.archive.entries import StoredFile
     from pdp.transparency.follower import Leaves
 
 
@@ -78,6 +78,16 @@ def restorer(log: Path) -> tuple[frozenset[str], Callable[[str], bytes | Leaves 
             raise RecordDamagedError(f"the store does not give `{name}` back") from fault
 
     return removed, restore
+
+
+def expired(log: Path) -> frozenset[str]:
+    """Segments whose records are not kept any more, or not as they were."""
+    store = LocalStore(log)
+    try:
+        removed = {str(row[0]) for row in store.manifest.overview() if row[6] == "removed"}
+        return Rewrites(store.manifest).segments() | removed
+    except NotReadyError:  # as above
+        return frozenset()
 
 
 def prove_stored(store: LocalStore, file: StoredFile) -> None:

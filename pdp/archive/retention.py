@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from pdp.archive.manifest import Hold, StoredFile, covers
+from pdp.archive.entries import Hold, StoredFile, covers
 from pdp.declog.layout import segment_name
 from pdp.errors import NotReadyError
 from pdp.transparency.seal import digest_of
@@ -128,21 +128,34 @@ def _remove(store: LocalStore, file: StoredFile, terms: Terms, now: datetime) ->
         return False
     for path in paths:
         path.unlink(missing_ok=True)
-    kept = [segment.name for segment in segments if store.layout.sealed_path(segment.name).exists()]
+    newest = store.newest()
+    names = [segment.name for segment in segments if segment.name not in newest]
+    kept = [name for name in names if store.layout.sealed_path(name).exists()]
     store.remove_these(kept, now)  # the same records, where their segments were kept
+    store.remove_torn(names)
     return True
 
 
 def left_behind(store: LocalStore) -> list[str]:
-    """Segments that still lie here although their records were to be removed: a crash came between. Removes nothing."""
-    gone = {str(row[0]) for row in store.manifest.overview() if row[6] == "removed"}
-    return [str(name) for name in store.layout.names() if str(name) in gone]
+    """Segments that still lie here although their records were to be removed. Removes nothing.
+
+    A crash came between, or one was the newest of its worker then, and is no more.
+    """
+    newest, gone = store.newest(), _gone(store)
+    return [str(name) for name in store.layout.names() if str(name) in gone and name not in newest]
+
+
+def _gone(store: LocalStore) -> frozenset[str]:
+    return frozenset(str(row[0]) for row in store.manifest.overview() if row[6] == "removed")
 
 
 def finish(store: LocalStore, now: datetime) -> int:
     """Remove what a run left behind that died, here and in the archive's folder. Gives how many segments."""
     names = [name for text in left_behind(store) if (name := segment_name(text)) is not None]
     store.remove_these(names, now)
+    newest = {str(name) for name in store.newest()}
+    gone = (name for text in _gone(store) - newest if (name := segment_name(text)) is not None)
+    store.remove_torn(gone)
     for folder, file in store.manifest.gone():
         if folder:
             for part in ("rows", "hourly"):

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pdp.archive.manifest import covers, holds_in, micros
+from pdp.archive.entries import covers, holds_in, micros
 from pdp.errors import NotReadyError, RecordDamagedError
 from pdp.merkle import root_of
 from pdp.transparency.follower import Leaves
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pdp.archive.manifest import Manifest, StoredFile
+    from pdp.archive.entries import StoredFile
+    from pdp.archive.manifest import Manifest
     from pdp.archive.sealed import SealedSegment
 
 LEAF: Final = "leaf"

@@ -14,7 +14,7 @@ from pdp.declog.line import GENESIS, frame, parse
 from pdp.errors import RecordDamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -45,10 +45,13 @@ class SealedSegment:
     footer: bytes | None
 
 
-def read_sealed(name: SegmentName, path: Path, parts: Parts | None = None) -> tuple[SealedSegment, pa.Table]:
+def read_sealed(
+    name: SegmentName, path: Path, parts: Parts | None = None, passed_over: Collection[int] = ()
+) -> tuple[SealedSegment, pa.Table]:
     """The segment and its proven records as a table. Raises OSError; damage is told, not raised.
 
-    `parts` are remembered from one segment to the next.
+    `parts` are remembered from one segment to the next. `passed_over` are the numbers of records that count in another
+    segment (`pdp.archive.twins`); a segment with such is not `whole`, since its rows do not give it back.
     """
     digest, records_digest, size = sha256(), sha256(), 0
     intake = Intake(str(name), parts)
@@ -70,6 +73,8 @@ def read_sealed(name: SegmentName, path: Path, parts: Parts | None = None) -> tu
                 continue
             if line.kind == "record" and seqs and line.seq <= seqs[-1]:
                 whole = False  # a copy of lines that stand before it: each follows from the one before it there too
+            elif line.kind == "record" and line.seq in passed_over:
+                whole = False
             elif line.kind == "record":
                 intake.add(line.seq, line.body)
                 seqs.append(line.seq)

@@ -35,6 +35,7 @@ BRIEF: Final = (
 """The columns of a page. `departments` are those of the person."""
 _BRIEF: Final = ", ".join(f'subject_departments AS "{n}"' if n == "departments" else f'"{n}"' for n in BRIEF)
 _ONE_MICROSECOND: Final = timedelta(microseconds=1)
+_MOST_AT_ONCE: Final = 8  # times as many files as in the round before
 
 _ID: Final = f"coalesce(id, '{NO_ID}'::UUID)"
 _KEY: Final = ('"time"', _ID, "segment", "seq")
@@ -78,7 +79,7 @@ class DuckSearch:
         return Page(table, keys[size - 1] if more else None)
 
     def _newest_keys(self, snapshot: Snapshot, filters: Filters, wanted: int, before: Cursor | None) -> list[Cursor]:
-        """Newest files first, twice as many each time, until what is left cannot hold anything as new."""
+        """Newest files first, until what is left cannot hold anything as new."""
         where = where_of(filters)
         key = {name: getattr(before, name) for name in ("time", "id", "segment", "seq")} if before else {}
         question = _Question(
@@ -88,11 +89,12 @@ class DuckSearch:
             filters.within,
         )
         keys: list[Cursor] = []
-        rest, left, count = snapshot, snapshot.files, 1
+        # One person's rows lie together in each file, so that all files at once are a few groups of rows.
+        rest, left, count = snapshot, snapshot.files, 1 if filters.person is None else len(snapshot.files)
         while True:
             keys += _cursors(self._ask(question, rest, left[:count]))
             keys = sorted(keys, key=_place, reverse=True)[:wanted]
-            left, count = left[count:], count * 2
+            left, count = left[count:], _more_files(count, len(keys), wanted)
             if not left or (len(keys) == wanted and not any(_as_new(file, keys[-1].time) for file in left)):
                 return keys
             rest = snapshot.stored_only()
@@ -169,8 +171,16 @@ class DuckSearch:
         return over_snapshot(self._logs, scope, lambda found: self._ask(question, found, found.files))
 
     def _ask(self, question: _Question, snapshot: Snapshot, files: Sequence[Stored]) -> pa.Table:
-        with session(self._limits, (question.view,), snapshot, files, Bounds(question.within)) as connection:
+        bounds = Bounds(question.within)
+        with session(self._limits, (question.view,), snapshot, files, bounds, sql=question.sql) as connection:
             return answer(connection, question.sql, question.values, self._limits, "the search")
+
+
+def _more_files(asked: int, found: int, wanted: int) -> int:
+    """How many files to ask next, where `asked` of them held so many: each round has a cost of its own."""
+    if found == 0:
+        return asked * _MOST_AT_ONCE
+    return min(max(asked * 2, -(-asked * 2 * (wanted - found) // found)), asked * _MOST_AT_ONCE)
 
 
 def _as_new(file: Stored, time: datetime) -> bool:

@@ -4,6 +4,7 @@
 Three walls, each enough for what it is there for:
 1. the statement is parsed by the engine itself, and every node of its tree must stand in `pdp.archive.sql_words`;
 2. the engine may open the files of this question and no others, and its settings are locked (`pdp.archive.session`);
+   of somebody who is bound to departments it may open none, and holds their records alone (`pdp.archive.bounded_sql`);
 3. it ends after its deadline, with its memory, and gives so many rows at most. Who must not die of a statement runs
    it in a process of its own.
 """
@@ -11,12 +12,14 @@ Three walls, each enough for what it is there for:
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping  # a struct's field
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import msgspec
 
+from pdp.archive.bounded_sql import columns_named, engine_holding, hold
 from pdp.archive.meanings import RELATIONS
 from pdp.archive.session import Bounds, answer, over_snapshot, session
 from pdp.archive.snapshot import Scope
@@ -24,7 +27,7 @@ from pdp.archive.sql_words import EXPRESSIONS, FUNCTIONS, NODES, OTHERS, SOURCES
 from pdp.errors import BadRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -63,14 +66,12 @@ def ask_sql(  # noqa: PLR0913  # a question and its bounds
     bounds = Bounds(within, (since, until))
 
     def ask(snapshot: Snapshot) -> pa.Table:
+        if within is not None:
+            held = hold(limits, snapshot, bounds, checked.columns)
+            with engine_holding(held) as connection:
+                return _run(connection, checked, sql, values, held.limits)
         with session(limits, tuple(RELATIONS), snapshot, snapshot.files, bounds) as connection:
-            _check_names(connection, checked.names)
-            try:
-                return answer(connection, sql, values, limits, "the statement")
-            except (duckdb.IOException, duckdb.InternalException, duckdb.FatalException):
-                raise
-            except duckdb.Error as fault:
-                raise _refused(fault, bounded=within is not None) from None
+            return _run(connection, checked, sql, values, limits)
 
     found = over_snapshot(logs, Scope(since, until, segments="segments" in checked.relations), ask)
     if found.num_rows > limits.rows:
@@ -80,13 +81,29 @@ def ask_sql(  # noqa: PLR0913  # a question and its bounds
     return found
 
 
+def _run(
+    connection: duckdb.DuckDBPyConnection, checked: Checked, sql: str, values: Mapping[str, Any], limits: EngineLimits
+) -> pa.Table:
+    _check_names(connection, checked.names)
+    try:
+        return answer(connection, sql, values, limits, "the statement")
+    except (duckdb.IOException, duckdb.InternalException, duckdb.FatalException):
+        raise
+    except duckdb.Error as fault:
+        raise _refused(fault) from None
+
+
 class Checked(msgspec.Struct, frozen=True):
-    """A statement that may run. `names`: what it calls its own common tables; `relations`: ours that it names."""
+    """A statement that may run. `names`: what it calls its own common tables; `relations`: ours that it names.
+
+    `columns`: of each of these, the columns that it may need.
+    """
 
     text: str
     names: frozenset[str]
     relations: frozenset[str]
     parameters: frozenset[str]
+    columns: Mapping[str, tuple[str, ...]]
 
 
 def check_statement(text: str) -> Checked:
@@ -104,7 +121,7 @@ def check_statement(text: str) -> Checked:
             (row,) = connection.execute("SELECT json_serialize_sql($text::VARCHAR)", {"text": text}).fetchall()
             tree = _TREE.decode(row[0])
         except duckdb.Error as fault:
-            raise _refused(fault, bounded=False) from None
+            raise _refused(fault) from None
         except (RecursionError, msgspec.DecodeError):
             raise BadRequestError("the statement is nested too deeply") from None
     if tree.get("error") is not False or len(tree["statements"]) != 1:
@@ -117,7 +134,9 @@ def check_statement(text: str) -> Checked:
         raise BadRequestError(
             f"there is no relation `{_cut(min(unknown))}`", next_step=f"use {', '.join(RELATIONS)}; `pdp audit columns`"
         )
-    return Checked(text, own, frozenset(found.relations - own), frozenset(found.parameters))
+    relations = frozenset(found.relations - own)
+    columns = {relation: columns_named(tree["statements"], relation) for relation in sorted(relations)}
+    return Checked(text, own, relations, frozenset(found.parameters), columns)
 
 
 def _without_end(connection: duckdb.DuckDBPyConnection, text: str) -> str:
@@ -226,9 +245,8 @@ def _not_here(part: str) -> BadRequestError:
     return BadRequestError(f"a statement may not have `{_cut(part)}` here")
 
 
-def _refused(fault: Exception, *, bounded: bool) -> BadRequestError:
-    # What the engine says of a value may be one of another department's records.
-    said = "" if bounded or not str(fault) else f": {_cut(_PATH.sub('…', str(fault).splitlines()[0]))}"
+def _refused(fault: Exception) -> BadRequestError:
+    said = f": {_cut(_PATH.sub('…', str(fault).splitlines()[0]))}" if str(fault) else ""
     return BadRequestError(f"the statement cannot be run{said}", next_step="see `pdp audit columns` for the columns")
 
 

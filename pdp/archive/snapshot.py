@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from pdp.archive.columns import table_of
+from pdp.archive.fresh import fresh_rows
 from pdp.archive.schema import STORED
 from pdp.archive.store import LocalStore
-from pdp.archive.tail import fresh_rows
+from pdp.archive.tail import read_pieces
+from pdp.archive.twins import passed_over, without
 from pdp.errors import NotReadyError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from pdp.archive.manifest import StoredFile
+    from pdp.archive.entries import StoredFile
 
 _TRIES: Final = 5  # a segment that is stored between two looks is gone from where it was; the next look finds it
 
@@ -116,7 +117,7 @@ def take_snapshot(logs: Sequence[Path], scope: Scope) -> Snapshot:
     files.sort(key=lambda file: (file.latest is None, file.latest), reverse=True)
     columns = list(zip(*segments, strict=True)) or [()] * len(SEGMENTS)
     arrays = [pa.array(list(values), f.type) for values, f in zip(columns, SEGMENTS, strict=True)]
-    fresh = pa.concat_tables([table_of(()), *rows]).cast(STORED)
+    fresh = pa.concat_tables([STORED.empty_table(), *rows])
     return Snapshot(tuple(files), tuple(pieces), fresh, pa.Table.from_arrays(arrays, schema=SEGMENTS))
 
 
@@ -151,10 +152,15 @@ def _look(store: LocalStore, scope: Scope) -> _Look:
         if scope.may_hold(file):
             paths = store.rows_path(file), store.hourly_path(file)
             look.files.append(Stored(*paths, file.max_time, file.records, file.min_time))
+    twins = passed_over(store, [name for name in names if str(name) not in stored])
     for name in names:
         if str(name) in stored:
             continue
         pieces, rows = fresh_rows(store.layout, store.place, name)
+        if name in twins:
+            published = [read_pieces([piece]).cast(STORED) for piece in pieces]
+            rows = without(pa.concat_tables([*published, rows]), twins[name])
+            pieces = []
         look.pieces.extend(piece.path for piece in pieces)
         look.rows.append(rows)
         row = (name.node, name.worker, name.epoch, name.number, name.created_at.replace(tzinfo=None))

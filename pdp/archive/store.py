@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING, Final, cast
 import pyarrow.parquet as pq
 
 from pdp.archive.datafile import bounds_of, by_hour, in_order, prove_file, write_table
+from pdp.archive.entries import StoredFile
 from pdp.archive.intake import Parts
-from pdp.archive.manifest import Manifest, StoredFile
+from pdp.archive.manifest import Manifest
 from pdp.archive.pieces import Changes, settle
 from pdp.archive.place import Place
 from pdp.archive.sealed import read_sealed
+from pdp.archive.twins import passed_over
 from pdp.declog.disk import Disk, PosixDisk
 from pdp.declog.layout import SEALED, Layout, stamp_of
 from pdp.declog.lock import try_lock
@@ -91,9 +93,13 @@ class LocalStore:
         stored = self.stored(names)
         new = [name for name in names if str(name) not in stored]
         batch: list[tuple[SealedSegment, pa.Table]] = []
-        parts = Parts()
+        parts, twins = Parts(), passed_over(self, new)
         for name in new:
-            batch.append(read_sealed(name, self.layout.sealed_path(name), parts))
+            read = read_sealed(name, self.layout.sealed_path(name), parts, twins.get(name, ()))
+            if not read[0].whole:  # in a file of its own: what cannot be given back is not rewritten later either
+                self._publish([read], now)
+                continue
+            batch.append(read)
             if sum(segment.records for segment, _ in batch) >= self.rows_per_file:
                 self._publish(batch, now)
                 batch = []
@@ -118,8 +124,12 @@ class LocalStore:
         """
         stored = {str(row[0]): bool(row[4]) for row in self.manifest.overview()}
         names = self.layout.names(SEALED)
-        newest = {name.owner: name for name in self.layout.names()}
-        return [n for n in names if stored.get(str(n)) and n.created_at < before and newest[n.owner] != n]
+        newest = self.newest()
+        return [n for n in names if stored.get(str(n)) and n.created_at < before and n not in newest]
+
+    def newest(self) -> frozenset[SegmentName]:
+        """Of each worker the last that lies here: its next start goes on with the chain that ends there."""
+        return frozenset({name.owner: name for name in self.layout.names()}.values())
 
     def remove_segments(self, before: datetime, now: datetime) -> int:
         """Remove all of them. Gives how many."""
@@ -136,6 +146,14 @@ class LocalStore:
         for name in names:
             self.disk.remove(self.layout.sealed_path(name))
         self.disk.sync_directory(self.layout.segments)
+
+    def remove_torn(self, names: Iterable[SegmentName]) -> None:
+        """What was cut off of segments whose records are not kept any more, or not as they were. Raises OSError."""
+        gone = [path for name in names for path in self.layout.torn_paths(name)]
+        for path in gone:
+            self.disk.remove(path)
+        if gone:
+            self.disk.sync_directory(self.layout.torn)
 
     def rows_path(self, file: StoredFile) -> Path:
         return self._folder(file) / "rows" / file.name

@@ -115,7 +115,7 @@ class _Export:
         bounds = Bounds(filters.within)
 
         def ask(snapshot: Snapshot) -> pa.Table:
-            with session(self._limits, ("decisions",), snapshot, snapshot.files, bounds) as connection:
+            with session(self._limits, ("decisions",), snapshot, snapshot.files, bounds, sql=sql) as connection:
                 return answer(connection, sql, where_of(filters).values, self._limits, "the export")
 
         return over_snapshot(self._logs, scope_of(filters), ask)

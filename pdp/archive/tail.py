@@ -1,14 +1,16 @@
 """The fresh tail: records of segments that the store does not have yet.
 
 The compactor publishes what each segment has gained as small Parquet files; a reader takes those, and reads
-on in the segment from where they end. So an answer never lacks a record that is on the disk, whether
-anybody publishes or not: publishing only saves the readers work.
+on in the segment from where they end (`pdp.archive.fresh`). So an answer never lacks a record that is on the
+disk, whether anybody publishes or not: publishing only saves the readers work.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 import pyarrow as pa
@@ -17,13 +19,14 @@ import pyarrow.parquet as pq
 from pdp.archive.datafile import write_table
 from pdp.archive.intake import Intake
 from pdp.archive.pieces import Changes, settle
-from pdp.declog.layout import segment_name
-from pdp.declog.line import GENESIS, parse
+from pdp.declog.layout import OPEN, segment_name
+from pdp.declog.line import GENESIS, lacks_block, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from pdp.archive.intake import Parts
     from pdp.archive.place import Place
     from pdp.declog.disk import Disk
     from pdp.declog.layout import Layout, SegmentName
@@ -56,25 +59,44 @@ def segment_path(layout: Layout, name: SegmentName) -> Path:
     return path if path.exists() else layout.sealed_path(name)
 
 
-def read_on(path: Path, name: SegmentName, mark: Mark) -> tuple[pa.Table, Mark]:
-    """The proven records after a mark, and the mark after them. An incomplete last line is not there yet.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Proven records: their rows in the in-memory schema, and the mark after them.
 
-    Raises OSError, also where the file has become shorter than the mark.
+    `starts`: where the line of each row begins; None where their numbers do not rise, as no writer of ours has it.
+    `last`: the last complete line, whatever it holds, and where it begins; None: there was none.
     """
-    intake = Intake(str(name))
+
+    rows: pa.Table
+    starts: list[int] | None
+    mark: Mark
+    last: tuple[int, bytes] | None
+
+
+def read_on(
+    file: BinaryIO, name: SegmentName, mark: Mark, parts: Parts | None = None, *, until: int | None = None
+) -> Reading:
+    """The proven records after a mark. An incomplete last line is not there yet. Raises OSError.
+
+    `until`: nothing that ends after so many bytes, nor behind a block that a power failure took.
+    """
+    intake = Intake(str(name), parts)
     chain = None if mark.chain is None else bytes.fromhex(mark.chain)
-    at = mark.at
-    with path.open("rb") as file:
-        file.seek(at)
-        for raw in file:
-            if not raw.endswith(b"\n"):
-                break
-            line = parse(raw)
-            if line is not None and line.kind == "record" and line.follows(chain):
-                intake.add(line.seq, line.body)
-            chain = None if line is None else line.chain
-            at += len(raw)
-    return intake.table(), Mark(at, None if chain is None else chain.hex())
+    at, starts, last, seqs = mark.at, [], None, [-1]
+    file.seek(at)
+    for raw in file:
+        if not raw.endswith(b"\n") or (until is not None and (at + len(raw) > until or lacks_block(raw, at))):
+            break
+        line = parse(raw)
+        if line is not None and line.kind == "record" and line.follows(chain):
+            intake.add(line.seq, line.body)
+            starts.append(at)
+            seqs.append(line.seq)
+        chain = None if line is None else line.chain
+        last = at, raw
+        at += len(raw)
+    rising = all(before < after for before, after in pairwise(seqs))
+    return Reading(intake.table(), starts if rising else None, Mark(at, None if chain is None else chain.hex()), last)
 
 
 def pieces_of(place: Place, name: SegmentName) -> list[Piece]:
@@ -114,13 +136,6 @@ def mark_after(pieces: Sequence[Piece]) -> Mark:
     return pieces[-1].mark if pieces else Mark()
 
 
-def fresh_rows(layout: Layout, place: Place, name: SegmentName) -> tuple[list[Piece], pa.Table]:
-    """What is published of a segment, and the rows after it. Raises OSError, for example where it has just gone."""
-    pieces = pieces_of(place, name)
-    rows, _ = read_on(segment_path(layout, name), name, mark_after(pieces))
-    return pieces, rows
-
-
 def publish_tails(layout: Layout, place: Place, names: Iterable[SegmentName], disk: Disk) -> int:
     """Publish what these segments have gained, which are not stored. Gives the number of records. Raises OSError.
 
@@ -135,7 +150,10 @@ def publish_tails(layout: Layout, place: Place, names: Iterable[SegmentName], di
 def _publish(layout: Layout, place: Place, name: SegmentName, disk: Disk, changes: Changes) -> int:
     pieces = pieces_of(place, name)
     before = mark_after(pieces)
-    rows, after = read_on(segment_path(layout, name), name, before)
+    segment = segment_path(layout, name)
+    with segment.open("rb") as file:
+        reading = read_on(file, name, before, until=_synced(file, disk) if segment.suffix == OPEN else None)
+    rows, after = reading.rows, reading.mark
     if rows.num_rows:
         path = _path(place, name, before.at, after.at)
         changes.added[path.name] = _write(disk, path, rows, after)
@@ -144,6 +162,13 @@ def _publish(layout: Layout, place: Place, name: SegmentName, disk: Disk, change
         _make_one(place, name, pieces, disk, changes)
     added: int = rows.num_rows
     return added
+
+
+def _synced(file: BinaryIO, disk: Disk) -> int:
+    """So many bytes that are surely on the disk: else a power failure could leave a piece of what is not there."""
+    size = file.seek(0, os.SEEK_END)
+    disk.sync(file.fileno())
+    return size
 
 
 def _make_one(place: Place, name: SegmentName, pieces: Sequence[Piece], disk: Disk, changes: Changes) -> None:

@@ -7,6 +7,7 @@ answer afterwards.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,7 +19,7 @@ import pyarrow as pa
 from pdp.archive.asking import Filters, cursor_of, filters_of, groups_of
 from pdp.archive.columns import body_of, rows_of
 from pdp.archive.export import plain_rows
-from pdp.archive.queries import QUERIES, moment
+from pdp.archive.queries import moment
 from pdp.archive.search import DuckSearch
 from pdp.archive.session import EngineLimits
 from pdp.audit.asked import BY_PSEUDONYM
@@ -37,6 +38,7 @@ from pdp.audit.question import (
     Tail,
     TrailPage,
 )
+from pdp.audit.reporting import report_body
 from pdp.audit.trail_view import shown_event
 from pdp.audit.veil import stands_for, veiled
 from pdp.errors import NotFoundError, NotPermittedError, NotReadyError, SekishoError
@@ -88,7 +90,7 @@ class Answering:
             case One():
                 found = self._one(ask, sight)
             case Report():
-                found = self._report(ask, sight)
+                return self._report(ask, sight)
             case Sql():
                 found = self._sql(ask, sight)
             case Proof():
@@ -142,7 +144,7 @@ class Answering:
         answer |= {"segment": row["segment"], "seq": row["seq"], "proof": f"/audit/v1/decisions/{ask.id}/proof"}
         return 1, answer | _as_kept(body)
 
-    def _report(self, ask: Report, sight: Sight) -> tuple[int, dict[str, Any]]:
+    def _report(self, ask: Report, sight: Sight) -> Answer:
         params: dict[str, object] = dict(ask.params)
         for name in BY_PSEUDONYM if sight.veiled else ():
             if name in params:
@@ -150,10 +152,9 @@ class Answering:
                 params[name] = self._behind(ask.params[name], name, Filters(*times, within=sight.within))
                 if params[name] is None:
                     raise _nobody()
-        rows = self._rows(self._search.report(ask.name, params, within=sight.within), sight)
-        query = QUERIES[ask.name]
-        note = None if query.note is None else getattr(query.note, ask.lang)
-        return len(rows), {"report": ask.name, "title": getattr(query.title, ask.lang), "note": note, "rows": rows}
+        table = self._search.report(ask.name, params, within=sight.within)
+        shown = veiled(table, self._pseudonyms) if sight.veiled else table
+        return _given(shown.num_rows, report_body(ask, shown))
 
     def _sql(self, ask: Sql, sight: Sight) -> tuple[int, dict[str, Any]]:
         if sight.veiled:
@@ -172,7 +173,11 @@ class Answering:
         return 1, proof_of(self._logs, ask.id, everywhere=ask.everywhere)
 
     def _trail_page(self, ask: TrailPage, sight: Sight) -> tuple[int, dict[str, Any]]:
-        only = TrailFilter(ask.actor, ask.action, ask.outcome, ask.before)
+        since, until = (
+            None if text is None else moment(name, text).replace(tzinfo=UTC)
+            for name, text in (("since", ask.since), ("until", ask.until))
+        )
+        only = TrailFilter(ask.actor, ask.action, ask.outcome, ask.before, since, until)
         events = newest_events(self._trail, ask.size, only)
         shown = [shown_event(event, sight, self._pseudonyms) for event in events]
         return len(shown), {"events": shown, "next": events[-1].id if len(events) == ask.size else None}
@@ -243,7 +248,10 @@ _COLUMNS: Final[Mapping[str, str]] = {
 
 
 def _answer(rows: int, document: Mapping[str, Any], note: str | None = None) -> Answer:
-    body = _encode(document)
+    return _given(rows, _encode(document), note)
+
+
+def _given(rows: int, body: bytes, note: str | None = None) -> Answer:
     if len(body) > MOST_BYTES:
         raise NotReadyError("the answer is too large", next_step="ask for less, or take an export")
     digest = sha256(body).hexdigest()

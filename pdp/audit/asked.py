@@ -71,7 +71,7 @@ def grouping_of(params: Params, sight: Sight) -> Groups:
     groups_of(by)
     limit = _number(params, "limit", 1_000, 1, MAX_GROUPS)
     offset = _number(params, "utc_offset_min", 540, -_MAX_OFFSET, _MAX_OFFSET)
-    people = _word(params, "people", "true", ("true", "false")) == "true"
+    people = _word(params, "people", "false", ("true", "false")) == "true"
     filters = _filters(params, sight, "by", "limit", "utc_offset_min", "people")
     return Groups(filters, by, limit, offset, people)
 
@@ -91,14 +91,16 @@ def report_of(name: str, params: Params, sight: Sight, caller: Caller, lang: Lan
     if query.export:
         require(caller, "audit_export")
     lang = _word(params, "lang", lang, ("ja", "en"))
-    given = {key: _only(params, key) for key in params if key != "lang"}
+    form = _word(params, "format", "json", ("json", "csv"))
+    offset = _number(params, "utc_offset_min", 540, -_MAX_OFFSET, _MAX_OFFSET)
+    given = {key: _only(params, key) for key in params if key not in ("lang", "format", "utc_offset_min")}
     if sight.veiled:
         _check_veiled({key: [value] for key, value in given.items()})
     for key, kind in query.params.items():
         if kind == "time" and key in given:
             _moment(key, given[key])
     bind(query, given)
-    return Report(name, given, lang)
+    return Report(name, given, lang, form, offset)
 
 
 def sql_of(body: Mapping[str, Any]) -> Sql:
@@ -133,17 +135,24 @@ def reveal_of(body: Mapping[str, Any]) -> tuple[Reveal, str]:
 
 
 def trail_of(params: Params) -> TrailPage:
-    unknown = params.keys() - {"size", "before", "actor", "action", "outcome"}
+    unknown = params.keys() - {"size", "before", "actor", "action", "outcome", "since", "until"}
     if unknown:
-        raise BadRequestError("there is no such parameter", next_step="use size, before, actor, action, outcome")
+        raise BadRequestError(
+            "there is no such parameter", next_step="use since, until, size, before, actor, action, outcome"
+        )
     before, action = _one(params, "before"), _one(params, "action")
     if action is not None and action not in ACTIONS:
         raise BadRequestError("`action` has a value that there is not", next_step="take it from the trail")
     outcome = _one(params, "outcome")
     if outcome is not None and outcome not in ("begun", "done", "refused", "failed"):
         raise BadRequestError("`outcome` has a value that there is not", next_step="begun, done, refused or failed")
+    since, until = _one(params, "since"), _one(params, "until")
+    times = [_moment(name, text) for name, text in (("since", since), ("until", until)) if text is not None]
+    if len(times) > 1:
+        _check_times(str(since), str(until))
     size = _number(params, "size", 100, 1, MAX_TRAIL)
-    return TrailPage(size, None if before is None else decision_id(before), _one(params, "actor"), action, outcome)
+    key = None if before is None else decision_id(before)
+    return TrailPage(size, key, _one(params, "actor"), action, outcome, since, until)
 
 
 def decision_id(text: str) -> str:

@@ -12,12 +12,14 @@ import contextlib
 import os
 import signal
 import sys
+from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pdp.audit.metrics import NoWatch
 from pdp.audit.question import BYTES, FAULT, GROUND, HEAD, QUESTION, READY, TAIL, Fault, Head, Tail
 from pdp.engine.frames import FrameError, FrameReader, frame
 from pdp.errors import (
@@ -27,11 +29,13 @@ from pdp.errors import (
     NotReadyError,
     RecordDamagedError,
     SekishoError,
+    TooManyRequestsError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pdp.audit.metrics import Watch
     from pdp.audit.question import Ground, Question
 
 START_S: Final = 30.0  # the engine's libraries are loaded; 0.5 s on an idle core
@@ -83,11 +87,19 @@ class Answer:
 
 
 class Askers:
-    """At most `most` questions at once. Belongs to one event loop; `close` it."""
+    """At most `most` questions at once, and of one caller `each`. Belongs to one event loop; `close` it.
 
-    def __init__(self, ground: Ground, *, most: int, idle_s: float = IDLE_S) -> None:
+    `each` of 0 is all places but one: whoever asks much leaves a place for the others.
+    """
+
+    def __init__(
+        self, ground: Ground, *, most: int, each: int = 0, idle_s: float = IDLE_S, watch: Watch | None = None
+    ) -> None:
         self._ground: Final = ground
         self._most: Final = most
+        self._each: Final = each or max(1, most - 1)
+        self._watch: Final = watch or NoWatch()
+        self._callers: Counter[str] = Counter()
         self._idle_s: Final = idle_s
         self._busy = 0
         self._idle: list[tuple[_Asker, asyncio.TimerHandle]] = []
@@ -99,16 +111,21 @@ class Askers:
         return self._busy
 
     @asynccontextmanager
-    async def asking(self, question: Question) -> AsyncIterator[Answer]:
-        """Ask, and hand over the answer as it comes. Whoever leaves before it is whole ends the question.
+    async def asking(self, question: Question, who: str) -> AsyncIterator[Answer]:
+        """Ask for a caller, and hand over the answer as it comes. Whoever leaves before it is whole ends the question.
 
-        Raises NotReadyError where too many are asked already, and what became of the question.
+        Raises TooManyRequestsError where this caller, and NotReadyError where everybody asks too many already, and
+        what became of the question.
         """
+        if self._callers[who] >= self._each:
+            raise TooManyRequestsError(f"this caller has {self._each} questions under way, as many as it may")
         if self._busy >= self._most or self._closed:
             raise NotReadyError(
                 f"{self._busy} questions are being answered already", next_step="ask again in a few seconds"
             )
         self._busy += 1
+        self._callers[who] += 1
+        self._watch.answering(1)
         asker: _Asker | None = None
         fit = False
         try:
@@ -125,6 +142,10 @@ class Askers:
         finally:
             # The place is free at once: the next question starts a process of its own while this one ends.
             self._busy -= 1
+            self._callers[who] -= 1
+            if not self._callers[who]:
+                del self._callers[who]
+            self._watch.answering(-1)
             if asker is not None:
                 self._put_back(asker, fit=fit)
 

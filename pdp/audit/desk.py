@@ -27,23 +27,27 @@ from pdp.audit.asked import (
     trail_of,
 )
 from pdp.audit.exported import Streamed
-from pdp.audit.problem import audit_problem
+from pdp.audit.problem import NO_STORE, audit_problem
 from pdp.audit.question import One, Proof, Question
 from pdp.audit.reception import body_of, language_of
+from pdp.audit.reporting import disposition_of
 from pdp.audit.sight import Sight, require, sight_of
 from pdp.audit.told import columns_told, reports_told
 from pdp.errors import SekishoError
+from pdp.wire.exchange import HttpAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pdp.audit.askers import Askers
-    from pdp.audit.question import Ask, Params
+    from pdp.audit.question import Ask, Params, Report
     from pdp.audit.reception import Entry, Reception
     from pdp.callers.caller import Caller
     from pdp.trail.event import Action, Outcome
-    from pdp.wire.exchange import HttpAnswer, HttpRequest
+    from pdp.wire.exchange import HttpRequest
 
+_OK: Final = 200
+CSV: Final = ("content-type", "text/csv; charset=utf-8")
 _TRAIL_ONLY: Final = Sight(veiled=True)  # of a caller that may read the trail and nothing else
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -87,12 +91,20 @@ class Desk:
         return await self.reception.served(request, "audit.proof", serve)
 
     async def report(self, request: HttpRequest, name: str) -> HttpAnswer:
+        """The answer to a named question; `format=csv` for a spreadsheet."""
+        asked: list[Report] = []
+
         async def serve(caller: Caller, entry: Entry) -> bytes:
             params = noted(entry, request, name)
             sight = self.sight(caller)
-            return await self.ask(entry, Question(report_of(name, params, sight, caller, language_of(request)), sight))
+            asked.append(report_of(name, params, sight, caller, language_of(request)))
+            return await self.ask(entry, Question(asked[0], sight))
 
-        return await self.reception.served(request, "audit.report", serve)
+        answer = await self.reception.served(request, "audit.report", serve)
+        if answer.status != _OK or asked[0].format == "json":
+            return answer
+        disposition = ("content-disposition", disposition_of(asked[0]))
+        return HttpAnswer(_OK, (CSV, NO_STORE, disposition), answer.body)
 
     async def sql(self, request: HttpRequest) -> HttpAnswer:
         async def serve(caller: Caller, entry: Entry) -> bytes:
@@ -164,7 +176,7 @@ class Desk:
                 params = noted(entry, request)
                 sight = sight_of(caller, self.departments, "audit_export")
                 ask = export_of(params, sight)
-                answer = await stack.enter_async_context(self.askers.asking(Question(ask, sight)))
+                answer = await stack.enter_async_context(self.askers.asking(Question(ask, sight), caller.id))
                 begun = await reception.record(entry, "begun")
             except SekishoError as fault:
                 return await reception.unanswered(entry, fault)
@@ -182,7 +194,7 @@ class Desk:
 
     async def ask(self, entry: Entry, question: Question) -> bytes:
         """The answer's JSON. Raises as `Askers.asking`."""
-        async with self.askers.asking(question) as answer:
+        async with self.askers.asking(question, entry.actor.id) as answer:
             body = await answer.whole()
         entry.rows, entry.answer_sha256 = answer.head.rows, answer.head.sha256
         if answer.head.note is not None:

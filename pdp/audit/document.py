@@ -14,7 +14,7 @@ _TEXT: Final[Json] = {"type": "string"}
 _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _TIME: Final[Json] = {"type": "string", "format": "date-time"}
 _OBJECT: Final[Json] = {"type": "object"}
-_REFUSALS: Final = {
+REFUSALS: Final = {
     400: "It cannot be asked so",
     401: "No credential, or none that is known",
     403: "The caller lacks the permission, or may not ask by this",
@@ -43,7 +43,7 @@ class Operation(NamedTuple):
         good = {media: {"schema": _ref(self.gives) if media == "application/json" else _TEXT} for media in self.media}
         refusals: dict[int | str, Json] = {
             status: {"description": text, "content": {"application/problem+json": {"schema": _ref("Problem")}}}
-            for status, text in _REFUSALS.items()
+            for status, text in REFUSALS.items()
         }
         answers: dict[int | str, Json] = {200: {"description": "The answer", "content": good}}
         return answers | refusals
@@ -83,7 +83,16 @@ def audit_document() -> Json:
         ),
         "AuditProof": {**_OBJECT, "description": "`sekisho.proof/v1`, docs/audit-proof.md"},
         "AuditReports": _object({"reports": rows}, "reports"),
-        "AuditReport": _object({"report": _TEXT, "title": _TEXT, "note": {"type": ["string", "null"]}, "rows": rows}),
+        "AuditReport": _object(
+            {
+                "report": _TEXT,
+                "title": _TEXT,
+                "period": {"type": ["string", "null"], "description": "the time, as it stands in a title"},
+                "note": {"type": ["string", "null"]},
+                "columns": {**rows, "description": "`name` and `head` of each, in the order of reading"},
+                "rows": rows,
+            }
+        ),
         "AuditSql": _object(
             {"sql": {"type": "string", "maxLength": MAX_SQL}, "since": _TIME, "until": _TIME}, "sql", "since", "until"
         ),
@@ -180,7 +189,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
             _query("by", _TEXT, "as `hour,reason`", required=True),
             _query("limit", _number(1, MAX_GROUPS, 1_000)),
             _OFFSET,
-            _query("people", _words("true", "false"), "count distinct persons too"),
+            _query("people", _words("false", "true"), "`true`: distinct persons too; takes ten times as long"),
         ),
     ),
     ("GET", "/decisions/export"): Operation(
@@ -214,9 +223,18 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("GET", "/reports/{name}"): Operation(
         "audit_report",
         "定型の照会 / the answer to a named question",
-        "パラメーターは `/reports` の `parameters` のとおり。\n\nIts parameters are those that `/reports` names.",
+        "パラメーターは `/reports` の `parameters` のとおり。`format=csv` は Excel 向け。\n\n"
+        "Its parameters are those that `/reports` names. `format=csv` is for people: words for codes, local times.",
         "AuditReport",
-        (_NAME, _LANG, _query("since", _TIME), _query("until", _TIME)),
+        (
+            _NAME,
+            _LANG,
+            _query("since", _TIME),
+            _query("until", _TIME),
+            _query("format", _words("json", "csv")),
+            _OFFSET,
+        ),
+        media=("application/json", "text/csv"),
     ),
     ("POST", "/sql"): Operation(
         "audit_sql",
@@ -266,6 +284,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Needs `audit_trail`; whoever may not see everything is shown people as pseudonyms.",
         "AuditTrail",
         (
+            _query("since", _TIME),
+            _query("until", _TIME),
             _query("size", _number(1, 1_000, 100)),
             _query("before", _TEXT),
             _query("actor", _TEXT),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pdp.audit.askers import Askers
 from pdp.audit.desk import Desk
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from pdp.audit.metrics import Watch
     from pdp.callers.caller import Caller
     from pdp.settings import Settings
     from pdp.store.store import Store
@@ -33,23 +34,32 @@ if TYPE_CHECKING:
 _KEYS: Final = "audit-pseudonyms.keys"
 
 
+class Audit(NamedTuple):
+    """Its paths, and the desk for who asks from within."""
+
+    router: APIRouter
+    desk: Desk
+
+
 @asynccontextmanager
-async def open_audit(
+async def open_audit(  # noqa: PLR0913, PLR0917  # the composition root names each
     settings: Settings,
     store: Store,
     introduce: Callable[[HttpRequest], Awaitable[Caller]],
     clock: Callable[[], datetime],
     new_id: Callable[[], str],
-) -> AsyncIterator[APIRouter]:
-    """Its paths. Raises SettingsError where the keys of the pseudonyms cannot be had."""
+    watch: Watch,
+) -> AsyncIterator[Audit]:
+    """Raises SettingsError where the keys of the pseudonyms cannot be had."""
     ground = ground_of(settings, await asyncio.to_thread(_keys, settings))
     async with AsyncExitStack() as stack:
-        askers = Askers(ground, most=settings.audit_questions)
+        each = settings.audit_questions_per_caller
+        askers = Askers(ground, most=settings.audit_questions, each=each, watch=watch)
         stack.push_async_callback(askers.close)
         trail = Trail(trail_path(settings.state_path), node=settings.node, clock=clock)
         stack.push_async_callback(trail.close)
-        desk = Desk(Reception(introduce, trail, clock, new_id), askers, settings.audit_departments)
-        yield audit_router(desk, SavedDesk(desk, SavedQueries(store)))
+        desk = Desk(Reception(introduce, trail, clock, new_id, watch), askers, settings.audit_departments)
+        yield Audit(audit_router(desk, SavedDesk(desk, SavedQueries(store))), desk)
 
 
 def ground_of(settings: Settings, keys: Path) -> Ground:

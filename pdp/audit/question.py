@@ -28,7 +28,7 @@ class Groups(msgspec.Struct, frozen=True, tag="groups"):
     by: str
     limit: int = 1_000
     utc_offset_min: int = 540
-    people: bool = True
+    people: bool = False
 
 
 class One(msgspec.Struct, frozen=True, tag="one"):
@@ -40,6 +40,8 @@ class Report(msgspec.Struct, frozen=True, tag="report"):
     name: str
     params: dict[str, str]
     lang: Lang = "ja"
+    format: Literal["json", "csv"] = "json"
+    utc_offset_min: int = 540
 
 
 class Sql(msgspec.Struct, frozen=True, tag="sql"):
@@ -75,6 +77,8 @@ class TrailPage(msgspec.Struct, frozen=True, tag="trail"):
     actor: str | None = None
     action: str | None = None
     outcome: str | None = None
+    since: str | None = None
+    until: str | None = None
 
 
 Ask = Decisions | Count | Groups | One | Report | Sql | Export | Proof | Reveal | TrailPage

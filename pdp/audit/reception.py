@@ -11,6 +11,7 @@ from collections.abc import Mapping  # noqa: TC003  # a dataclass' field
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from pdp.audit.metrics import NoWatch, Watch  # a dataclass' field
 from pdp.audit.problem import NO_STORE, audit_problem
 from pdp.audit.sight import roles_of
 from pdp.errors import BadRequestError, CallerRefusedError, RecordFailedError, SekishoError, UnsupportedMediaError
@@ -45,16 +46,18 @@ class Entry:
     reason: str | None = None
     rows: int | None = None
     answer_sha256: str | None = None
+    begun: float = 0.0  # as the watch has it
 
 
 @dataclass(frozen=True)
 class Reception:
-    """`introduce`: who calls. `clock`: aware times. `new_id`: uuid7."""
+    """`introduce`: who calls. `clock`: aware times. `new_id`: uuid7. `watch`: what counts."""
 
     introduce: Callable[[HttpRequest], Awaitable[Caller]]
     trail: TrailWriter
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    watch: Watch = field(default_factory=NoWatch)
 
     async def served(
         self, request: HttpRequest, action: Action, serve: Callable[[Caller, Entry], Awaitable[bytes]]
@@ -76,8 +79,9 @@ class Reception:
 
     async def entry(self, request: HttpRequest, action: Action) -> tuple[Caller, Entry]:
         """Raises as `introduce`."""
+        begun = self.watch.begun()
         caller = await self.introduce(request)
-        return caller, Entry(Actor(kind="caller", id=caller.id, roles=roles_of(caller)), action, request.peer)
+        return caller, Entry(actor_of(caller), action, request.peer, begun=begun)
 
     async def unanswered(self, entry: Entry, fault: SekishoError) -> HttpAnswer:
         """The answer to what may not be asked, or could not be answered."""
@@ -105,8 +109,23 @@ class Reception:
             of=of,
             peer=entry.peer,
         )
-        await self.trail.append(event)
+        try:
+            await self.trail.append(event)
+        except RecordFailedError:
+            self.watch.ended(_counted(entry.actor), entry.action, "failed", entry.begun, None)
+            raise
+        if outcome != "begun":
+            self.watch.ended(_counted(entry.actor), entry.action, outcome, entry.begun, entry.rows)
         return event
+
+
+def actor_of(caller: Caller) -> Actor:
+    return Actor(kind="person" if caller.person else "caller", id=caller.id, roles=roles_of(caller))
+
+
+def _counted(actor: Actor) -> str:
+    """By what metrics name whoever asked: no label holds a person."""
+    return "-console" if actor.kind == "person" else actor.id
 
 
 def body_of(request: HttpRequest) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def audit_router(desk: Desk, saved: SavedDesk, *, body_s: float = BODY_S) -> API
         operation = OPERATIONS[method, path]
         router.add_api_route(
             f"{PREFIX}{path}",
-            _endpoint(answer, body_s),
+            endpoint(answer, body_s),
             methods=[method],
             name=operation.id,
             operation_id=operation.id,
@@ -70,10 +70,12 @@ def audit_router(desk: Desk, saved: SavedDesk, *, body_s: float = BODY_S) -> API
     return router
 
 
-def _endpoint(
-    answer: Callable[..., Awaitable[HttpAnswer | Response]], body_s: float
+def endpoint(
+    answer: Callable[..., Awaitable[HttpAnswer | Response]], body_s: float = BODY_S
 ) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
+    """`answer` takes the request as plain values, and the parts of its path that have a name."""
+
+    async def served(request: Request) -> Response:
         try:
             asked = await _request(request, body_s)
         except SekishoError as fault:
@@ -81,7 +83,7 @@ def _endpoint(
         found = await answer(asked, *request.path_params.values())
         return found if isinstance(found, Response) else _response(found)
 
-    return endpoint
+    return served
 
 
 def _response(answer: HttpAnswer) -> Response:

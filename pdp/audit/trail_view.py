@@ -7,9 +7,11 @@ neither a statement, nor a reason, nor the digest of an answer that could be tri
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import msgspec
 
+from pdp.archive.queries import QUERIES
 from pdp.audit.asked import BY_PSEUDONYM
 from pdp.privacy.pseudonym import is_pseudonym
 
@@ -35,11 +37,23 @@ def shown_event(event: Event, sight: Sight, pseudonyms: Pseudonyms) -> dict[str,
         return shown
     shown["parameters"] = {name: _shown(name, value, pseudonyms) for name, value in shown["parameters"].items()}
     shown["answer_sha256"] = None
+    if shown["object"] is not None and not _names_nobody(shown["object"]):
+        shown["object"] = HIDDEN
     if shown["reason"] is not None:
         shown["reason"] = HIDDEN
     if shown["peer"] is not None:
         shown["peer"] = pseudonyms.of("source_ip", shown["peer"])
     return shown
+
+
+def _names_nobody(text: str) -> bool:
+    """An id of ours, a pseudonym, a number, a named question. What somebody typed in their place may be a name."""
+    if text in QUERIES or is_pseudonym(text) or (text.isascii() and text.isdigit()):
+        return True
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def _shown(name: str, value: Any, pseudonyms: Pseudonyms) -> Any:

@@ -27,7 +27,7 @@ from pdp.model.decision import Outcome
 from pdp.plain_yaml import load_one
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 Profile = Literal["zta", "plain"]
@@ -35,6 +35,9 @@ Profile = Literal["zta", "plain"]
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024  # a policy file beyond this is a mistake, not a policy
 MAX_FILES: Final = 2_000
 DEFAULT_TTL_S: Final = 300
+MANIFEST: Final = ".manifest"
+CAPABILITIES: Final = "capabilities.json"
+_DATA_ENDINGS: Final = (".yaml", ".yml", ".json")
 MAX_TTL_S: Final = 24 * 3600
 
 
@@ -81,24 +84,46 @@ class Bundle:
 
 def read_bundle(directory: Path) -> Bundle:
     """Read a bundle from disk. Raises BundleError naming the file for anything that is not as it should be."""
+    return bundle_of_files(read_files(directory))
+
+
+def read_files(directory: Path, *, also: Callable[[str], bool] = lambda _: False) -> dict[str, str]:
+    """The texts that make a bundle, by their path below the directory; `also` says which others to read.
+
+    Raises BundleError as `read_bundle`.
+    """
     if not directory.is_dir():
         raise BundleError(f"`{directory}` is not a directory")
-    manifest = _manifest(directory)
-    files = sorted(p for p in directory.rglob("*") if p.is_file() and not _hidden(p.relative_to(directory)))
-    if len(files) > MAX_FILES:
+    paths = {p.relative_to(directory).as_posix(): p for p in directory.rglob("*") if p.is_file()}
+    shown = {name: path for name, path in paths.items() if name == MANIFEST or not _hidden(name)}
+    if len(shown) > MAX_FILES:
         raise BundleError(f"more than {MAX_FILES} files")
+    return {name: _text(path, name) for name, path in sorted(shown.items()) if makes_bundle(name) or also(name)}
+
+
+def makes_bundle(name: str) -> bool:
+    """Whether a file of this path is read as a part of the bundle."""
+    return (
+        name in (MANIFEST, CAPABILITIES)
+        or name.endswith(".rego")
+        or (name.startswith("data/") and name.endswith(_DATA_ENDINGS))
+    )
+
+
+def bundle_of_files(files: Mapping[str, str]) -> Bundle:
+    """The bundle that these texts make, by their paths; others are passed over. Raises BundleError as `read_bundle`."""
+    manifest = _manifest(files)
     modules: dict[str, str] = {}
     tests: dict[str, str] = {}
     data: dict[str, Any] = {}
-    for path in files:
-        name = path.relative_to(directory).as_posix()
-        if path.suffix == ".rego":
-            (tests if path.stem.endswith("_test") else modules)[name] = _text(path, name)
-        elif name.startswith("data/") and path.suffix in (".yaml", ".yml", ".json"):
-            _merge(data, _document(path, name), name)
+    for name, text in sorted(files.items()):
+        if name.endswith(".rego"):
+            (tests if name.endswith("_test.rego") else modules)[name] = text
+        elif name.startswith("data/") and name.endswith(_DATA_ENDINGS):
+            _merge(data, _document(text, name), name)
     if not modules:
-        raise BundleError(f"no .rego file below `{directory}`")
-    capabilities = _capabilities(directory)
+        raise BundleError("there is no .rego file")
+    capabilities = _capabilities(files)
     return make_bundle(manifest=manifest, modules=modules, tests=tests, data=data, capabilities=capabilities)
 
 
@@ -176,30 +201,28 @@ def _canonical(manifest: Mapping[str, Any], modules: Mapping[str, str], data: Ma
     ).encode()
 
 
-def _hidden(relative: Path) -> bool:
-    return any(part.startswith(".") for part in relative.parts)
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
-    path = directory / ".manifest"
-    if not path.is_file():
-        raise BundleError("the file is missing", where=".manifest")
+def _manifest(files: Mapping[str, str]) -> dict[str, Any]:
+    if MANIFEST not in files:
+        raise BundleError("the file is missing", where=MANIFEST)
     try:
-        manifest = _json(_text(path, ".manifest"))
+        manifest = _json(files[MANIFEST])
     except ValueError as fault:
-        raise BundleError(f"not JSON: {fault}", where=".manifest") from None
+        raise BundleError(f"not JSON: {fault}", where=MANIFEST) from None
     if not isinstance(manifest, dict):
-        raise BundleError("must be a JSON object", where=".manifest")
+        raise BundleError("must be a JSON object", where=MANIFEST)
     return manifest
 
 
-def _capabilities(directory: Path) -> dict[str, Any]:
-    path = directory / "capabilities.json"
-    if not path.is_file():
+def _capabilities(files: Mapping[str, str]) -> dict[str, Any]:
+    if CAPABILITIES not in files:
         return {}
-    document = _document(path, path.name)
+    document = _document(files[CAPABILITIES], CAPABILITIES)
     if not isinstance(document, dict):
-        raise BundleError("must be a JSON object", where=path.name)
+        raise BundleError("must be a JSON object", where=CAPABILITIES)
     return document
 
 
@@ -212,10 +235,9 @@ def _text(path: Path, name: str) -> str:
         raise BundleError(f"not UTF-8 at byte {fault.start}", where=name) from None
 
 
-def _document(path: Path, name: str) -> Any:
-    text = _text(path, name)
+def _document(text: str, name: str) -> Any:
     try:
-        document = _json(text) if path.suffix == ".json" else load_one(text)
+        document = _json(text) if name.endswith(".json") else load_one(text)
         json.dumps(document, allow_nan=False).encode()  # what JSON cannot say, no engine can be told
     except (ValueError, BadRequestError, RecursionError) as fault:
         raise BundleError(str(fault), where=name) from None

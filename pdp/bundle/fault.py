@@ -65,6 +65,26 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "the data have a value at `{0}`, where a rule stands: regorus would answer with it where the rule is undefined",
         "データの `{0}` に規則と同じ場所の値がある。規則が未定義のとき regorus はその値を答える",
     ),
+    "unknown_fact": (
+        "no `pdp.input/v1` has `{0}`: the condition never holds",
+        "`pdp.input/v1` に `{0}` という項目はない。この条件は成立しない",
+    ),
+    "misspelt_fact": (
+        "no `pdp.input/v1` has `{0}`; is `{1}` meant?",
+        "`pdp.input/v1` に `{0}` という項目はない。`{1}` の誤りではないか",
+    ),
+    "impossible_value": (
+        "`{0}` is never `{1}`; it is one of: {2}",
+        "`{0}` が `{1}` になることはない。取り得る値: {2}",
+    ),
+    "unknown_data": (
+        "there is neither a rule nor a datum at `{0}`",
+        "`{0}` には規則もデータもない",
+    ),
+    "unreachable_rule": (
+        "nothing that the entry point asks for ever asks for `{0}`",
+        "規則 `{0}` は入口からどこを通っても使われない",
+    ),
     "no_entrypoint": ("no rule `{0}` is defined", "規則 `{0}` が定義されていない"),
     "entrypoint_is_function": ("`{0}` is a function, not a rule", "`{0}` は規則ではなく関数である"),
 }

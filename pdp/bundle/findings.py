@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from pdp.bundle.reach import Reach
     from pdp.bundle.rules import Definition
@@ -30,23 +30,28 @@ class Findings:
 
     `variables`, `arguments` and `values` hold the parts of the input that may stand in a local variable (by
     definition and name), in an argument (by function and position), in a rule or in the result of a function.
+    Rules whose path is `opaque` are not entered; `asked` names those that were met.
     """
 
-    def __init__(self, reach: Reach, entrypoint: Path) -> None:
+    def __init__(self, reach: Reach, entrypoint: Path, opaque: Collection[Path] = ()) -> None:
         self.readings: dict[Path, dict[tuple[Place, Why], Node]] = defaultdict(dict)
         self.seen: dict[Path, tuple[Place, Node]] = {}
         self.reached: dict[int, Definition] = {}
         self.variables: dict[tuple[int, str], set[Path]] = defaultdict(set)
         self.arguments: dict[tuple[Path, int], set[Path]] = defaultdict(set)
         self.values: dict[Path, set[Path]] = defaultdict(set)
+        self.asked: set[Path] = set()
         self.count = 0
+        self._opaque = opaque
         self._reach = reach
         self._entrypoint = entrypoint
         self._alone: dict[Path, bool] = {}
 
     def run(self, definitions: Iterable[Definition]) -> None:
         for definition in definitions:
-            if id(definition) not in self.reached:
+            if definition.path in self._opaque:
+                self.asked.add(definition.path)
+            elif id(definition) not in self.reached:
                 self.reached[id(definition)] = definition
                 self._found()
 

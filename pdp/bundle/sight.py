@@ -21,7 +21,7 @@ from pdp.bundle.grammar import expressions_of
 from pdp.bundle.syntax import Path, constant_text, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from pdp.bundle.findings import Place, Why
     from pdp.bundle.reach import Reach
@@ -36,12 +36,13 @@ _NOTHING: Final[frozenset[Path]] = frozenset()
 _COLLECTIONS: Final = frozenset({"Array", "Set", "Object", "ArrayCompr", "SetCompr", "ObjectCompr"})
 
 
-def look(reach: Reach, entrypoint: Path) -> Findings:
+def look(reach: Reach, entrypoint: Path, opaque: Collection[Path] = ()) -> Findings:
     """Everything that the entry point can read. Its path is absolute: `("data", "pdp", "decision")`.
 
-    Raises TooManyFindingsError where there is no end to it, RecursionError for a tree too deep.
+    Rules at the `opaque` paths are not looked into: what they read is theirs, and their values are no part of the
+    input here. Raises TooManyFindingsError where there is no end to it, RecursionError for a tree too deep.
     """
-    findings = Findings(reach, entrypoint)
+    findings = Findings(reach, entrypoint, opaque)
     findings.run(reach.around(entrypoint))
     before = -1
     while before != findings.count:

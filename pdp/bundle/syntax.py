@@ -131,3 +131,25 @@ def place_of(module: Module, node: Node) -> tuple[int, int]:
     """
     before = module.text.encode()[: node[str(kind_of(node))]["span"]["start"]].decode(errors="replace")
     return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def statements_of(module: Module) -> list[range]:
+    """The lines of every statement in a rule's body, or in a comprehension's: what an engine can pass or not."""
+    source = module.text.encode()
+    found = []
+    for _, node in nodes_below(module.tree["rules"]):
+        for query in _queries(node):
+            for statement in query["stmts"]:
+                span = statement["span"]
+                first = source[: span["start"]].count(b"\n") + 1
+                found.append(range(first, source[: span["end"]].count(b"\n") + 2))
+    return sorted(found, key=lambda lines: lines.start)
+
+
+def _queries(node: Node) -> Iterator[Node]:
+    body = node[str(kind_of(node))]
+    if "query" in body:
+        yield body["query"]
+    for one in body.get("bodies", ()):
+        if one["query"] is not None:
+            yield one["query"]

@@ -32,21 +32,37 @@ Permission = Literal[
     "audit_sql",  # ask the decision log in SQL; with `audit_read` only
     "audit_export",  # take the decision log away as a file
     "audit_trail",  # read who asked what of the audit
+    "policy_read",  # see revisions of policies: auditors
+    "policy_author",  # write revisions, and submit them for review
+    "policy_approve",  # approve what others wrote, or send it back
+    "policy_operate",  # activate what was approved, schedule it, roll back
+    "policy_admin",  # see revisions, and discard what nobody needs
+    "read_bundles",  # pull the policy of record as an OPA bundle
+    "read_service",  # see how the workers are, and which callers and gateways there are
+    "read_directory",  # look up people, devices and posture in the directory
+    "manage_sessions",  # see who is logged in to the console, and end sessions
 ]
 
 PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
-_NOT_THE_LOG: Final = frozenset(word for word in PERMISSIONS if not word.startswith("audit_"))
+# What a service shows of itself and of people it shows to callers who say who they are.
+_OF_SOMEBODY: Final = frozenset({"read_service", "read_directory", "manage_sessions"})
+_NOT_ANYBODYS: Final = ("audit_", "policy_")
+_NOT_THE_LOG: Final = frozenset(word for word in PERMISSIONS - _OF_SOMEBODY if not word.startswith(_NOT_ANYBODYS))
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller. `id` stands in the decision log. `profile` is the only one to ask in; None: any."""
+    """An authenticated caller. `id` stands in the decision log. `profile` is the only one to ask in; None: any.
+
+    `person`: somebody at the console, whose id is `user:…` or `account:…`.
+    """
 
     id: str
     permissions: frozenset[Permission]
     profile: Profile | None = None
     limits: CallerLimits = DEFAULT_LIMITS
     budget: Budget | None = field(default=None, compare=False, repr=False)
+    person: bool = False
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions

@@ -1,42 +1,42 @@
-"""`pdp audit compact`, `query`, `retention`, `store`, `restore` and `hold`: the stored decision log."""
+"""`pdp audit compact`, `query`, `store` and `restore`: the stored decision log."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Final
 
-from typer import Argument, Exit, Option, Typer
+from typer import Argument, Exit, Option
 
+from pdp.commands import archive_terms
 from pdp.commands.exit_codes import NO
 from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from datetime import datetime
 
     import pyarrow as pa
+    from typer import Typer
 
     from pdp.archive.duck import EngineLimits
-    from pdp.archive.manifest import Hold
     from pdp.archive.port import QueryEngine
     from pdp.archive.queries import Query
-    from pdp.archive.retention import Step, Terms
     from pdp.archive.store import LocalStore
     from pdp.commands.terminal import Terminal
     from pdp.settings import Settings
 
-holds = Typer(no_args_is_help=True, help="Legal holds: records that retention may not remove.")
+
+_JAPAN: Final = 540  # minutes east of Greenwich
 
 
 def register(audit: Typer) -> None:
     """Add these commands to `pdp audit`."""
     audit.command("compact")(compact)
     audit.command("query")(query)
-    audit.command("retention")(retention)
+    audit.command("retention")(archive_terms.retention)
     audit.command("store")(show_store)
     audit.command("restore")(restore)
-    audit.add_typer(holds, name="hold")
+    audit.add_typer(archive_terms.holds, name="hold")
 
 
 def compact(
@@ -128,9 +128,9 @@ def query(
     # INVARIANT (no answer without an event): written down before anything of the answer is shown.
     record_query(settings, "audit.report", params | ({"from": source} if source else {}), object=name, rows=len(table))
     if out is not None:
-        _write(table, out)
+        _write(terminal, QUERIES[name], table, out)
     else:
-        _show(terminal, QUERIES[name], table)
+        _show(terminal, QUERIES[name], table, params)
 
 
 def _engine(
@@ -170,100 +170,49 @@ def _params(given: list[str]) -> dict[str, object]:
     return {name: value for name, _, value in pairs}
 
 
-def _show(terminal: Terminal, asked: Query, table: pa.Table) -> None:
+def _show(terminal: Terminal, asked: Query, table: pa.Table, params: dict[str, object]) -> None:
     from pdp.archive.export import plain_rows
 
-    rows = list(plain_rows(table))
     if terminal.as_json:
-        terminal.json({"query": asked.name, "rows": rows})
+        terminal.json({"query": asked.name, "rows": list(plain_rows(table))})
         return
+    shown = _on_paper(terminal, asked, table)
+    columns = [column.to_pylist() for column in shown.columns]
     terminal.table(
-        table.column_names,
-        [["" if value is None else str(value) for value in row.values()] for row in rows],
-        title=terminal.text(asked.title),
+        shown.column_names,
+        [["" if value is None else str(value) for value in row] for row in zip(*columns, strict=True)],
+        title=_title(terminal, asked, params),
     )
     if asked.note is not None:
         terminal.say(terminal.text(asked.note))
 
 
-def _write(table: pa.Table, out: Path) -> None:
+def _title(terminal: Terminal, asked: Query, params: dict[str, object]) -> str:
+    from pdp.archive.paper import period
+    from pdp.archive.queries import bind
+
+    values = bind(asked, params)
+    if "since" not in params:
+        return terminal.text(asked.title)
+    return f"{terminal.text(asked.title)}  {terminal.text(period(values['since'], values['until'], _JAPAN))}"
+
+
+def _on_paper(terminal: Terminal, asked: Query, table: pa.Table) -> pa.Table:
+    from pdp.archive.paper import on_paper
+
+    return on_paper(table, terminal.lang, _JAPAN, local_hours=asked.has_local_hours)
+
+
+def _write(terminal: Terminal, asked: Query, table: pa.Table, out: Path) -> None:
+    """A CSV is for people; the other forms are for programs, with every value as it was recorded."""
     from pdp.archive.export import Style, batches_of
     from pdp.commands.audit_search import form_of, write_file
 
-    write_file(out, form_of(out), batches_of(table), Style())
-
-
-def retention(
-    apply: Annotated[bool, Option("--apply", help="Do it; without this, only say what would be done.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
-    """Which stored files are kept, archived or removed by their age, and which are held."""
-    from pdp.archive.keeper import LOCK_WAIT_S, utc_now
-    from pdp.archive.retention import carry_out, finish, plan
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
-
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
-    store, terms, now = _store(settings), _terms(settings), utc_now()
-    steps = plan(store, terms, now)
-    if apply:
-        with store.held(LOCK_WAIT_S):
-            finish(store, now)
-            done = carry_out(store, steps, terms, now)
-        steps = [step for step in steps if step in done or step.what in ("keep", "held")]
-    _tell_retention(terminal, steps, terms, applied=apply)
-
-
-def _tell_retention(terminal: Terminal, steps: list[Step], terms: Terms, *, applied: bool) -> None:
-    if terminal.as_json:
-        terminal.json(
-            {
-                "applied": applied,
-                "hot_months": terms.hot_months,
-                "archive_months": terms.archive_months,
-                "files": [
-                    {"what": s.what, "file": s.file.name, "records": s.file.records, "holds": list(s.holds)}
-                    for s in steps
-                ],
-            }
-        )
-    words = {
-        "keep": terminal.pick("保存", "kept"),
-        "archive": terminal.pick("保管へ移す", "to the archive"),
-        "remove": terminal.pick("削除", "to be removed"),
-        "held": terminal.pick("保全命令により保存", "held"),
-    }
-    terminal.table(
-        [
-            terminal.pick("扱い", "what"),
-            terminal.pick("ファイル", "file"),
-            terminal.pick("件数", "records"),
-            terminal.pick("最古", "from"),
-            terminal.pick("最新", "to"),
-            terminal.pick("保全番号", "holds"),
-        ],
-        [
-            [
-                words[s.what],
-                s.file.name,
-                str(s.file.records),
-                str(s.file.min_time or ""),
-                str(s.file.max_time or ""),
-                " ".join(map(str, s.holds)),
-            ]
-            for s in steps
-        ],
-        title=terminal.pick(
-            f"保存期間: {terms.hot_months} か月、その後の保管 {terms.archive_months} か月",
-            f"kept {terms.hot_months} months, then archived for {terms.archive_months}",
-        ),
-    )
-    if not applied:
-        terminal.say(terminal.pick("何も変更していない（実行は `--apply`）", "nothing was changed; `--apply` does it"))
+    form = form_of(out)
+    if form.ending == ".csv":
+        table = _on_paper(terminal, asked, table)
+    write_file(out, form, batches_of(table), Style())
+    terminal.say(terminal.pick(f"{table.num_rows} 件を書き出し", f"{table.num_rows} records written"))
 
 
 def show_store(
@@ -311,117 +260,17 @@ def restore(
     from pdp.archive.restoring import segment_again
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
+    from pdp.trail.keeping import record_query
 
     terminal = Terminal(lang, as_json=False)
-    whole = segment_again(_store(settings_of(config, state_dir=state_dir)), segment)
+    settings = settings_of(config, state_dir=state_dir)
+    whole = segment_again(_store(settings), segment)
+    record_query(settings, "audit.restore", {"out": str(out)}, object=segment, rows=None if whole is None else 1)
     if whole is None:
         terminal.remark(terminal.pick("格納されていない", "it is not in the store"))
         raise Exit(NO)
     out.write_bytes(whole)
     terminal.say(terminal.pick(f"{len(whole)} バイトを書き出し", f"{len(whole)} bytes written"))
-
-
-# -- holds ---------------------------------------------------------------------------------------------
-
-
-@holds.callback()
-def hold() -> None:
-    """Legal holds: what they name is not removed until they are lifted."""
-
-
-@holds.command("place")
-def place(
-    case: Annotated[str, Option("--case", help="Case number.")],
-    reason: Annotated[str, Option("--reason", help="Why.")],
-    by: Annotated[str, Option("--by", help="Who orders it.")],
-    person: Annotated[str | None, Option("--person", help="One person's id; default: everybody.")] = None,
-    since: Annotated[str | None, Option("--since", help="Records from this time on, with its offset.")] = None,
-    until: Annotated[str | None, Option("--until", help="Records before this time.")] = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
-    """Keep records whatever their age."""
-    from pdp.archive.keeper import LOCK_WAIT_S, utc_now
-    from pdp.archive.manifest import Hold
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
-
-    terminal = Terminal(lang, as_json=as_json)
-    store = _store(settings_of(config, state_dir=state_dir))
-    with store.held(LOCK_WAIT_S):
-        number = store.manifest.place_hold(Hold(case, person, _when(since), _when(until), reason, by, utc_now()))
-    if as_json:
-        terminal.json({"hold": number})
-    terminal.say(terminal.pick(f"保全 {number} を登録", f"hold {number} stands"))
-
-
-@holds.command("lift")
-def lift(
-    number: Annotated[int, Argument(help="Number of the hold.")],
-    reason: Annotated[str, Option("--reason", help="Why.")],
-    by: Annotated[str, Option("--by", help="Who orders it.")],
-    state_dir: StateDir = None,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
-    """End a hold. It stays on record. Exit code 1 where no such hold stands."""
-    from pdp.archive.keeper import utc_now
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
-
-    terminal = Terminal(lang, as_json=False)
-    store = _store(settings_of(config, state_dir=state_dir))
-    if not store.manifest.exists() or not store.manifest.lift_hold(number, by=by, now=utc_now(), reason=reason):
-        terminal.remark(terminal.pick("その保全はない", "no such hold stands"))
-        raise Exit(NO)
-    terminal.say(terminal.pick(f"保全 {number} を解除", f"hold {number} is lifted"))
-
-
-@holds.command("list")
-def list_holds(
-    lifted: Annotated[bool, Option("--lifted", help="Also those that were lifted.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
-    """The holds that stand."""
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
-
-    terminal = Terminal(lang, as_json=as_json)
-    found = _store(settings_of(config, state_dir=state_dir)).manifest.holds(lifted=lifted)
-    rows = [_row_of(hold) for hold in found]
-    if as_json:
-        terminal.json(rows)
-    heads = {
-        "hold": terminal.pick("番号", "hold"),
-        "case": terminal.pick("事案番号", "case"),
-        "person": terminal.pick("利用者", "person"),
-        "since": terminal.pick("始期", "since"),
-        "until": terminal.pick("終期", "until"),
-        "reason": terminal.pick("理由", "reason"),
-        "by": terminal.pick("命令者", "by"),
-        "lifted": terminal.pick("解除", "lifted"),
-    }
-    terminal.table(list(heads.values()), [["" if row[key] is None else str(row[key]) for key in heads] for row in rows])
-
-
-def _row_of(hold: Hold) -> dict[str, Any]:
-    times = {
-        name: None if at is None else f"{at.isoformat()}Z"
-        for name, at in (("since", hold.since), ("until", hold.until), ("lifted", hold.lifted_at))
-    }
-    return {
-        "hold": hold.id,
-        "case": hold.case_number,
-        "person": hold.subject_id,
-        "reason": hold.reason,
-        "by": hold.placed_by,
-        **times,
-    }
 
 
 # -- shared --------------------------------------------------------------------------------------------
@@ -431,16 +280,3 @@ def _store(settings: Settings) -> LocalStore:
     from pdp.archive.store import LocalStore
 
     return LocalStore(settings.state_path / "decisions")
-
-
-def _terms(settings: Settings) -> Terms:
-    from pdp.archive.retention import Terms
-
-    folder = Path(settings.audit_archive_dir) if settings.audit_archive_dir else None
-    return Terms(settings.audit_hot_months, settings.audit_archive_months, folder)
-
-
-def _when(text: str | None) -> datetime | None:
-    from pdp.archive.queries import moment
-
-    return None if text is None else moment("time", text)

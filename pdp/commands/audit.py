@@ -65,7 +65,7 @@ def verify(
     from pdp.commands.terminal import Terminal
     from pdp.commands.wholeness import examine
     from pdp.errors import NotReadyError, SettingsError
-    from pdp.transparency.inspection import read_keys
+    from pdp.transparency.anchored import read_keys
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, state_dir=state_dir)
@@ -79,7 +79,15 @@ def verify(
         )
     stamps = stamp_files(state / "decisions")
     stamped = check_stamps(stamps, str(tsa_file or settings.log_anchor_tsa_file))
-    seen = examine(state / "decisions", trail=state / "trail", trusted=trusted, anchors=[*(anchors or ()), *stamps])
+    seen = examine(
+        state / "decisions",
+        trail=state / "trail",
+        trusted=trusted,
+        anchors=[*(anchors or ()), *stamps],
+        refuge=Path(settings.log_spill_dir) if settings.log_spill_dir else None,
+        policies=state / "bundles",
+        pseudonym_keys=Path(settings.log_pseudonym_key_file or state / "pseudonyms.key"),
+    )
     seen = replace(seen, findings=(*seen.findings, *stamped))
     _tell(terminal, seen)
     _tell_rewritten(terminal, state / "decisions")

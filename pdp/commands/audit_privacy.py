@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +21,7 @@ _WORDS = {
     "pseudonymise": ("仮名化の対象", "due"),
     "held": ("保全中", "held"),
     "damaged": ("損傷のため対象外", "damaged, left as it is"),
+    "newest": ("対象外（ワーカーの最新セグメントを含む）", "waits: it has the newest segment of a worker"),
     "done": ("仮名化済み", "done before"),
 }
 
@@ -35,10 +34,12 @@ def masking(
     from pdp.commands.terminal import Terminal
     from pdp.parts import open_masking
     from pdp.privacy.old_records import OLD_RECORDS
+    from pdp.trail.keeping import record_query
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, state_dir=state_dir)
     open_masking(settings, lambda: None)  # raises where a rule cannot work, or a key cannot be had
+    record_query(settings, "audit.mask", {})
     rules = {"log_masking": settings.log_masking, "audit_pseudonymise": settings.audit_pseudonymise or OLD_RECORDS}
     if as_json:
         import msgspec
@@ -96,14 +97,13 @@ def subject_export(
     from dataclasses import replace
 
     from pdp.archive.asking import filters_of
-    from pdp.archive.export import FORMATS, Style
     from pdp.archive.search import DuckSearch
     from pdp.archive.session import EngineLimits
-    from pdp.commands.audit_search import write_file
     from pdp.commands.composed import settings_of
+    from pdp.commands.subject_files import write_subject_files
     from pdp.commands.terminal import Terminal
     from pdp.parts import open_pseudonyms
-    from pdp.trail.keeping import record_query
+    from pdp.trail.keeping import noted
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, state_dir=state_dir)
@@ -116,16 +116,10 @@ def subject_export(
     search = DuckSearch([settings.state_path / "decisions", *map(Path, settings.audit_other_logs)], limits)
     filters = filters_of({"since": [since], "until": [until], "person": [person]})
     asked = {"person": person, "since": since, "until": until}
-    begun = record_query(settings, "audit.subject_export", asked, reason=reason, outcome="begun")
-    out.mkdir(mode=0o700)
-    rows, digests = 0, []
-    for name, style in (("records.jsonl", Style(utc_offset_min=540)), ("records.csv", Style("ja", 540))):
-        batches = [batch for known in names for batch in search.stream(replace(filters, person=known))]
-        rows = sum(batch.num_rows for batch in batches)
-        write_file(out / name, FORMATS[name.rpartition(".")[2]], batches, style)
-        digests.append(f"{sha256((out / name).read_bytes()).hexdigest()}  {name}\n")
-    _write_owned(out / "SHA256SUMS", "".join(digests))
-    record_query(settings, "audit.subject_export", asked, reason=reason, rows=rows, of=begun)
+    with noted(settings, "audit.subject_export", asked, reason=reason) as found:
+        out.mkdir(mode=0o700)
+        rows = write_subject_files(out, (b for known in names for b in search.stream(replace(filters, person=known))))
+        found.rows = rows
     if as_json:
         terminal.json({"rows": rows, "directory": str(out)})
     terminal.say(terminal.pick(f"{rows} 件を {out} に書き出し", f"{rows} records written to {out}"))
@@ -145,19 +139,20 @@ def pseudonymise(
     from pdp.archive.store import LocalStore
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
-    from pdp.trail.keeping import os_user, record_query
+    from pdp.trail.keeping import noted, os_user, record_query
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, state_dir=state_dir)
     store, now = LocalStore(settings.state_path / "decisions"), utc_now()
-    steps = plan(store, older_than, now)
+    steps, asked = plan(store, older_than, now), {"months": older_than, "apply": apply}
     if apply:
         rules = _rules(settings)
-        begun = record_query(settings, "audit.pseudonymise", {"months": older_than}, outcome="begun")
-        with store.held(LOCK_WAIT_S):
+        with noted(settings, "audit.pseudonymise", asked) as found, store.held(LOCK_WAIT_S):
             done = carry_out(store, plan(store, older_than, now), rules, now, os_user().id)
-        record_query(settings, "audit.pseudonymise", {"months": older_than}, rows=len(done), of=begun)
+            found.rows = sum(rewrite.records for rewrite in done)
         steps = plan(store, older_than, now)
+    else:
+        record_query(settings, "audit.pseudonymise", asked, rows=len(steps))
     _tell(terminal, steps)
 
 
@@ -208,8 +203,3 @@ def _said(reason: str) -> str:
             f"`--reason` is not {_LEAST_REASON} to {_MOST_REASON} characters", next_step="name the request or the case"
         )
     return told
-
-
-def _write_owned(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)

@@ -25,11 +25,14 @@ def prove(
 ) -> None:
     """Write the proof of one decision, which `tools/verify_decision.py` checks offline."""
     from pdp.archive.restoring import restorer
+    from pdp.trail.keeping import record_query
     from pdp.transparency.proofs import prove as proof_of
 
-    layout = _log(_settings(config, state_dir))
+    settings = _settings(config, state_dir)
+    layout = _log(settings)
     archived, restore = restorer(layout.root)
     found = proof_of(layout, decision_id, everywhere=everywhere, archived=archived, restore=restore)
+    record_query(settings, "audit.proof", {}, object=decision_id, rows=1)  # it holds the whole record
     _deliver(found, out, lang)
 
 

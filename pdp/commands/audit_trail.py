@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
@@ -17,7 +18,9 @@ def trail(
     actor: Annotated[str | None, Option("--actor", help="Of this caller or user.")] = None,
     action: Annotated[str | None, Option("--action", help="Such as audit.reveal.")] = None,
     outcome: Annotated[str | None, Option("--outcome", help="begun, done, refused or failed.")] = None,
-    before: Annotated[str | None, Option("--before", help="Older than the event of this id.")] = None,
+    since: Annotated[str | None, Option("--since", help="From this time on, with its offset.")] = None,
+    until: Annotated[str | None, Option("--until", help="Before this time.")] = None,
+    before: Annotated[str | None, Option("--before", help="The next page: what the one before ended with.")] = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
     lang: LangOption = None,
@@ -26,6 +29,7 @@ def trail(
     """List the trail, newest first; looking at it is written down as well."""
     import msgspec
 
+    from pdp.archive.queries import moment
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
     from pdp.trail.keeping import record_query, trail_path
@@ -33,15 +37,25 @@ def trail(
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, state_dir=state_dir)
-    asked = {"actor": actor, "action": action, "outcome": outcome, "before": before}
-    events = newest_events(trail_path(settings.state_path), size, TrailFilter(actor, action, outcome, before))
+    asked = {
+        "since": since, "until": until, "actor": actor, "action": action, "outcome": outcome, "before": before
+    }  # fmt: skip
+    times = [
+        None if text is None else moment(name, text).replace(tzinfo=UTC)
+        for name, text in (("since", since), ("until", until))
+    ]
+    only = TrailFilter(actor, action, outcome, before, *times)
+    events = newest_events(trail_path(settings.state_path), size, only)
+    following = events[-1].id if len(events) == size else None
     wanted = {name: value for name, value in asked.items() if value is not None}
     record_query(settings, "audit.trail", {"size": size} | wanted, rows=len(events))
     for event in events:
         terminal.say(_line(event), style="yellow" if event.outcome in ("refused", "failed") else None)
     if as_json:
-        terminal.json({"events": [msgspec.to_builtins(event) for event in events]})
+        terminal.json({"events": [msgspec.to_builtins(event) for event in events], "next": following})
     terminal.remark(terminal.pick(f"{len(events)} 件", f"{len(events)} events"))
+    if following is not None and not as_json:
+        terminal.remark(terminal.pick(f"続きは `--before {following}`", f"older ones: `--before {following}`"))
 
 
 def _line(event: Event) -> str:

@@ -33,6 +33,9 @@ def bundle() -> None:
 @app.command("check")
 def check(
     directory: _Directory = None,
+    outside: Annotated[
+        bool, Option("--outside/--no-outside", help="Ask `opa check --strict` and Regal too, where they are installed.")
+    ] = True,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
     as_json: AsJson = False,
@@ -40,10 +43,11 @@ def check(
     config: ConfigFile = None,
 ) -> None:
     """Would this bundle be activated? Exit code 1 where it has a fault; every fault is told with its place."""
-    from pdp.commands.bundle_checks import check_bundle, unreadable
+    from pdp.commands.bundle_checks import outside_faults
     from pdp.commands.composed import bundle_of, run, settings_of
     from pdp.commands.terminal import Terminal
     from pdp.errors import BundleError
+    from pdp.gates.bundle_faults import check_bundle, unreadable
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, bundle=_name(directory), engine=engine, opa_url=opa_url)
@@ -51,6 +55,8 @@ def check(
     try:
         found = bundle_of(settings)
         faults = check_bundle(found)
+        if not faults and outside:
+            faults = outside_faults(found)
         if not faults:
             run(_prove(settings, found))
     except BundleError as fault:
@@ -130,7 +136,7 @@ def inspect(
 
 
 def _reason_row(terminal: Terminal, found: Bundle, code: str) -> list[str]:
-    from pdp.explain.words import FIXERS
+    from pdp.model.words import FIXERS
 
     reason = found.reasons[code]
     return [code, reason.group, terminal.text(FIXERS[reason.fix]), terminal.text(reason.user)]
@@ -160,6 +166,15 @@ def _inspected(found: Bundle, sight: Explained) -> dict[str, Any]:
 @app.command("test")
 def run_tests(
     directory: _Directory = None,
+    coverage: Annotated[
+        bool, Option("--coverage", help="Show the lines that no test touches; exit code 1 where there are some.")
+    ] = False,
+    with_opa: Annotated[
+        bool, Option("--with-opa", help="Run them in OPA too: `opa` on the PATH. Exit code 3 where there is none.")
+    ] = False,
+    scenarios: Annotated[
+        list[Path] | None, Option("--scenarios", metavar="PATH", help="Scenario files too; several times.")
+    ] = None,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
     as_json: AsJson = False,
@@ -168,6 +183,7 @@ def run_tests(
 ) -> None:
     """Run the `test_` rules of the bundle's `_test.rego` files. Exit code 1 where one fails, or there is none."""
     from pdp.bundle.rego_tests import find_tests
+    from pdp.commands.bundle_proof import proof_of
     from pdp.commands.composed import bundle_of, run, settings_of
     from pdp.commands.terminal import Terminal
 
@@ -178,20 +194,23 @@ def run_tests(
     found = bundle_of(settings)
     tests = find_tests(found.tests)
     failed = run(_test(settings, found, tests, terminal)) if tests else {}
+    proof = run(proof_of(settings, found, tests, coverage=coverage, with_opa=with_opa, scenarios=scenarios or []))
     if as_json:
         terminal.json(
             {
                 "passed": len(tests) - len(failed),
                 "failed": [{"test": t.name, "where": t.where, "fault": fault} for t, fault in failed.items()],
+                **proof.as_json(),
             }
         )
+    proof.show(terminal)
     for rule, fault in failed.items():
         terminal.say(f"FAILED {rule.name}", style="bold red")
         terminal.say(f"  {rule.where}" + ("" if fault is None else f": {fault}"))
     if not tests:
         terminal.say(terminal.pick("テストがない", "there is no test"))
     terminal.say(f"{len(tests) - len(failed)} passed, {len(failed)} failed")
-    if failed or not tests:
+    if failed or not tests or not proof.good:
         raise Exit(NO)
 
 

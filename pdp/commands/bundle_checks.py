@@ -1,40 +1,16 @@
-"""Everything that can be said of a bundle before an engine has loaded it."""
+"""What others find in a bundle, beside the checks of this house (`pdp.gates.bundle_faults`)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.bundle.fault import Fault
-from pdp.bundle.unexplained import unexplained_reasons
-from pdp.engine.footprint_check import examine_bundle
-from pdp.errors import BundleError
-from pdp.facts.reference import read_reference
-
 if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
+    from pdp.bundle.fault import Fault
 
 
-def check_bundle(bundle: Bundle) -> list[Fault]:
-    """Capabilities, texts of the reasons, reference data. Raises EngineError where the parser cannot be used."""
-    faults = [*examine_bundle(bundle).faults, *unexplained_reasons(bundle)]
-    if bundle.profile == "zta":
-        try:
-            read_reference(bundle.data)
-        except BundleError as fault:
-            faults.append(unreadable(fault))
-    return faults
+def outside_faults(bundle: Bundle) -> list[Fault]:
+    """What OPA and Regal find, where they are installed. Raises EngineError where one of them does not run."""
+    from pdp.commands.bundle_outside import opa_faults, regal_faults
 
-
-def unreadable(fault: BundleError) -> Fault:
-    """A BundleError as a fault among others. Its place is in its message already, where it is known."""
-    where = fault.where or ""
-    message = fault.message.removeprefix(f"{where}: ") if where else fault.message
-    file, line, column = _place(where)
-    return Fault(file, line, column, fault.code, message, f"読み込めない: {message}")
-
-
-def _place(where: str) -> tuple[str, int, int]:
-    """`file:line:column`, or any shorter part of it."""
-    file, *numbers = where.split(":")
-    line, column, *_ = (*(int(n) for n in numbers if n.isdecimal()), 0, 0)
-    return file, line, column
+    return [*(opa_faults(bundle) or ()), *(regal_faults(bundle) or ())]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pdp.callers.listing import list_callers
-from pdp.commands.bundle_checks import check_bundle
 from pdp.commands.finding import Finding, fail, ok, warn
 from pdp.commands.issuer_checkup import issuer_findings
 from pdp.commands.log_checkup import log_findings
@@ -24,6 +23,7 @@ from pdp.directory.freshness import DEFAULT_LIMIT, freshness, stale_after
 from pdp.directory.runs import latest_runs
 from pdp.directory.snapshot import load_snapshot
 from pdp.errors import SekishoError
+from pdp.gates.bundle_faults import check_bundle
 from pdp.settings import Settings
 from pdp.store.store import open_store
 

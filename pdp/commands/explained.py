@@ -9,10 +9,10 @@ import msgspec
 
 from pdp.explain.fact_table import FACTS, GROUPS, group_of, value_at
 from pdp.explain.report import explanation_json, text_json, verdict_json
-from pdp.explain.words import FIXERS, OUTCOMES, words_for
 from pdp.model.decision import Outcome
 from pdp.model.directory import JST
 from pdp.model.input import decode_input
+from pdp.model.words import FIXERS, OUTCOMES, words_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

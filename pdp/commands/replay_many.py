@@ -51,6 +51,13 @@ class Asked:
     out: Path | None
     every_input: bool
 
+    def told(self) -> dict[str, object]:
+        """For the trail."""
+        told: dict[str, object] = {name: list(values) for name, values in self.params.items()}
+        told |= {name: str(path) for name, path in (("against", self.against), ("out", self.out)) if path is not None}
+        told |= {name: value for name, value in (("sample", self.sample), ("every_input", self.every_input)) if value}
+        return told
+
 
 def logs_of(settings: Settings) -> list[Path]:
     from pathlib import Path
@@ -71,20 +78,29 @@ async def replay_many(
     engines: Mapping[str, Callable[[], Engine]],
     load: Callable[[str], Bundle],
 ) -> None:
+    import asyncio
+    from functools import partial
+
     from pdp.archive.asking import filters_of
     from pdp.bundle.bundle import read_bundle
+    from pdp.commands.interrupting import ctrl_c
     from pdp.replaying.bulk import Progress, Replay
     from pdp.replaying.court import Court
     from pdp.replaying.reading import LogReader
+    from pdp.trail.keeping import record_query
 
     reader = LogReader(logs_of(settings), filters_of(asked.params), limits_of(settings), asked.sample)
     draft = None if asked.against is None else read_bundle(asked.against)
+    note = partial(record_query, settings, "audit.replay", asked.told())
+    # INVARIANT (no answer without an event): single decisions that differ stand in the report, and in the file.
+    begun = await asyncio.to_thread(note, outcome="begun")
     with ExitStack() as stack:
         out = None if asked.out is None else stack.enter_context(_written(asked.out))
-        stopped = stack.enter_context(_ctrl_c())
+        stopped = stack.enter_context(ctrl_c())
         advance = stack.enter_context(terminal.progress(terminal.pick("再計算", "recomputing")))
         async with Court(engines, load, every_input=asked.every_input) as court:
             report = await Replay(reader, court, draft=draft, out=out).run(Progress(done=advance, stop=stopped))
+    await asyncio.to_thread(note, outcome="done", of=begun, rows=report.tally.records)
     if terminal.as_json:
         terminal.json(report.as_json())
     else:
@@ -115,26 +131,6 @@ def _written(path: Path) -> Iterator[BinaryIO]:
         raise SettingsError(f"`{path}` cannot be written: {fault.strerror}") from None
     with os.fdopen(descriptor, "wb") as file:
         yield file
-
-
-@contextmanager
-def _ctrl_c() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C asks for an end, with a report of what was found; the second ends at once."""
-    import asyncio
-    import signal
-
-    loop = asyncio.get_running_loop()
-    asked: list[bool] = []
-
-    def ask() -> None:
-        asked.append(True)
-        loop.remove_signal_handler(signal.SIGINT)
-
-    loop.add_signal_handler(signal.SIGINT, ask)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
 
 
 # -- for people ----------------------------------------------------------------------------------------

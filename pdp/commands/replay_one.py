@@ -37,8 +37,10 @@ async def replay_one(
     from pdp.replaying.court import Court
     from pdp.replaying.single import find, nothing_to_judge
     from pdp.replaying.single import replay_one as judge
+    from pdp.trail.keeping import record_query
 
     record = await asyncio.to_thread(find, logs_of(settings), decision_id, limits_of(settings))
+    await asyncio.to_thread(record_query, settings, "audit.replay", _asked(against), object=decision_id, rows=1)
     if nothing_to_judge(record) is not None:
         _tell_nothing(terminal, record)
         return
@@ -60,6 +62,10 @@ async def replay_one(
         _show(terminal, found)
     if not found.stands:
         raise Exit(NO)
+
+
+def _asked(against: Path | None) -> dict[str, str]:
+    return {} if against is None else {"against": str(against)}
 
 
 def _why_nothing(record: Record) -> tuple[str, str]:

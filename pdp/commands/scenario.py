@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Exit, Typer
+from typer import Argument, Exit, Option, Typer
 
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, EngineChoice, LangOption, OpaUrl
+from pdp.commands.options import AsJson, BundleDir, ConfigFile, EngineChoice, LangOption, OpaUrl, StateDir
 
 if TYPE_CHECKING:
     from pdp.commands.terminal import Terminal
@@ -54,6 +54,25 @@ def run_scenarios(
         terminal.say(f"{len(told) - len(failed)} passed, {len(failed) + len(misread)} failed")
     if failed or misread:
         raise Exit(NO)
+
+
+@app.command("from-log")
+def from_log(
+    decision_id: Annotated[str, Argument(metavar="ID", help="The decision's id.")],
+    name: Annotated[str | None, Option("--name", help="The scenario's id; default: made from the decision's.")] = None,
+    bundle: BundleDir = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Tell a recorded decision as a scenario on stdout: the same facts about invented people, and the answer."""
+    from pdp.commands.composed import run, settings_of
+    from pdp.commands.scenario_log import tell_record
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    run(tell_record(terminal, settings_of(config, bundle=bundle, state_dir=state_dir), decision_id, name))
 
 
 async def _run(

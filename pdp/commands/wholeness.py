@@ -4,6 +4,7 @@
     decisions/store                   against the manifest, and that against its seal    pdp.archive.inspection
     decisions/locks                   empty, and there
     trail/                            as a log of its own: what auditors asked
+    bundles/, pseudonyms.key          by the digests that they are named by, or carry
 
 A living log is looked at as it stands. What one look finds and the next does not was on its way from one place to
 the other, and is no finding. A log whose locks nobody holds is at rest: one look is enough.
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pdp.archive.inspection import inspect_store, lock_findings
-from pdp.archive.restoring import restorer
+from pdp.archive.restoring import expired, restorer
+from pdp.commands.kept_files import policy_findings, pseudonym_findings
 from pdp.declog.layout import Layout
-from pdp.declog.verify import BREAKS, Finding
+from pdp.declog.verify import BREAKS, GONE, Finding
 from pdp.errors import NotReadyError
 from pdp.proving import TRAIL
 from pdp.transparency.inspection import Inspection, SignedLog, inspect
@@ -59,18 +61,31 @@ def examine(
     trusted: Sequence[NoteKey] | None = None,
     anchors: Sequence[Path] = (),
     proven: set[object] | None = None,
+    refuge: Path | None = None,
+    policies: Path | None = None,
+    pseudonym_keys: Path | None = None,
 ) -> Wholeness:
     """Read everything; where the log lives, again what the first look finds. Raises OSError, NotReadyError.
 
+    `refuge` is the directory that `log_spill_dir` names; `policies` the archive of those that decided here.
     `proven` remembers from one call to the next what was derived from which bytes.
     """
     known: set[object] = set() if proven is None else proven
-    seen = _look_again(lambda: _look(log, trail, trusted, anchors, known))
+
+    def look() -> Wholeness:
+        seen = _look(log, trail, trusted, anchors, known, refuge)
+        others = [
+            *(policy_findings(policies, log) if policies is not None else ()),
+            *pseudonym_findings(pseudonym_keys),
+        ]
+        return replace(seen, findings=(*seen.findings, *others))
+
+    seen = _look_again(look)
     for _ in range(_LOOKS - 1):
         if not seen.breaks or not _lives(log):
             break
         before = {(finding.segment, finding.kind) for finding in seen.breaks}
-        seen = _kept(_look_again(lambda: _look(log, trail, trusted, anchors, known)), before)
+        seen = _kept(_look_again(look), before)
         if before == {(finding.segment, finding.kind) for finding in seen.breaks}:
             break
     pairs = list(named(Layout(log), seen.findings))
@@ -110,15 +125,27 @@ def _look(
     trusted: Sequence[NoteKey] | None,
     anchors: Sequence[Path],
     proven: set[object],
+    refuge: Path | None,
 ) -> Wholeness:
     # The log before its store: a segment that is stored and removed between the two is archived in the second.
     archived, restore = restorer(log)
-    report = inspect(Layout(log), trusted=trusted, anchors=anchors, archived=archived, restore=restore)
+    away = None if refuge is None else Layout(refuge)
+    report = inspect(
+        Layout(log),
+        trusted=trusted,
+        anchors=anchors,
+        archived=archived,
+        restore=restore,
+        refuge=away,
+        expired=expired(log),
+    )
     stored, of_store = inspect_store(log, proven)
     gone = restorer(log)[0]
-    findings = [f for f in report.findings if f.kind != "missing_segment" or f.segment not in gone]
+    findings = [replace(f, kind="retired") if f.kind in GONE and f.segment in gone else f for f in report.findings]
     findings += [*of_store, *_locks(log)]
     logs = [*report.logs]
+    # The proof of the trail in the place of the log's: it holds together by itself, under the same keys.
+    findings += [Finding(f"{log.node}.000001.ledger", "rewritten") for log in logs if log.origin.endswith(TRAIL)]
     if trail is not None and (trail / "segments").is_dir():
         other = _trail(trail, trusted, anchors)
         ours = {log.origin for log in report.logs}  # an anchor may know the decisions' heads alone

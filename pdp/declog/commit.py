@@ -136,7 +136,7 @@ class CommitThread:
     def _failed(self, fault: OSError) -> None:
         self.note(fault)
         if self._spill is not None:
-            self._spill.avoid_home = not self._spill.is_away
+            self._spill.failed()
 
     def _tend(self) -> None:
         self._writer.fold()
@@ -185,7 +185,7 @@ class CommitThread:
             return [lambda again: self._writer.open(self._home, again=again)]
         spill, writer = self._spill, self._writer
         places = [lambda again: spill.open_home(writer, again), lambda again: spill.open_away(writer, again)]
-        return places[::-1] if spill.avoid_home or spill.is_away else places
+        return places[::-1] if spill.prefers_away else places
 
     def _wait_while_down(self) -> None:
         if self._back_pressure != "block" or self._stopping.is_set():

@@ -3,7 +3,7 @@
     segments/NODE.WORKER.EPOCH.NUMBER.CREATED.open      being written, or left by a process that died
     segments/NODE.WORKER.EPOCH.NUMBER.CREATED.ndjson    sealed: whole lines only, never written again
     segments/….recovery.json                            beside a segment that was sealed after its process died
-    torn/….torn                                         the incomplete last line of such a segment
+    torn/….torn                                         the incomplete last line of such a segment; ….2.torn: another
     locks/NODE.WORKER.lock, locks/start.lock            held while a process lives, or starts
 
 EPOCH is the instant at which the worker started, CREATED that at which the segment was begun (UTC,
@@ -32,6 +32,7 @@ _WORD: Final = r"[A-Za-z0-9_-]{1,64}"  # no dot, which parts the name; no slash,
 _NAME: Final = re.compile(
     rf"({_WORD})\.({_WORD})\.([0-9]{{8}}T[0-9]{{12}}Z)\.([0-9]{{6,9}})\.([0-9]{{8}}T[0-9]{{12}}Z)", re.ASCII
 )
+_TORN: Final = re.compile(r"(.+?\.[0-9]{8}T[0-9]{12}Z)(?:\.[1-9][0-9]?)?\.torn", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,6 +73,12 @@ def segment_name(text: str) -> SegmentName | None:
     return SegmentName(shape[1], shape[2], shape[3], int(shape[4]), shape[5])
 
 
+def torn_of(text: str) -> SegmentName | None:
+    """The segment that a file of `torn/` belongs to, or None where that is no such name."""
+    shape = _TORN.fullmatch(text)
+    return None if shape is None else segment_name(shape[1])
+
+
 def check_word(what: str, word: str) -> None:
     """Raises SettingsError where the name of a node or a worker cannot stand in a file name."""
     if re.fullmatch(_WORD, word, re.ASCII) is None:
@@ -95,12 +102,24 @@ class Layout:
         return self.root / "locks"
 
     def make(self, disk: Disk) -> None:
-        """Create the directories, durably and for the owner alone: records hold personal data. Raises OSError."""
+        """Create the directories, durably and for the owner alone: records hold personal data. Raises OSError.
+
+        Synced also where they are there: another process may have made them a moment ago, and not waited.
+        """
         for directory in (self.segments, self.torn, self.locks):
             missing = [path for path in (directory, *directory.parents) if not path.exists()]
             for path in reversed(missing):
                 path.mkdir(mode=0o700, exist_ok=True)
-                disk.sync_directory(path.parent)
+        device = self.root.stat().st_dev
+        for directory in (self.root, *self.root.parents):
+            if directory.stat().st_dev != device:
+                return  # whoever mounted it sees to the rest
+            try:
+                disk.sync_directory(directory)
+            except PermissionError:  # not ours to read, so not made by us
+                if directory in (self.root, self.root.parent):
+                    raise
+                return
 
     def open_path(self, name: SegmentName) -> Path:
         return self.segments / f"{name}{OPEN}"
@@ -111,8 +130,16 @@ class Layout:
     def recovery_path(self, name: SegmentName) -> Path:
         return self.segments / f"{name}.recovery.json"
 
-    def torn_path(self, name: SegmentName) -> Path:
-        return self.torn / f"{name}.torn"
+    def torn_path(self, name: SegmentName, number: int = 1) -> Path:
+        """What was cut off at one recovery; a second time is seldom: a cut that a power failure took back."""
+        return self.torn / (f"{name}.torn" if number == 1 else f"{name}.{number}.torn")
+
+    def torn_paths(self, name: SegmentName) -> list[Path]:
+        """All of them that are there, in their order."""
+        found: list[Path] = []
+        while (path := self.torn_path(name, len(found) + 1)).exists():
+            found.append(path)
+        return found
 
     def lock_path(self, node: str, worker: str) -> Path:
         return self.locks / f"{node}.{worker}.lock"

@@ -26,6 +26,8 @@ GENESIS: Final = bytes(32)
 # thread then waits a whole switch interval (5 ms) to get it back, once for each record.
 _SLICE: Final = 2047
 
+_SECTOR: Final = 512  # every file system's block is a multiple of it
+_ZEROS: Final = re.compile(rb"\0+")
 _SHAPE: Final = re.compile(rb'\{"seq":(0|[1-9][0-9]{0,17}),"chain":"([0-9a-f]{64})","(header|record|footer)":(?=\{)')
 
 
@@ -53,6 +55,15 @@ def frame(chain_before: bytes, kind: Kind, seq: int, body: bytes) -> tuple[bytes
     """The line with its newline, and its chain value for the next."""
     chain = link(chain_before, kind, seq, body)
     return b'{"seq":%d,"chain":"%b","%b":%b}\n' % (seq, chain.hex().encode(), kind.encode(), body), chain
+
+
+def lacks_block(raw: bytes, start: int) -> bool:
+    """Whether part of the line at `start` of its file never reached the disk: zeros up to the end of a sector.
+
+    A power failure may keep a later block of one write and not an earlier one, where the length is already the new
+    one. Nothing from there on was synced. One changed byte does not look so, but where it is a sector's last.
+    """
+    return b"\0" in raw and any((start + hole.end()) % _SECTOR == 0 for hole in _ZEROS.finditer(raw))
 
 
 def parse(raw: bytes) -> Line | None:

@@ -17,6 +17,7 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 
 Ended = Literal["sealed", "abandoned", "recovered"]
 SealCause = Literal["size", "age", "close"]
+LeftBehind = Literal["", "new", "unread", "waits"]
 
 
 class Previous(msgspec.Struct, frozen=True):
@@ -37,6 +38,10 @@ class Header(msgspec.Struct, frozen=True):
     """`last_seq` is the last number given away before: it lies above `previous.seq` by the number of
     records that failed with the previous segment. `again` of them are written anew in this one, under new
     numbers; the others were refused. The failed file may still hold them.
+
+    `refuge`: segments of this worker may lie in its refuge that belong before this one. `new`: there was none, and
+    it was made; `unread`: it could not be read; `waits`: what is there comes home later. `previous` is then the last
+    that was known of.
     """
 
     schema: Literal["sekisho.segment/v1"]
@@ -50,6 +55,7 @@ class Header(msgspec.Struct, frozen=True):
     last_seq: int
     previous: Previous | None
     again: int = 0
+    refuge: LeftBehind = ""
 
 
 class Footer(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import errno
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,13 @@ class PatientDisk:
         """Let the helper end, when it can."""
         self._calls.put(None)
         self._thread = None
+
+    def within(self, run: Callable[[Disk], _T], late: Callable[[_T], None] = lambda _: None) -> _T:
+        """What `run` gives of the disk below, which it must use and not this one. Raises OSError as every other call.
+
+        What comes after it was given up goes to `late`.
+        """
+        return self._do(lambda: run(self._disk), cast("Callable[[object], None]", late))
 
     def create(self, path: Path) -> int:
         def late(descriptor: object) -> None:  # a name that the writer has given up, with nothing in it

@@ -14,7 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from pdp.declog.line import GENESIS, Line, parse
+from pdp.declog.layout import OPEN
+from pdp.declog.line import GENESIS, Line, lacks_block, parse
 from pdp.declog.marks import Footer, Header
 from pdp.errors import RecordDamagedError
 
@@ -48,14 +49,20 @@ class Read:
 def read_lines(path: Path) -> Iterator[Read]:
     """Every line in order; at most one `torn` line, the last. After a damaged line the next may not be provable.
 
-    Raises OSError.
+    In a segment that nobody ended, everything from a line on of which a block is missing is that torn line: it was
+    being synced when the power failed. Raises OSError.
     """
     chain: bytes | None = GENESIS
+    ended, at = path.suffix != OPEN, 0
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
             if not raw.endswith(b"\n"):
                 yield Read(number, len(raw), "torn", None)
                 return
+            if not ended and lacks_block(raw, at):
+                yield Read(number, len(raw) + sum(map(len, file)), "torn", None)
+                return
+            at += len(raw)
             line = parse(raw)
             proven = line is not None and line.follows(chain)
             yield Read(number, len(raw), "proven" if proven else "damaged", line)
@@ -64,7 +71,7 @@ def read_lines(path: Path) -> Iterator[Read]:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The sum of one segment. `last` is the last proven line; `whole_bytes` ends with the last newline."""
+    """The sum of one segment. `last` is the last proven line; `torn_bytes` come after `whole_bytes` of lines."""
 
     header: Header | None
     footer: Footer | None

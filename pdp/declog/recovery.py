@@ -5,7 +5,8 @@ of its open segments:
 
 1. the segment is read whole, every line against the one before;
 2. the bytes after the last newline, which no reader could use, are copied to `torn/` and synced, and
-   only then cut off;
+   only then cut off; after a power failure, those from the first line on of which a block is missing: what was
+   being synced, so that no answer stood on it;
 3. a recovery note is written beside, unless all that was missing is the rename after the footer;
 4. the segment gets its sealed name.
 
@@ -67,16 +68,27 @@ def _recover(
     path = layout.open_path(name)
     scan = scan_segment(path)
     if scan.torn_bytes:
-        tail = _tail(layout, name, scan)
-        write_durably(disk, layout.torn_path(name), tail)
+        _set_aside(layout, name, _tail(layout, name, scan), disk)
         disk.truncate(path, scan.whole_bytes)
     note = None
-    if scan.footer is None or scan.damaged or layout.torn_path(name).exists():
+    if scan.footer is None or scan.damaged or layout.torn_paths(name):
         note = _note(layout, name, scan, by=by, now=clock())
         write_durably(disk, layout.recovery_path(name), _ENCODE(note))
     disk.rename(path, layout.sealed_path(name))
     disk.sync_directory(layout.segments)
     return note
+
+
+def _set_aside(layout: Layout, name: SegmentName, tail: bytes, disk: Disk) -> None:
+    """Beside what an earlier recovery has set aside, and never over it."""
+    known = layout.torn_paths(name)
+    if all(path.read_bytes() != tail for path in known):
+        write_durably(disk, layout.torn_path(name, len(known) + 1), tail)
+
+
+def torn_bytes(layout: Layout, name: SegmentName) -> bytes:
+    """All that was set aside of a segment, in its order: what the digest in the note is over. Raises OSError."""
+    return b"".join(path.read_bytes() for path in layout.torn_paths(name))
 
 
 def _tail(layout: Layout, name: SegmentName, scan: Scan) -> bytes:
@@ -87,8 +99,7 @@ def _tail(layout: Layout, name: SegmentName, scan: Scan) -> bytes:
 
 def _note(layout: Layout, name: SegmentName, scan: Scan, *, by: str, now: datetime) -> Recovery:
     # Read back, not taken from the scan: an earlier recovery may have cut the tail and died before its note.
-    kept = layout.torn_path(name)
-    tail = kept.read_bytes() if kept.exists() else b""
+    tail = torn_bytes(layout, name)
     return Recovery(
         schema=RECOVERY_SCHEMA,
         segment=str(name),

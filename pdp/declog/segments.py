@@ -150,8 +150,8 @@ class SegmentLog:
 
         Reads the segments around the time in the id; `everywhere` reads all, for a clock that was set.
         """
-        refuge = None if self._spill is None else self._spill.refuge
-        if refuge is None or not refuge.segments.is_dir():
+        refuge = self._spill.refuge if self._spill is not None and self._spill.may_hold else None
+        if refuge is None:
             return find_record(self._layout, decision_id, everywhere=everywhere)
         # Twice at home: what is not there, and then not in the refuge, may have come home in between.
         for layout in (self._layout, refuge, self._layout):

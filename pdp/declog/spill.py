@@ -4,19 +4,23 @@
     away       -> a thread beside brings sealed segments home (`homecoming.py`), which shows that home takes writes
     all home   -> the open segment is sealed, brought home, and the next begins there
 
-So the segments of a worker lie at home in the order of writing before the next one is begun there: no reader
-of the chain meets a gap.
+So the segments of a worker lie at home in the order of writing before the next one is begun there. Only where the
+refuge fails, or holds more than can be moved while requests wait, does the log go on at home at once: the header of
+that segment says so (`refuge`), and what is missing before it is told apart from what was taken away.
+
+INVARIANT (a refuge is a second place): a log that is at home and well asks nothing of the refuge's disk.
 """
 
 from __future__ import annotations
 
+import errno
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pdp.declog.homecoming import Homecoming, HomecomingThread
 from pdp.declog.patience import PatientDisk
-from pdp.declog.sides import Refuge, Side
+from pdp.declog.sides import Hold, Refuge, RefugeError, Side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,11 +38,15 @@ def open_spill(  # noqa: PLR0913  # each is one fact of the composition
 ) -> Spill:
     """Both disks made patient, once for the commit thread and once more for the thread beside it."""
     disks = [PatientDisk(disk, limits.patience_s) for disk in (home.disk, refuge.disk, home.disk, refuge.disk)]
-    near = Side(home.layout, disks[0]), Refuge(Side(refuge.layout, disks[1]), node, worker, clock)
-    far = Side(home.layout, disks[2]), Refuge(Side(refuge.layout, disks[3]), node, worker, clock)
-    lock = refuge.layout.locks / f"{node}.homecoming.lock"
-    own, beside = (Homecoming(*sides, lock, min_free_bytes=limits.min_free_bytes) for sides in (near, far))
-    return Spill(*near, own, HomecomingThread(beside, every_s=limits.probe_s), disks, limits=limits, clock=clock)
+    hold, lock = Hold(), refuge.layout.locks / f"{node}.homecoming.lock"
+    refuges = [
+        Refuge(refuge.layout, disk, hold, node=node, worker=worker, clock=clock) for disk in (disks[1], disks[3])
+    ]
+    own, beside = (
+        Homecoming(home.layout, disk, place, lock=lock, min_free_bytes=limits.min_free_bytes)
+        for disk, place in zip((disks[0], disks[2]), refuges, strict=True)
+    )
+    return Spill(Side(home.layout, disks[0]), refuges[0], own, beside, disks, limits=limits, clock=clock)
 
 
 class Spill:
@@ -49,7 +57,7 @@ class Spill:
         home: Side,
         refuge: Refuge,
         homecoming: Homecoming,
-        beside: HomecomingThread,
+        beside: Homecoming,
         disks: Sequence[PatientDisk],
         *,
         limits: Limits,
@@ -58,30 +66,35 @@ class Spill:
         self.home: Final = home
         self._refuge = refuge
         self._homecoming = homecoming
-        self._beside = beside
+        self._beside = HomecomingThread(beside, every_s=limits.probe_s, is_away=lambda: self._abroad)
         self._disks = disks
         self._limits = limits
         self._clock = clock
         self._tried_at = time.monotonic()
         self._rotations = 0
-        self.avoid_home = False  # it has just failed, or own segments wait to be brought there first
+        self._failed: Literal["home", "refuge"] | None = None  # where the last write failed
+        self._abroad = False  # set before a segment is begun there: nobody may take it for one that was left
         self.since: datetime | None = None
 
     @property
     def refuge(self) -> Layout:
         return self._refuge.side.layout
 
-    def enter(self) -> Layout:
-        """At start: what lies in the refuge is sealed and goes home; own segments first, before any new one there.
+    @property
+    def may_hold(self) -> bool:
+        """Whether records may lie in the refuge that can be read there."""
+        return self._refuge.hold.lock is not None and (self._refuge.hold.own or not self._beside.caught_up)
 
-        Does not raise: the refuge may be broken, and home well.
+    def enter(self) -> Layout | None:
+        """At start: what lies in the refuge is sealed, and goes home. None where it cannot be read now.
+
+        Does not raise, nor wait for long: the refuge may be broken, and home well. It is then tried again beside.
         """
-        with suppress(OSError):  # it is tried again when it is needed
+        with suppress(OSError):
             self._refuge.prepare()
-        self.avoid_home = self._refuge.holds_own()
         self._beside.start()
         self._beside.rest()
-        return self.refuge
+        return self.refuge if self._refuge.hold.lock is not None else None
 
     def close(self, timeout_s: float) -> None:
         """Let go of the refuge; what lies there comes home at the next start. Blocks."""
@@ -95,17 +108,37 @@ class Spill:
     def is_away(self) -> bool:
         return self.since is not None
 
+    @property
+    def prefers_away(self) -> bool:
+        """Not where the last write failed; else where the log is."""
+        return self.is_away if self._failed is None else self._failed == "home"
+
+    def failed(self) -> None:
+        """A write or a sync failed where the log is."""
+        self._failed = "refuge" if self.is_away else "home"
+
     def open_home(self, writer: SegmentWriter, again: int) -> None:
-        """Raises OSError, also where own segments wait in the refuge: the chain goes through them."""
-        if self.is_away or self._refuge.holds_own():
-            self._return(writer, again)
-        else:
-            writer.open(self.home, again=again)
+        """With all that this worker has in the refuge, where that can be had now; else that comes later.
+
+        Raises OSError where home takes nothing.
+        """
+        if self.is_away or (self._refuge.hold.own and writer.segments == 0):
+            with suppress(RefugeError):
+                self._return(writer, again)
+                return
+        self._go_on(writer, again)
 
     def open_away(self, writer: SegmentWriter, again: int) -> None:
         """Raises OSError."""
         self._refuge.prepare()
-        writer.open(self._refuge.side, again=again)
+        was_abroad, self._abroad = self._abroad, True
+        try:
+            writer.open(self._refuge.side, again=again)
+        except OSError:
+            self._abroad = was_abroad
+            raise
+        self._refuge.hold.own = True
+        self._failed = "home"
         if self.since is None:
             self.since = self._clock()
         self._beside.want()
@@ -119,15 +152,17 @@ class Spill:
 
     def come_home(self, writer: SegmentWriter) -> None:
         """Raises OSError where home does not take it; the log goes on in the refuge."""
-        if writer.size > self._limits.last_move_bytes and self._rotations < _ROTATIONS:
+        much = writer.size > self._limits.last_move_bytes
+        if much and self._rotations < _ROTATIONS:
             self._rotations += 1  # too much to be moved while requests wait: leave it to the thread beside
             writer.seal("close")
             self.open_away(writer, 0)
             return
-        if self.home.free_bytes() < self._limits.min_free_bytes:
+        if self.home.free_bytes() < self._limits.min_free_bytes + writer.size:
             return
         writer.seal("close")
-        self._return(writer, 0)
+        self._failed = None
+        self.open_home(writer, 0)
 
     def free_bytes(self, enough: int) -> int:
         """Raises OSError where neither says."""
@@ -139,10 +174,21 @@ class Spill:
         return free if free >= enough else sides[1].free_bytes()
 
     def _return(self, writer: SegmentWriter, again: int) -> None:
+        """Raises RefugeError where what lies there is too much or cannot be had now, OSError where home is at fault."""
         with self._homecoming.turn(self._limits.patience_s) as ours:
             if not ours:
-                raise BlockingIOError("another worker is bringing segments home")
-            self._homecoming.bring_all()
+                raise RefugeError(errno.EAGAIN, "another worker is bringing segments home")
+            self._homecoming.bring_own(self._limits.last_move_bytes)
             writer.open(self.home, again=again)
-        self.since, self.avoid_home, self._rotations = None, False, 0
-        self._beside.rest()
+        self._at_home()
+
+    def _go_on(self, writer: SegmentWriter, again: int) -> None:
+        """Begin at home whatever lies in the refuge: the header says so, and the thread beside brings it."""
+        writer.open(self.home, again=again, refuge=self._refuge.left_behind())
+        self._at_home()
+
+    def _at_home(self) -> None:
+        was_away = self.is_away
+        self.since, self._failed, self._rotations, self._abroad = None, None, 0, False
+        if was_away:
+            self._beside.rest()

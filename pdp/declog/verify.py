@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from pdp.declog.layout import OPEN
+from pdp.declog.layout import OPEN, segment_name
 from pdp.declog.reader import read_lines, scan_segment
 from pdp.declog.recovery import read_recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from pdp.declog.layout import Layout, SegmentName
-    from pdp.declog.marks import Previous, Recovery
+    from pdp.declog.marks import Header, Previous, Recovery
     from pdp.declog.reader import Scan
 
 _PASSED_OVER: Final = 1024  # files that a failing disk kept although their beginning failed; one each second at most
@@ -33,7 +33,11 @@ FindingKind = Literal[
     "unsealed",  # still being written, or its process died and no other has started since
     "shortened",  # ends before the line at which it was sealed or recovered, or which the next header names
     "rewritten",  # holds another line there than the next header names
-    "missing_segment",  # the next segment names one that is not here: deleted, or kept elsewhere by now
+    "missing_segment",  # the next segment names one that is not here
+    "retired",  # the next segment names one whose file was given up: the store has its records, or their time is over
+    "in_refuge",  # lies in the directory that `log_spill_dir` names, and will be brought from there
+    "refuge_lost",  # was written to the refuge, and is neither here nor there: its disk is gone, or was not named
+    "refuge_missed",  # begun while the refuge was not there or could not be read: what it held may be missing
     "unrecorded",  # records that were refused when a write failed: no answer was given for them
     "damaged_torn",  # what was set aside of a torn line is not what its note says, or is gone
     "damaged_note",  # a recovery note that cannot be read, or another than the one that was signed for
@@ -47,6 +51,8 @@ FindingKind = Literal[
     "damaged_head",  # the file of the newest head, or of an anchor, is not a signed head of this log
     "bad_timestamp",  # what a time-stamp authority is said to have signed for a head does not hold
     "damaged_keys",  # the file of public keys and the ledger do not name the same keys
+    "damaged_policy",  # an archived policy is not what its name says
+    "missing_policy",  # a record names one that is not kept: its decision can be recomputed with a copy alone
     "uncovered",  # records, or changes of a file, that no signed head covers yet
     "damaged_standing",  # where the notary goes on from is not what it signed, or is gone
     "damaged_store",  # a file of the store is not what was stored
@@ -65,6 +71,7 @@ BREAKS: frozenset[FindingKind] = frozenset(
         "shortened",
         "rewritten",
         "missing_segment",
+        "refuge_lost",
         "damaged_torn",
         "damaged_note",
         "duplicated",
@@ -77,6 +84,7 @@ BREAKS: frozenset[FindingKind] = frozenset(
         "bad_timestamp",
         "damaged_head",
         "damaged_keys",
+        "damaged_policy",
         "damaged_standing",
         "damaged_store",
         "damaged_seal",
@@ -86,6 +94,9 @@ BREAKS: frozenset[FindingKind] = frozenset(
     }
 )
 """The kinds that a sound log never shows; the others tell of accidents that cost no answered record."""
+
+GONE: Final[frozenset[FindingKind]] = frozenset({"missing_segment", "refuge_lost"})
+"""Of a segment whose records lie elsewhere by now, these say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +115,14 @@ class Finding:
     id: str = field(default="", compare=False)
 
 
-def verify_segments(layout: Layout) -> tuple[int, tuple[Finding, ...]]:
-    """The number of proven records, and what is not as it should be, in the order of writing. Raises OSError."""
+def verify_segments(layout: Layout, refuge: Layout | None = None) -> tuple[int, tuple[Finding, ...]]:
+    """The number of proven records, and what is not as it should be, in the order of writing. Raises OSError.
+
+    `refuge` is where the workers spill, as far as it can be read here.
+    """
     records = 0
-    findings: list[Finding] = []
+    away = _names_in(refuge)
+    findings = [Finding(str(name), "in_refuge") for name in sorted(away.difference(layout.names()))]
     unsealed = {str(name) for name in layout.names(OPEN)}
     for _, names in groupby(layout.names(), key=lambda name: name.owner):
         earlier: list[tuple[SegmentName, Scan]] = []
@@ -115,10 +130,20 @@ def verify_segments(layout: Layout) -> tuple[int, tuple[Finding, ...]]:
             scan = scan_segment(_path_of(layout, name))
             records += scan.records
             findings.extend(_within(name, scan, _note_of(layout, name), unsealed=str(name) in unsealed))
-            findings.extend(_between(layout, name, scan, earlier))
+            findings.extend(_between(layout, name, scan, earlier, away))
             # One that was begun and at once given up holds nothing, and the next header may pass it over.
             earlier = [*earlier[-_PASSED_OVER:], (name, scan)] if _is_stillborn(scan) else [(name, scan)]
     return records, tuple(findings)
+
+
+def _names_in(refuge: Layout | None) -> frozenset[SegmentName]:
+    """Nothing where it cannot be read: then those that are missed are told as lost."""
+    if refuge is None:
+        return frozenset()
+    try:
+        return frozenset(refuge.names())
+    except OSError:
+        return frozenset()
 
 
 def _is_stillborn(scan: Scan) -> bool:
@@ -169,12 +194,26 @@ def _against(segment: str, scan: Scan, seq: int, found: str | None, named: str) 
 
 
 def _between(
-    layout: Layout, name: SegmentName, scan: Scan, earlier: list[tuple[SegmentName, Scan]]
+    layout: Layout,
+    name: SegmentName,
+    scan: Scan,
+    earlier: list[tuple[SegmentName, Scan]],
+    away: Collection[SegmentName],
 ) -> Iterator[Finding]:
     previous = None if scan.header is None else scan.header.previous
     if previous is None or scan.header is None:
         return
     named = next((pair for pair in reversed(earlier) if str(pair[0]) == previous.segment), None)
+    bypassed = segment_name(previous.segment)
+    if named is None and bypassed is not None and _may_be_away(scan.header, bypassed):
+        if bypassed in away:
+            return
+        if not _path_of(layout, bypassed).exists():
+            yield Finding(previous.segment, "refuge_lost")
+            return
+        # What lies between them was in the refuge when this one was begun without it.
+        yield Finding(str(name), "refuge_missed")
+        named = bypassed, scan_segment(_path_of(layout, bypassed))
     if named is None:
         yield Finding(previous.segment, "missing_segment")
         return
@@ -184,6 +223,14 @@ def _between(
     refused = scan.header.last_seq - previous.seq - scan.header.again
     if named[0].epoch == name.epoch and refused > 0:
         yield Finding(previous.segment, "unrecorded", refused)
+
+
+def _may_be_away(header: Header, earlier: SegmentName) -> bool:
+    """Whether the writer of this header may have had the earlier segment in its refuge, and not at hand.
+
+    A life that found none there, or could not look, has put none there before; only what an earlier one left may be.
+    """
+    return header.refuge == "waits" or (header.refuge != "" and earlier.epoch != header.epoch)
 
 
 def _chain_named(layout: Layout, earlier: tuple[SegmentName, Scan], previous: Previous) -> str | None:

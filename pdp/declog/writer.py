@@ -23,7 +23,7 @@ import msgspec
 
 from pdp.declog.layout import SegmentName, stamp_of
 from pdp.declog.line import GENESIS, frame
-from pdp.declog.marks import SEGMENT_SCHEMA, Ended, Footer, Header, Previous, SealCause, rfc3339
+from pdp.declog.marks import SEGMENT_SCHEMA, Ended, Footer, Header, LeftBehind, Previous, SealCause, rfc3339
 from pdp.declog.sides import Side
 from pdp.merkle import Frontier, leaf_hash
 
@@ -112,6 +112,11 @@ class SegmentWriter:
         return self._seq
 
     @property
+    def segments(self) -> int:
+        """How many were begun in this epoch."""
+        return self._number
+
+    @property
     def unsynced(self) -> int:
         """Answered records that a power failure would take now."""
         return 0 if self._open is None else len(self._open.unsynced)
@@ -136,11 +141,11 @@ class SegmentWriter:
     def is_full(self) -> bool:
         return self._open is not None and self._open.size >= self._max_segment_bytes
 
-    def open(self, side: Side | None = None, *, again: int = 0) -> None:
+    def open(self, side: Side | None = None, *, again: int = 0, refuge: LeftBehind = "") -> None:
         """Begin the next segment, durably: name, header and directory; orphans are its first records.
 
-        `again` records that failed before will be committed into it. Raises OSError, and leaves no file, or one
-        without a record that no header names.
+        `again` records that failed before will be committed into it; `refuge` as in its header. Raises OSError, and
+        leaves no file, or one without a record that no header names.
         """
         side = side or self._home
         disk = side.disk
@@ -148,7 +153,7 @@ class SegmentWriter:
         number = self._number + 1
         name = SegmentName(self._epoch.node, self._epoch.worker, self._epoch.stamp, number, stamp_of(created))
         path = side.layout.open_path(name)
-        header = self._header(name, created, again + len(self._orphans))
+        header = self._header(name, created, again + len(self._orphans), refuge)
         raw, chain = frame(GENESIS, "header", self._seq, _ENCODE(header))
         descriptor = disk.create(path)
         try:
@@ -264,7 +269,7 @@ class SegmentWriter:
         with suppress(OSError):  # close reports a lost write late; the file is synced, or counts as lost already
             segment.side.disk.close(segment.descriptor)
 
-    def _header(self, name: SegmentName, created: datetime, again: int) -> Header:
+    def _header(self, name: SegmentName, created: datetime, again: int, refuge: LeftBehind) -> Header:
         return Header(
             schema=SEGMENT_SCHEMA,
             segment=str(name),
@@ -277,6 +282,7 @@ class SegmentWriter:
             last_seq=self._seq,
             previous=self._previous,
             again=again,
+            refuge=refuge,
         )
 
     def _footer(self, segment: _Open, cause: SealCause) -> Footer:

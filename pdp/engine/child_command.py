@@ -10,18 +10,20 @@ from typing import Final
 MEMORY_LIMIT_BYTES: Final = 1024 * 1024 * 1024  # 42 MB of data need 213 MB in regorus; a policy that eats more dies
 
 
-def child_command(memory_limit_bytes: int, python: str | None = None) -> list[str]:
+def child_command(
+    memory_limit_bytes: int, python: str | None = None, *, program: str = "pdp.engine.regorus_child"
+) -> list[str]:
     """The argument vector. `-P`: no module is taken from the working directory; `-S`: no `site`, half the start.
 
-    `python` is the interpreter; None: the one that runs this, which `sys.executable` does not name where
-    Python is embedded in another program.
+    `program` is a module of ours that runs an engine. `python` is the interpreter; None: the one that runs this,
+    which `sys.executable` does not name where Python is embedded in another program.
     """
     return [
         python or sys.executable,
         "-P",
         "-S",
         "-m",
-        "pdp.engine.regorus_child",
+        program,
         str(os.getpid()),
         str(memory_limit_bytes),
     ]

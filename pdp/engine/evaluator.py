@@ -196,6 +196,13 @@ class Evaluator(asyncio.SubprocessProtocol):
         """End the process and wait until it is gone. `on_end` is not called."""
         self._serving = False
         self._kill()
+        try:
+            await self._gone()
+        except asyncio.CancelledError:  # two children that refuse one bundle: the second is told while it goes
+            await self._gone()
+            raise
+
+    async def _gone(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_DEADLINE_S):
                 await asyncio.shield(self.ended)

@@ -70,7 +70,7 @@ class _Loaded:
     def __init__(self, load: dict[str, Any]) -> None:
         self.entrypoint: str = load["entrypoint"]
         self.deadline_s: float = load["deadline_s"]
-        self._engine = _empty_engine()
+        self._engine = empty_engine()
         with _Deadline(load["load_deadline_s"]):
             for name, text in load["modules"].items():
                 self._engine.add_policy(name, text)
@@ -86,7 +86,8 @@ class _Loaded:
         return value
 
 
-def _empty_engine() -> Any:
+def empty_engine() -> Any:
+    """An engine with the limits of a bundle's files."""
     engine = regorus.Engine()
     engine.set_policy_length_config(max_col=_MAX_COLUMNS, max_file_bytes=_MAX_FILE_BYTES, max_lines=_MAX_LINES)
     engine.set_gather_prints(True)  # `print` would write the input to stderr
@@ -95,7 +96,7 @@ def _empty_engine() -> Any:
 
 def _parse(request: dict[str, Any]) -> bytes:
     with _Deadline(request["deadline_s"]):
-        engine = _empty_engine()
+        engine = empty_engine()
         engine.add_policy(request["name"], request["text"])
         tree: str = engine.get_ast_as_json()
     return tree.encode()
@@ -128,7 +129,8 @@ def _write(frame_bytes: bytes) -> None:
         rest = rest[os.write(_STDOUT, rest) :]
 
 
-def _prepare_process(parent: int, memory_limit_bytes: int) -> None:
+def prepare_process(parent: int, memory_limit_bytes: int) -> None:
+    """Signals, limits, and the end together with the parent."""
     # The parent decides when this process ends: by closing the pipe, or by SIGKILL. A terminal's Ctrl-C and
     # a service manager's SIGTERM reach the whole group, and must not deny what the parent still answers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -148,7 +150,7 @@ def _prepare_process(parent: int, memory_limit_bytes: int) -> None:
 
 def main() -> None:
     """Serve frames until the parent closes the pipe. Arguments: the parent's process id, bytes of memory."""
-    _prepare_process(parent=int(sys.argv[1]), memory_limit_bytes=int(sys.argv[2]))
+    prepare_process(parent=int(sys.argv[1]), memory_limit_bytes=int(sys.argv[2]))
     loaded: _Loaded | None = None
     reader = FrameReader()
     _write(frame(HELLO, 0))

@@ -50,12 +50,12 @@ def context_facts(
         work_permit=permit,
         work_permit_until=permit_until,
         disaster_mode=any(emergencies),
-        sources=_sources(snapshot, horizon),
+        sources=source_states(snapshot, horizon),
         pep=sorted(set(request.pep)),
     )
 
 
-def _sources(snapshot: Snapshot, horizon: Horizon) -> Sources:
+def source_states(snapshot: Snapshot, horizon: Horizon) -> Sources:
     """What the registers say, until a required source has been silent for too long: nobody need be there to say so."""
     posture_up = horizon.of("context.sources.posture", Period(end=snapshot.posture_until))
     identity_up = horizon.of("context.sources.identity", Period(end=snapshot.identity_until))

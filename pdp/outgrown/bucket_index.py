@@ -19,7 +19,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from pdp.archive.manifest import StoredFile
+from pdp.archive.entries import StoredFile
 from pdp.archive.schema import STORE_SCHEMA
 from pdp.archive.sealed import SealedSegment
 from pdp.errors import RecordDamagedError

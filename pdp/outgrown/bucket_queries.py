@@ -136,7 +136,7 @@ class BucketQueries:
         self._mirrors: Final = tuple(mirrors)
         self._limits: Final = limits
 
-    def run(self, name: str, params: Mapping[str, object]) -> pa.Table:
+    def run(self, name: str, params: Mapping[str, object], *, within: Sequence[str] | None = None) -> pa.Table:
         """See `QueryEngine.run`. Also raises RecordDamagedError where an object is not what was published."""
         query = QUERIES.get(name)
         if query is None:
@@ -144,9 +144,11 @@ class BucketQueries:
         values = bind(query, params)
         person = values.get("person") if query.by_person else None
         scope = Scope(since=values.get("since"), until=values.get("until"), person=person)
-        needed = {"rows": "decisions" in query.views, "hourly": "hourly" in query.views}
+        # The stored counts are not those of a bound: its records are counted again.
+        counted = within is not None and "hourly" in query.views
+        needed = {"rows": "decisions" in query.views or counted, "hourly": "hourly" in query.views and not counted}
         logs = [self._brought(mirror, scope, needed) for mirror in self._mirrors]
-        return DuckQueries(logs, self._limits).run(name, params)
+        return DuckQueries(logs, self._limits).run(name, params, within=within)
 
     @staticmethod
     def _brought(mirror: Mirror, scope: Scope, needed: dict[str, bool]) -> Path:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from pdp.archive.manifest import StoredFile
+    from pdp.archive.entries import StoredFile
     from pdp.archive.store import LocalStore
     from pdp.declog.layout import SegmentName
     from pdp.s3_client import Bucket

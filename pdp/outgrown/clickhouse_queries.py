@@ -19,7 +19,7 @@ from pdp.errors import BadRequestError, CopyUnavailableError
 from pdp.outgrown.clickhouse_texts import SETTINGS, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pdp.archive.queries import Query
     from pdp.outgrown.clickhouse_client import ClickHouse
@@ -37,17 +37,20 @@ class ClickHouseQueries:
     def __init__(self, clickhouse: ClickHouse, limits: EngineLimits | None = None) -> None:
         self._clickhouse: Final = clickhouse
         self._limits: Final = limits or EngineLimits()
-        self._texts: Final[dict[str, str]] = {}
+        self._texts: Final[dict[tuple[str, bool], str]] = {}
 
-    def run(self, name: str, params: Mapping[str, object]) -> pa.Table:
+    def run(self, name: str, params: Mapping[str, object], *, within: Sequence[str] | None = None) -> pa.Table:
         """See `QueryEngine.run`. Raises CopyUnavailableError, which is a NotReadyError."""
         query = QUERIES.get(name)
         if query is None:
             raise BadRequestError(f"`{name}` is not one of the audit queries")
         values = bind(query, params)
-        text = self._texts.setdefault(name, "") or text_of(query, self._clickhouse.server.database)
-        self._texts[name] = text
+        bounded = within is not None
+        text = self._texts.get((name, bounded)) or text_of(query, self._clickhouse.server.database, bounded=bounded)
+        self._texts[name, bounded] = text
         given = {key: _given(value) for key, value in values.items()}
+        if within is not None:
+            given["within"] = list(within)
         try:
             found = self._clickhouse.ask(text, given, self._settings(query))
         except CopyUnavailableError as fault:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import sqlglot
 from sqlglot import exp
 
+from pdp.archive.datafile import COUNT_BY_HOUR
 from pdp.outgrown.clickhouse_tables import DECISIONS, HOURLY, SEGMENTS, TIME
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ RULES: Final[dict[str, str]] = {
     "semi_join": "ClickHouse says on which side the rows stay: LEFT SEMI JOIN",
     "to_minutes": "the interval of so many minutes is called toIntervalMinute",
     "tables": "the relations are tables of the database; of a segment that was entered twice, the newest row counts",
+    "overlaps": "whether two lists have something in common is asked by hasAny; sqlglot writes an operator of others",
+    "first": "what an empty list has at its first place is an empty text in ClickHouse, and NULL in DuckDB",
 }
 """Beyond sqlglot: what differs, and why."""
 
@@ -50,13 +53,42 @@ SETTINGS: Final[dict[str, object]] = {
 }
 
 
-def text_of(query: Query, database: str) -> str:
-    """The statement. `database` is a word of the settings."""
+def text_of(query: Query, database: str, *, bounded: bool = False) -> str:
+    """The statement. `database` is a word of the settings. `bounded`: of people of the departments `$within` alone."""
     tree = sqlglot.parse_one(query.sql, read="duckdb")
-    for rule in (_ids, _times, _semi_join, _to_minutes):
+    if bounded:
+        tree = tree.transform(_bounded)
+    for rule in (_ids, _times, _semi_join, _to_minutes, _overlaps, _first):
         tree = tree.transform(rule)
     tree = tree.transform(_parameters(query)).transform(_tables(database))
     return tree.sql(dialect="clickhouse", unsupported_level=sqlglot.ErrorLevel.RAISE)
+
+
+_OF_THEM: Final = "SELECT * FROM decisions WHERE list_has_any(subject_departments, $within)"  # as `pdp.archive.session`
+
+
+def _bounded(node: exp.Expr) -> exp.Expr:
+    """INVARIANT (bounded in the engine): the relations hold the people of the bound, before a question sees them."""
+    if not isinstance(node, exp.Table) or node.name not in ("decisions", "hourly"):
+        return node
+    # The counts that are stored are not those of the bound: its records are counted again.
+    counted = COUNT_BY_HOUR.replace("FROM tail", f"FROM ({_OF_THEM}) AS tail")
+    text = _OF_THEM if node.name == "decisions" else counted
+    return exp.Subquery(
+        this=sqlglot.parse_one(text, read="duckdb"), alias=exp.TableAlias(this=exp.to_identifier(node.name))
+    )
+
+
+def _overlaps(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.ArrayOverlaps):
+        return exp.Anonymous(this="hasAny", expressions=[node.this, node.expression])
+    return node
+
+
+def _first(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Bracket) and isinstance(node.this, exp.Column):
+        return exp.func("if", exp.func("empty", node.this.copy()), exp.null(), exp.func("toNullable", node))
+    return node
 
 
 def _ids(node: exp.Expr) -> exp.Expr:
@@ -96,7 +128,8 @@ def _parameters(query: Query) -> Callable[[exp.Expr], exp.Expr]:
         if not _is_parameter(node):
             return node
         name = node.name
-        return exp.Placeholder(this=name, kind=exp.Var(this=_TYPES[query.params[name]]))
+        kind = "Array(String)" if name == "within" else _TYPES[query.params[name]]
+        return exp.Placeholder(this=name, kind=exp.Var(this=kind))
 
     return typed
 

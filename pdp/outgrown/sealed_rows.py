@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from pdp.archive.rewrites import Rewrites, leaves_of
 from pdp.archive.schema import STORED
 from pdp.archive.sealed import prove, read_sealed
+from pdp.archive.twins import passed_over
 from pdp.declog.layout import SEALED, segment_name
 from pdp.errors import NotReadyError, RecordDamagedError
 
@@ -34,7 +35,7 @@ def sealed_rows(store: LocalStore, name: SegmentName) -> tuple[SealedSegment, pa
     """
     path = store.layout.sealed_path(name)
     try:
-        return read_sealed(name, path)
+        return read_sealed(name, path, None, passed_over(store, [name]).get(name, ()))
     except FileNotFoundError:
         return _from_store(store, name)
 

@@ -1,30 +1,27 @@
-"""Rules and remains within one JSON document of a record: its `input`, or its `policy_context`. Pure.
+"""Rules within one JSON document of a record: its `input`, or its `policy_context`. Pure.
 
 What is taken out of `pdp.input/v1` becomes that contract's own word for what is not known, so that the other facts
-still stand in columns; of another document the member goes. A remain is a masked value that stands somewhere else
-too, whole or within a text, also as the name of a member: it is taken out wherever it is found.
+still stand in columns; of another document the member goes. What no rule names stays as it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 import msgspec
 
 from pdp.errors import BadRequestError
 from pdp.model.input import decode_input
 from pdp.privacy.operations import ERASED
-from pdp.privacy.places import is_name, pointer_of
+from pdp.privacy.places import pointer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 UNKNOWN: Final = "unknown"
-SHORTEST: Final = 4  # characters: a shorter value stands in every other text by accident
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +34,11 @@ class DocumentStep:
 
 @dataclass(slots=True)
 class Traces:
-    """What was done: pointers into the record, and the values that nothing else may show."""
+    """What was done: pointers into the record."""
 
     erased: list[str] = field(default_factory=list)
     masked: list[str] = field(default_factory=list)
-    values: set[str] = field(default_factory=set)
     settled: set[str] = field(default_factory=set)  # places that a rule has dealt with
-
-    def hide(self, value: Any) -> None:
-        """The texts in a value that was masked."""
-        if isinstance(value, str):
-            if len(value) >= SHORTEST:
-                self.values.add(value.lower())
-        elif isinstance(value, dict):
-            for name, member in value.items():
-                self.hide(name)
-                self.hide(member)
-        elif isinstance(value, list):
-            for entry in value:
-                self.hide(entry)
 
 
 class Document:
@@ -101,7 +84,6 @@ class Document:
         if changed is not ERASED and changed == value:  # coarse enough as it came
             return value
         (traces.erased if changed is ERASED else traces.masked).append(pointer)
-        traces.hide(value)
         if changed is ERASED and self._closed:
             return [] if isinstance(value, list) else UNKNOWN
         return changed
@@ -115,29 +97,6 @@ class Document:
     def _kept(self, value: Any, *, in_list: bool = False) -> Any:
         return None if in_list and value is ERASED else value  # the others keep their numbers
 
-    def scrub(self, values: Collection[str], traces: Traces) -> None:
-        """Take out every text that holds one of these values."""
-        self.value = self._scrubbed(self.value, self._root, values, traces)
-        if self.value is ERASED:
-            self.value = None
-
-    def _scrubbed(self, value: Any, at: tuple[str, ...], values: Collection[str], traces: Traces) -> Any:
-        if isinstance(value, str):
-            if pointer_of(at) in traces.settled or not holds(value, values) or (self._closed and not is_name(at[1:])):
-                return value
-            traces.erased.append(pointer_of(at))
-            return UNKNOWN if self._closed else ERASED
-        if isinstance(value, list):
-            found = [self._scrubbed(entry, (*at, str(n)), values, traces) for n, entry in enumerate(value)]
-            return [self._kept(entry, in_list=True) for entry in found]
-        if not isinstance(value, dict):
-            return value
-        if not self._closed and any(holds(name, values) for name in value):  # a pointer below would tell the name
-            traces.erased.append(pointer_of(at))
-            return ERASED
-        members = {name: self._scrubbed(member, (*at, name), values, traces) for name, member in value.items()}
-        return {name: member for name, member in members.items() if member is not ERASED}
-
     def text(self) -> bytes:
         return _encode(None if self.value is ERASED else self.value)
 
@@ -148,11 +107,3 @@ def _is_input(text: bytes) -> bool:
     except BadRequestError:
         return False
     return True
-
-
-def holds(text: str, values: Collection[str]) -> bool:
-    """Whether a text shows one of these values, in whatever case, as it is or percent-encoded."""
-    lowered = text.lower()
-    if any(value in lowered for value in values):
-        return True
-    return "%" in text and any(value in unquote(lowered).lower() for value in values)

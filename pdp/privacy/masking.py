@@ -2,8 +2,11 @@
 
 1. The rules that are about this record, by its profile, outcome, wire and caller; compiled once for each combination.
 2. Its single texts, then its documents. A value that is masked once is not masked again.
-3. Remains: wherever else a masked value stands, that place is erased.
+3. Our own words, where they quote a text that was masked.
 4. What was done is listed in the record: `erased`, `masked`.
+
+INVARIANT (by place): a masked record differs from the original at the places that it lists, and nowhere else. An equal
+text in another place may be another thing; whoever wants it masked names that place too.
 
 INVARIANT (never unmasked, never lost): where any of it fails, the record is written with everything taken out that
 could name a person, `erased` is `["/"]`, and it is counted. A record that no rule is about is the very same object.
@@ -19,7 +22,7 @@ import msgspec
 
 from pdp.declog.record import RECORD_SCHEMA
 from pdp.errors import SettingsError
-from pdp.privacy.document import Document, DocumentStep, Traces, holds
+from pdp.privacy.document import Document, DocumentStep, Traces
 from pdp.privacy.operations import ERASED, operation
 from pdp.privacy.places import DOCUMENTS, FREE, TEXTS, TWIN, check_rule, kind_of, tokens_of
 
@@ -33,10 +36,10 @@ if TYPE_CHECKING:
 FAILED: Final = "/"
 _NULL: Final = msgspec.Raw(b"null")
 _SINGLE: Final = (*TEXTS, *FREE)
-_CARRIERS: Final = (*TEXTS, "fault", "error_message")  # texts in which somebody else's word may stand
+_OWN_WORDS: Final = ("fault", "error_message")
 _REMEMBERED: Final = 4_096  # documents and plans; some 10 MB
 _NOTHING: Final[frozenset[str]] = frozenset()
-_Key = tuple[bytes, str, frozenset[str], frozenset[str]]
+_Key = tuple[bytes, str, frozenset[str]]
 
 
 class _Known(NamedTuple):
@@ -44,7 +47,6 @@ class _Known(NamedTuple):
 
     text: msgspec.Raw | None
     done: Traces
-    settled: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _plan_of(steps: Sequence[tuple[tuple[str, ...], Callable[[Any], Any]]]) -> _
 
 def _masked(record: Record, plan: _Plan) -> Record:
     changes: dict[str, Any] = {}
-    before = record.hidden
+    before, hidden = record.hidden, list[str]()
     traces = Traces(erased=list(record.erased or ()), masked=list(record.masked or ()), settled=set(before))
     for name, change in plan.single:
         value = getattr(record, name)
@@ -141,14 +143,18 @@ def _masked(record: Record, plan: _Plan) -> Record:
         traces.settled.add(pointer)
         if changed is ERASED or changed != value:
             (traces.erased if changed is ERASED else traces.masked).append(pointer)
-            traces.hide(value)
+            hidden.append(value)
             changes[name] = None if changed is ERASED else changed
     work = _Work(record, plan, changes, traces)
-    settled = [_mask_document(name, work) for name in DOCUMENTS]
-    if traces.values:
-        for name, places in zip(DOCUMENTS, settled, strict=True):
-            _scrub_document(name, places, work)
-        _scrub_texts(record, changes, traces)
+    for name in DOCUMENTS:
+        _mask_document(name, work)
+    if "/input" in traces.erased and "/input" not in before and record.redacted:  # the names of what is gone
+        changes["redacted"] = []
+        traces.erased.append("/redacted")
+    for name in _OWN_WORDS:
+        if f"/{name}" not in traces.settled and _quotes(getattr(record, name), hidden):
+            changes[name] = None
+            traces.erased.append(f"/{name}")
     if len(traces.erased) + len(traces.masked) == len(before):
         return record
     if "policy_context" in changes:  # it is part of what the digest is over, and could be guessed from it
@@ -158,14 +164,13 @@ def _masked(record: Record, plan: _Plan) -> Record:
     return msgspec.structs.replace(record, **changes)
 
 
-def _mask_document(name: str, work: _Work) -> frozenset[str]:
-    """The places in the document that a rule has dealt with."""
+def _mask_document(name: str, work: _Work) -> None:
     record, plan, changes, traces = work
     settled = _below(name, record.hidden) if record.erased or record.masked else _NOTHING
     text, steps = bytes(getattr(record, name)), plan.documents.get(name)
     if not steps or text == b"null":
-        return settled
-    key = (text, name, settled, _NOTHING)
+        return
+    key = (text, name, settled)
     known = plan.known.get(key)
     if known is None:
         document, done = Document(text, name, closed=_is_closed(record, name)), Traces(settled=set(settled))
@@ -175,24 +180,6 @@ def _mask_document(name: str, work: _Work) -> frozenset[str]:
         changes[name] = known.text
         traces.erased += known.done.erased
         traces.masked += known.done.masked
-        traces.values |= known.done.values
-    return known.settled
-
-
-def _scrub_document(name: str, settled: frozenset[str], work: _Work) -> None:
-    record, plan, changes, traces = work
-    text = bytes(changes.get(name, getattr(record, name)))
-    if text == b"null":
-        return
-    key = (text, name, settled, frozenset(traces.values))
-    known = plan.known.get(key)
-    if known is None:
-        document, done = Document(text, name, closed=_is_closed(record, name)), Traces(settled=set(settled))
-        document.scrub(traces.values, done)
-        known = _remember(plan, key, document, done)
-    if known.text is not None:
-        changes[name] = known.text
-        traces.erased += known.done.erased
 
 
 def _is_closed(record: Record, name: str) -> bool:
@@ -207,19 +194,13 @@ def _remember(plan: _Plan, key: _Key, document: Document, done: Traces) -> _Know
     if len(plan.known) >= _REMEMBERED:
         plan.known.clear()
     text = msgspec.Raw(document.text()) if done.erased or done.masked else None
-    known = plan.known[key] = _Known(text, done, frozenset(done.settled))
+    known = plan.known[key] = _Known(text, done)
     return known
 
 
-def _scrub_texts(record: Record, changes: dict[str, Any], traces: Traces) -> None:
-    found = [(name, text) for name in _CARRIERS if name not in changes and (text := getattr(record, name)) is not None]
-    if holds("\0".join([text for _, text in found]), traces.values):  # seldom: one look instead of eight
-        for name, text in found:
-            if f"/{name}" not in traces.settled and holds(text, traces.values):
-                changes[name] = None
-                traces.erased.append(f"/{name}")
-    if record.redacted and any(holds(pointer, traces.values) for pointer in record.redacted):
-        changes["redacted"] = [""]  # names of members are a caller's word too
+def _quotes(text: str | None, values: Iterable[str]) -> bool:
+    """Whether our own words quote one of these: in backticks, as every message of ours quotes what came in."""
+    return text is not None and any(f"`{value}`" in text for value in values)
 
 
 def blank(record: Record) -> Record:

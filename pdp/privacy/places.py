@@ -7,7 +7,6 @@ would be evidence of nothing. What was asked, by whom and from where may be mask
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -89,12 +88,6 @@ def check_rule(rule: MaskingRule) -> tuple[str, ...]:
 def in_input(parts: tuple[str, ...]) -> bool:
     """Whether `pdp.input/v1` has such a place; `*` is for the items of a list."""
     return _type_at(parts) is not None
-
-
-@cache
-def is_name(parts: tuple[str, ...]) -> bool:
-    """Whether a place of `pdp.input/v1` holds somebody's or something's name, and not a word of the contract."""
-    return isinstance(_type_at(tuple("*" if part.isdigit() else part for part in parts)), msgspec.inspect.StrType)
 
 
 def _type_at(parts: tuple[str, ...]) -> object:

@@ -1,7 +1,8 @@
 """Pseudonyms under a secret key: the same value has the same one, and without the key no list of names can be tried.
 
 A key file has one key a line, `EPOCH HEX`; the highest epoch is the one that is used, and the others stay so that
-older pseudonyms can still be found. Who destroys the file makes every pseudonym under it final.
+older pseudonyms can still be found. In a file that we made, a check stands between the two (`check_of`). Who destroys
+the file makes every pseudonym under it final.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import re
 import secrets
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from pdp.errors import SettingsError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 MARK: Final = "p:"
 _LINE: Final = re.compile(r"([1-9][0-9]{0,5}) ([0-9a-f]{64,256})", re.ASCII)
+_CHECKED: Final = re.compile(r"([1-9][0-9]{0,5}) ([0-9a-f]{16}) ([0-9a-f]{64})", re.ASCII)
+_CHECK_DIGITS: Final = 16
 _BYTES: Final = 16  # 128 bits: nobody finds a second value with the same pseudonym
 _PSEUDONYM: Final = re.compile(r"p:[1-9][0-9]{0,5}:[a-z2-7]{26}", re.ASCII)
 _REMEMBERED: Final = 16_384  # 7,500 people and as many devices; some 4 MB
@@ -56,13 +60,19 @@ def is_pseudonym(text: str) -> bool:
     return _PSEUDONYM.fullmatch(text) is not None
 
 
+def check_of(epoch: int, key: bytes) -> str:
+    """What stands before a key in the file, so that a changed letter is not taken for another key. It tells nothing."""
+    return sha256(b"sekisho pseudonym key %d\0" % epoch + key).hexdigest()[:_CHECK_DIGITS]
+
+
 def make_key_file(path: Path) -> None:
     """A first key, readable by us alone. Written aside and then linked: whoever finds the name finds the whole key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"1 {secrets.token_hex(32)}\n")
+            key = secrets.token_bytes(32)
+            file.write(f"1 {check_of(1, key)} {key.hex()}\n")
             file.flush()
             os.fsync(file.fileno())  # pseudonyms under a key that a power failure took are nobody's
         with contextlib.suppress(FileExistsError):  # another worker was first
@@ -85,14 +95,33 @@ def read_pseudonyms(path: Path) -> Pseudonyms:
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"the key file for pseudonyms `{path.name}` cannot be read") from None
     keys: dict[int, bytes] = {}
-    for line in filter(None, map(str.strip, lines)):
-        shape = _LINE.fullmatch(line)
-        if shape is None or len(shape[2]) % 2 or int(shape[1]) in keys:
-            raise SettingsError(
-                f"the key file for pseudonyms `{path.name}` holds something else",
-                next_step="one key a line: an epoch, a blank and 64 hexadecimal digits; no epoch twice",
-            )
-        keys[int(shape[1])] = bytes.fromhex(shape[2])
+    for line in filter(str.strip, lines):
+        epoch, key = _key_in(line, path.name, ended=not lines[-1])
+        if epoch in keys:
+            raise _something_else(path.name)
+        keys[epoch] = key
     if not keys:
         raise SettingsError(f"the key file for pseudonyms `{path.name}` is empty")
     return Pseudonyms(keys)
+
+
+def _key_in(line: str, name: str, *, ended: bool) -> tuple[int, bytes]:
+    checked, bare = _CHECKED.fullmatch(line), _LINE.fullmatch(line.strip())
+    if checked is not None:
+        epoch, key = int(checked[1]), bytes.fromhex(checked[3])
+        if checked[2] != check_of(epoch, key) or not ended:
+            raise SettingsError(
+                f"a key in `{name}` is not what was written",
+                next_step="put the file back from its backup: under another key nobody is found again",
+            )
+        return epoch, key
+    if bare is None or len(bare[2]) % 2:
+        raise _something_else(name)
+    return int(bare[1]), bytes.fromhex(bare[2])
+
+
+def _something_else(name: str) -> SettingsError:
+    return SettingsError(
+        f"the key file for pseudonyms `{name}` holds something else",
+        next_step="one key a line: an epoch, a blank and 64 hexadecimal digits; no epoch twice",
+    )

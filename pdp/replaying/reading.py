@@ -61,7 +61,7 @@ class LogReader:
         sql = f"SELECT count(*) AS n FROM decisions WHERE {where.rows}"  # noqa: S608  # a text of ours, values bound
 
         def ask(snapshot: Snapshot) -> pa.Table:
-            with session(self.limits, ("decisions",), snapshot, snapshot.files) as connection:
+            with session(self.limits, ("decisions",), snapshot, snapshot.files, sql=sql) as connection:
                 return answer(connection, sql, where.values, self.limits, "replay")
 
         return int(over_snapshot(self.logs, self._scope(), ask)["n"][0].as_py())
@@ -99,7 +99,7 @@ class LogReader:
     def _unit(self, snapshot: Snapshot, name: str, total: int) -> Generator[pa.Table | Mark]:
         seen: set[str] = set()
         sql, values = self._statement(total)
-        with session(self.limits, ("decisions",), snapshot, snapshot.files) as connection:
+        with session(self.limits, ("decisions",), snapshot, snapshot.files, sql=sql) as connection:
             for batch in connection.sql(sql, params=values).to_arrow_reader(BATCH_ROWS):
                 table = pa.Table.from_batches([batch])
                 seen.update(pc.unique(table["segment"]).to_pylist())

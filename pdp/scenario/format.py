@@ -238,6 +238,17 @@ def read_all(paths: list[Path]) -> list[Scenario | Misread]:
     return found
 
 
+def scenario_of(text: str, where: str = "text") -> Scenario:
+    """The one scenario of a text. Raises ScenarioError."""
+    try:
+        documents = [document for document in load_documents(text, aliases=True) if document is not None]
+    except BadRequestError as fault:
+        raise ScenarioError(str(fault)) from None
+    if len(documents) != 1:
+        raise ScenarioError("one scenario is expected")
+    return _scenario(_without_nulls(documents[0]), where)
+
+
 def _text(path: Path) -> str:
     if path.stat().st_size > _MAX_FILE_BYTES:
         raise BadRequestError(f"larger than {_MAX_FILE_BYTES} bytes")

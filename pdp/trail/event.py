@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TRAIL_SCHEMA: Final = "sekisho.trail/v1"
 
-ActorKind = Literal["caller", "os_user", "system"]
+ActorKind = Literal["caller", "person", "os_user", "system"]
 Outcome = Literal["begun", "done", "refused", "failed"]
 """`refused`: they may not. `failed`: they may, and got no answer. `begun`: an answer that is being handed over."""
 
@@ -41,17 +41,43 @@ Action = Literal[
     "audit.reveal",
     "audit.trail",
     "audit.replay",
+    "audit.explain",
     "audit.verify",
+    "audit.restore",
+    "audit.hold.list",
     "audit.hold.place",
     "audit.hold.lift",
     "audit.retention",
     "audit.mask",
     "audit.pseudonymise",
     "audit.subject_export",
+    "directory.read",
+    "callers.read",
+    "console.login",
+    "console.logout",
+    "console.page",  # only where it is refused
+    "console.sessions",
+    "console.sessions.end",
     "policy.draft",
+    "policy.edit",
+    "policy.check",
+    "policy.submit",
+    "policy.withdraw",
+    "policy.discard",
     "policy.approve",
+    "policy.reject",
+    "policy.endorse",
+    "policy.schedule",
+    "policy.unschedule",
     "policy.activate",
     "policy.rollback",
+    "policy.renew",
+    "policy.review",
+    "exception.ask",
+    "exception.grant",
+    "exception.refuse",
+    "exception.withdraw",
+    "exception.end",
 ]
 ACTIONS: Final = frozenset(get_args(Action))
 
@@ -66,7 +92,10 @@ Parameter = str | int | bool | list[str] | None
 
 
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who: a caller by its id, a user of the operating system by name, or a task of ours. `roles`: by what right."""
+    """Who: a caller by its id, a person at the console, a user of the operating system by name, or a task of ours.
+
+    `roles`: by what right.
+    """
 
     kind: ActorKind
     id: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -18,7 +19,7 @@ from pdp.errors import RecordFailedError, SekishoError
 from pdp.trail.event import Actor, encode_event, event_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pdp.settings import Settings
@@ -102,6 +103,44 @@ def record_query(  # noqa: PLR0913  # what an event says is much, and each has i
     line = encode_event(event)
     asyncio.run(_append_once(trail_path(settings.state_path), settings.node, line))
     return event.id
+
+
+class Noted:
+    """What becomes known of something while it is done. `rows` and `object` are written down with its end."""
+
+    rows: int | None = None
+    object: str | None = None
+
+
+@contextmanager
+def noted(
+    settings: Settings,
+    action: Action,
+    parameters: Mapping[str, Any],
+    *,
+    object: str | None = None,  # noqa: A002  # the word of the record
+    reason: str | None = None,
+) -> Iterator[Noted]:
+    """For commands that change something, or hand over bit by bit: an event before, and one that says how it ended.
+
+    Raises RecordFailedError before anything is done; and at the end, where what was done stands written as begun.
+    """
+    begun = record_query(settings, action, parameters, object=object, reason=reason, outcome="begun")
+    found = Noted()
+    found.object = object
+
+    def end(outcome: Outcome, error: str | None = None) -> None:
+        record_query(
+            settings, action, parameters,
+            object=found.object, reason=reason, outcome=outcome, rows=found.rows, error=error, of=begun,
+        )  # fmt: skip
+
+    try:
+        yield found
+    except BaseException as fault:
+        end("failed", getattr(fault, "code", "ended"))
+        raise
+    end("done")
 
 
 def os_user() -> Actor:

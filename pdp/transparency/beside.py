@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pdp.declog.layout import OPEN, SEALED, segment_name
-from pdp.declog.recovery import read_recovery
+from pdp.declog.layout import OPEN, SEALED, segment_name, torn_of
+from pdp.declog.recovery import read_recovery, torn_bytes
 from pdp.declog.verify import Finding
 from pdp.transparency.place import is_of_proof
 
@@ -24,21 +24,25 @@ def note_name(name: SegmentName) -> str:
     return f"{name}{_NOTE}"
 
 
-def beside(layout: Layout, archived: Collection[str] = ()) -> Iterator[Finding]:
-    """`archived` are segments whose file is gone, but not their notes. Raises OSError."""
+def beside(layout: Layout, archived: Collection[str] = (), expired: Collection[str] = ()) -> Iterator[Finding]:
+    """`archived` are segments whose file is gone, but not their notes; of the `expired` ones what was torn too.
+
+    Raises OSError.
+    """
     files = sorted(layout.segments.iterdir())  # before the names: a segment that is begun meanwhile is no stranger
     names = {*layout.names(), *(name for name in map(segment_name, archived) if name is not None)}
     sealed = set(layout.names(SEALED))
     for name in sorted(sealed & set(layout.names(OPEN))):
         yield Finding(str(name), "duplicated")
-    for name in sorted(sealed):
+    kept = {name for name in names if str(name) in archived and str(name) not in expired}
+    for name in sorted(sealed | kept):
         yield from _set_aside(layout, name)
     for path in files:
         if not path.name.endswith(".tmp") and _segment_of(path.name) not in names and path.exists():
             yield Finding(path.name, "stray_file")
     if layout.torn.is_dir():
         for path in sorted(layout.torn.iterdir()):
-            if not path.name.endswith(".tmp") and segment_name(path.name.removesuffix(".torn")) not in names:
+            if not path.name.endswith(".tmp") and torn_of(path.name) not in names:
                 yield Finding(path.name, "stray_file")
     proof = layout.root / "proof"
     for path in sorted(proof.iterdir()) if proof.is_dir() else ():
@@ -55,16 +59,17 @@ def _segment_of(name: str) -> SegmentName | None:
 
 def _set_aside(layout: Layout, name: SegmentName) -> Iterator[Finding]:
     """The torn line of a recovered segment, against its note."""
-    path = layout.torn_path(name)
+    paths = layout.torn_paths(name)
     try:
         note = read_recovery(layout, name)
     except (msgspec.DecodeError, UnicodeDecodeError):
         yield Finding(note_name(name), "damaged_note")
         return
     if note is None:
-        if path.exists():  # a recovery that set something aside always leaves a note
+        if paths:  # a recovery that set something aside always leaves a note
             yield Finding(note_name(name), "damaged_note")
         return
-    kept = sha256(path.read_bytes()).hexdigest() if path.exists() else None
+    kept = sha256(torn_bytes(layout, name)).hexdigest() if paths else None
     if kept != note.torn_sha256:
-        yield Finding(path.name, "damaged_torn")
+        for path in paths or [layout.torn_path(name)]:  # of several, the digest does not say which
+            yield Finding(path.name, "damaged_torn")

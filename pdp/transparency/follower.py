@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pdp.declog.line import GENESIS, parse
+from pdp.declog.line import GENESIS, lacks_block, parse
 from pdp.merkle import Frontier, leaf_hash
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ class SegmentFollower:
             if size > self._reading.offset:
                 # What is signed for must survive a power failure: else the head would bear witness against us.
                 self._disk.sync(file.fileno())
-            file.seek(self._reading.offset)
-            self._read(file.read(min(CHUNK, max(0, size - self._reading.offset))))
-        at_end = size - self._reading.offset < CHUNK
+            start = file.seek(self._reading.offset)
+            data = file.read(min(CHUNK, max(0, size - start)))
+            at_end = not self._read(data, ended=sealed) or start + len(data) >= size
         if at_end and sealed:
             self.state = "sealed" if self._reading.footer else "recovered"
             self.altered = self.altered or self.records < self._expected[0]
@@ -142,10 +142,14 @@ class SegmentFollower:
         path = self._layout.open_path(self.name)
         return (path, False) if path.exists() else (self._layout.sealed_path(self.name), True)
 
-    def _read(self, data: bytes) -> None:
+    def _read(self, data: bytes, *, ended: bool) -> bool:
+        """False where nothing behind it can be read."""
         start = 0
         while end := data.find(b"\n", start) + 1:
-            self._reading.take(data[start:end])
+            raw = data[start:end]
+            if not ended and lacks_block(raw, self._reading.offset):
+                return False  # nothing from here on was synced: the next start of the worker takes it away
+            self._reading.take(raw)
             start = end
             self._lines += 1
             if self._lines % REST_LINES == 0:
@@ -155,6 +159,7 @@ class SegmentFollower:
                 self._expected = self._expected[0], ""
         if start == 0 and len(data) >= CHUNK:  # no line is that long: what follows cannot be read
             self._reading.skip(len(data))
+        return True
 
 
 def note_digest(layout: Layout, name: SegmentName) -> str:

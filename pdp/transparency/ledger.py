@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pdp.declog.line import lacks_block
 from pdp.declog.verify import Finding
 from pdp.merkle import Frontier, leaf_hash
 from pdp.transparency import entries
@@ -162,9 +163,9 @@ class _FileReading:
             file.seek(at)
             while raw := file.readline(_MAX_LINE):
                 number += 1
-                at += len(raw)
-                if not raw.endswith(b"\n"):
+                if not raw.endswith(b"\n") or lacks_block(raw, at):  # was being synced when the power failed
                     break
+                at += len(raw)
                 line = entries.decode(raw[:-1])
                 trouble = "damaged_line" if line is None else self._take(number, raw[:-1], line)
                 if trouble is not None:

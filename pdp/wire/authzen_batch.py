@@ -22,6 +22,7 @@ from pdp.wire.authzen_call import WIRE, require
 from pdp.wire.authzen_entities import REQUIRED, optional
 from pdp.wire.error_answer import JSON, echo, told
 from pdp.wire.exchange import HttpAnswer, Refusal
+from pdp.wire.one_policy import under_one_policy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -51,6 +52,7 @@ class _Item(NamedTuple):
     id: str  # of the decision, or of the recorded refusal
     permits: bool
     json: bytes
+    policy: str | None = None  # the digest of the bundle that decided; None: a refusal
 
 
 class Evaluations:
@@ -79,13 +81,18 @@ class Evaluations:
         call.caller.spend(len(items) - 1)
         defaults = {name: optional(call.body, name, dict, "") for name in _INHERITED if name in call.body}
 
-        async def decide(numbered: tuple[int, Any]) -> _Item:
-            index, item = numbered
-            return await self._item(item, defaults, profile, call, f"/evaluations/{index}")
+        async def attempt(policies: set[str]) -> list[_Item]:
+            async def decide(numbered: tuple[int, Any]) -> _Item:
+                index, item = numbered
+                found = await self._item(item, defaults, profile, call, f"/evaluations/{index}")
+                if found.policy is not None:
+                    policies.add(found.policy)
+                return found
 
-        questions = list(enumerate(items))
-        ends_on = _ENDS_ON[semantic]
-        decided = await (in_order(decide, questions) if ends_on is None else _until(decide, questions, ends_on))
+            questions, ends_on = list(enumerate(items)), _ENDS_ON[semantic]
+            return await (in_order(decide, questions) if ends_on is None else _until(decide, questions, ends_on))
+
+        decided = await under_one_policy(attempt)
         ids = ",".join([item.id for item in decided[:MAX_LISTED_IDS]])
         body = b'{"evaluations":[%b]}' % b",".join([item.json for item in decided])
         return HttpAnswer(200, (JSON, *echo(call.request_id, ids)), body)
@@ -97,7 +104,8 @@ class Evaluations:
         except (BadRequestError, CallerRefusedError) as fault:
             return await self._refused(fault, call)
         decision = await self._decider.decide(asked, call.caller)
-        return _Item(decision.id, decision.permits, decision_json(decision, profile, call.caller))
+        json = decision_json(decision, profile, call.caller)
+        return _Item(decision.id, decision.permits, json, decision.bundle_digest)
 
     async def _refused(self, fault: SekishoError, call: Call) -> _Item:
         refusal = Refusal(fault=fault, wire=WIRE, request_id=call.request_id)

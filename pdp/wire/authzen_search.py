@@ -24,6 +24,7 @@ from pdp.wire.authzen_mapping import access_request
 from pdp.wire.candidates import Candidate
 from pdp.wire.error_answer import JSON, echo
 from pdp.wire.exchange import HttpAnswer
+from pdp.wire.one_policy import under_one_policy
 from pdp.wire.page_token import MAX_TOKEN, mark_of, query_bytes
 
 if TYPE_CHECKING:
@@ -71,14 +72,18 @@ class Search:
         candidates = self._candidates(pattern)
         start, limit, page = self._position(pattern, candidates, call)
 
-        async def judge(candidate: Candidate) -> Decision:
-            asked = access_request(_with(pattern, self._kind, candidate), profile, call)
-            decision = await self._reception.decider.decide(asked, call.caller)
-            if EVALUATION_ERROR in decision.verdict.reasons:  # a list with a gap would pass for the whole truth
-                raise NotReadyError("a candidate could not be judged")
-            return decision
+        async def attempt(policies: set[str]) -> tuple[list[Candidate], int]:
+            async def judge(candidate: Candidate) -> Decision:
+                asked = access_request(_with(pattern, self._kind, candidate), profile, call)
+                decision = await self._reception.decider.decide(asked, call.caller)
+                if EVALUATION_ERROR in decision.verdict.reasons:  # a list with a gap would pass for the whole truth
+                    raise NotReadyError("a candidate could not be judged")
+                policies.add(decision.bundle_digest)
+                return decision
 
-        found, end = await _found(judge, candidates, start, limit)
+            return await _found(judge, candidates, start, limit)
+
+        found, end = await under_one_policy(attempt)
         call.caller.spend(max(end - start - 1, 0))
         results = [_result(pattern, self._kind, candidate) for candidate in found]
         answer: dict[str, Any] = {"results": results}

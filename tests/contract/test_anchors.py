@@ -15,8 +15,9 @@ from pdp.errors import SettingsError
 from pdp.transparency.anchor import Anchor, AnchorError
 from pdp.transparency.anchor_bucket import BucketAnchor
 from pdp.transparency.anchor_feed import AnchorFeed
+from pdp.transparency.anchored import anchored_notes
 from pdp.transparency.anchors import open_anchor
-from pdp.transparency.inspection import anchored_notes, inspect
+from pdp.transparency.inspection import inspect
 from pdp.transparency.place import ProofPlace
 from pdp.transparency.timestamps import Roots, stamp_findings
 from tests.flaky_proxy import flaky_proxy

@@ -172,6 +172,37 @@ def test_an_engine_agrees_with_the_embedded_one(engine: QueryEngine, log: Path, 
         assert found[times[0]].to_pylist() == expected[times[0]].to_pylist()
 
 
+WITHIN: list[tuple[str, ...]] = [("welfare", "防災"), ("none'",), ()]
+COUNTED_AND_NOT = ("counts", "newest", "by_id")
+
+
+def bounded() -> list[tuple[str, str, tuple[str, ...]]]:
+    """Each question of each engine within one department; a few within others, and within none."""
+    each = [("clickhouse", name, ("tax",)) for name in sorted(QUERIES)]
+    few = [
+        (kind, name, within) for kind in ("clickhouse", "object_store") for name in COUNTED_AND_NOT for within in WITHIN
+    ]
+    return each + few
+
+
+@pytest.mark.parametrize(("engine", "name", "within"), bounded(), indirect=["engine"])
+def test_an_engine_bounded_to_departments_agrees_with_the_embedded_one(
+    engine: QueryEngine, log: Path, name: str, within: tuple[str, ...]
+):
+    params = dict(reversed(list(questions())))[name]
+    expected, found = DuckQueries([log]).run(name, params, within=within), engine.run(name, params, within=within)
+    assert found.schema == expected.schema
+    assert in_any_order(plain(found)) == in_any_order(plain(expected))
+
+
+def test_a_bound_leaves_something_out_and_something_in(log: Path):
+    all_, tax, nobody = (
+        DuckQueries([log]).run("counts", HOURS, within=within).column("decisions").to_pylist()
+        for within in (None, ("tax",), ())
+    )
+    assert 0 == sum(nobody) < sum(tax) < sum(all_)
+
+
 def test_the_questions_find_something(log: Path):
     """Engines that agree on nothing at all agree too easily."""
     found = {name for name, params in questions() if embedded(log, name, params).num_rows}
@@ -227,5 +258,5 @@ def test_more_rows_than_a_table_may_have_are_refused_and_an_export_has_them(
 def test_no_question_has_a_text_of_its_own_and_every_rule_has_its_reason():
     texts = {name: text_of(query, "sekisho") for name, query in QUERIES.items()}
     assert all("$" not in text and "::" not in text for text in texts.values())
-    assert set(RULES) == {"parameters", "ids", "times", "semi_join", "to_minutes", "tables"}
+    assert set(RULES) == {"parameters", "ids", "times", "semi_join", "to_minutes", "tables", "overlaps", "first"}
     assert all(len(reason) > 20 for reason in RULES.values())

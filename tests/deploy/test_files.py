@@ -15,9 +15,11 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from pdp.audit.metrics import AuditMetrics
 from pdp.cache_metrics import CacheMetrics
 from pdp.log_metrics import ProofMetrics, StoreMetrics
 from pdp.metrics import Metrics
+from pdp.revisions.metrics import RevisionMetrics
 from pdp.settings import Settings, load_settings
 from pdp.shipping.ledger import Ledger
 from pdp.shipping.metrics import ShippingMetrics
@@ -153,6 +155,8 @@ def live_names() -> set[str]:
     ProofMetrics(metrics.registry)
     StoreMetrics(metrics.registry, Path("nowhere"))
     ShippingMetrics(metrics.registry, Ledger(Path("nowhere")), ())
+    AuditMetrics(metrics.registry)
+    RevisionMetrics(metrics.registry)
     names: set[str] = set()
     for family in metrics.registry.collect():
         names |= {family.name} | {f"{family.name}{end}" for end in _ENDS[family.type]}

@@ -6,6 +6,8 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from pdp.archive.keeper import Keeper
 from pdp.archive.store import LocalStore
 from pdp.commands.wholeness import examine
@@ -17,6 +19,8 @@ from tests.unit.declog.samples import START
 from tests.unit.transparency.notaries import notary_at
 
 LOOKS = 8
+
+pytestmark = pytest.mark.timeout(600)  # four threads beside the looks: on a busy machine more than two minutes
 
 
 def test_it_raises_no_false_alarm(tmp_path: Path):

@@ -15,6 +15,7 @@ from pdp.declog.verify import BREAKS
 from pdp.transparency.inspection import Inspection, inspect
 from tests.unit.transparency.notaries import signed_log
 
+pytestmark = pytest.mark.timeout(600)
 MANY = settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 

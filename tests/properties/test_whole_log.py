@@ -14,11 +14,12 @@ from pdp.commands.wholeness import Wholeness, examine
 from tests.properties.whole_log import whole_state
 
 MANY = settings(
-    max_examples=min(max(120, settings().max_examples), 2_000),  # `make fuzz` asks for more
+    max_examples=50 if settings().max_examples <= 100 else min(settings().max_examples, 2_000),  # `make fuzz`: more
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
 )
-ACCIDENTS = {"unsealed", "torn_tail"}
+pytestmark = pytest.mark.timeout(600)  # hundreds of looks at a whole log: beside a busy machine more than two minutes
+ACCIDENTS = {"unsealed", "torn_tail", "retired"}
 
 
 class Kept:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from pdp.archive.manifest import Hold
+from pdp.archive.entries import Hold
 from pdp.archive.store import LocalStore
 from pdp.archive.tail import publish_tails
 from pdp.declog.layout import Layout

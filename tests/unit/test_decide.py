@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -117,6 +117,20 @@ def house(answer: Any, *, log: MemoryLog | None = None, **changes: Any) -> House
         ),
         **changes,
     )
+
+
+async def test_a_policy_that_nobody_has_confirmed_for_too_long_denies_and_says_so() -> None:
+    asked = []
+
+    def unconfirmed(found: Snapshot, now: datetime) -> bool:
+        asked.append((found, now))
+        return True
+
+    log = MemoryLog()
+    decision = await Checkpoint(house(ALLOW, log=log, unconfirmed=unconfirmed)).decide(REQUEST, CALLER)
+    assert (decision.permits, decision.verdict.reasons) == (False, ("POLICY_STALE",))
+    assert json.loads(log.records[0])["reasons"] == ["POLICY_STALE"]
+    assert asked[0][1] == NOW.astimezone(UTC)
 
 
 async def test_a_well_formed_allow_is_an_allow() -> None:

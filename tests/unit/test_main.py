@@ -112,3 +112,35 @@ async def test_a_token_of_a_discovered_issuer_counts_until_it_is_revoked(tmp_pat
                     while await reasons() != ["BAD_INPUT"]:  # noqa: ASYNC110  # the worker looks by itself
                         await asyncio.sleep(0.05)
         store.close()
+
+
+async def test_a_draft_in_the_shadow_hears_of_decisions_and_changes_none(tmp_path: Path) -> None:
+    draft = tmp_path / "draft"
+    draft.mkdir()
+    (draft / ".manifest").write_text('{"revision": "d", "metadata": {"profile": "plain", "entrypoint": "d/no"}}')
+    (draft / "d.rego").write_text("package d\n\nno := false\n")
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / ".manifest").write_text('{"revision": "p", "metadata": {"profile": "plain", "entrypoint": "p/yes"}}')
+    (plain / "p.rego").write_text("package p\n\nyes := true\n")
+    question = {
+        "subject": {"type": "user", "id": "u"},
+        "action": {"name": "access"},
+        "resource": {"type": "application", "id": "mail"},
+    }
+    pair = {"active": "allow", "draft": "deny"}
+    async with compose(settings(tmp_path, bundle=str(plain), shadow_bundle=str(draft))) as service:
+        transport = httpx.ASGITransport(app=service.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://pdp") as client:
+            answer = await client.post("/access/v1/evaluation", json=question)
+        assert answer.json()["decision"] is True
+        registry = service.metrics.registry
+        async with asyncio.timeout(30):
+            while not registry.get_sample_value("sekisho_shadow_outcomes_total", pair):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+async def test_a_draft_that_cannot_be_read_keeps_the_service_from_starting(tmp_path: Path) -> None:
+    with pytest.raises(BundleError):
+        async with compose(settings(tmp_path, bundle=str(PLAIN), shadow_bundle=str(tmp_path / "nowhere"))):
+            pass

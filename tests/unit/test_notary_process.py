@@ -14,7 +14,8 @@ from pdp.declog.layout import Layout
 from pdp.declog.verify import BREAKS
 from pdp.notary_process import NotaryProcess
 from pdp.settings import Settings
-from pdp.transparency.inspection import inspect, read_keys
+from pdp.transparency.anchored import read_keys
+from pdp.transparency.inspection import inspect
 from pdp.transparency.place import ProofPlace
 from tests.unit.declog.logs import lines, writer_at
 

@@ -16,27 +16,28 @@ columns := [
 	["mobile_pc", "office"], ["mobile_pc", "sase"], ["byod_phone", "public"], ["byod_tablet", "public"],
 	["byod_pc", "office"], ["maintenance_pc", "office"], ["maintenance_pc", "ip_vpn"],
 	["municipal_pc", "security_cloud"], ["mynumber_terminal", "office"], ["mynumber_terminal", "sase"],
-	["unknown", "office"],
+	["unknown", "office"], ["byod_phone", "office"], ["byod_tablet", "office"], ["byod_pc", "public"],
+	["municipal_pc", "office"],
 ]
 
-# managed      section mobile phone tablet pc maintenance municipal mynumber unknown
-# in out       in out  in out                 in vpn                in out
+# managed      section mobile phone tablet pc maintenance municipal mynumber unknown phone tablet pc  municipal
+# in out       in out  in out out   out    in in vpn      out       in out           in    in     out in
 table := {
-	"communication": [2, 2, 2, t, 2, 2, 2, 2, 2, x, x, x, x, x, x],
-	"no_code": [2, 3, 2, t, 3, 3, b, b, b, x, x, x, x, x, x],
-	"internet": [1, 2, 1, t, 2, 2, b, b, b, x, x, x, x, x, x],
-	"business": [2, 3, 2, t, 3, 3, b, b, b, x, x, x, x, x, x],
-	"data": [2, 3, 2, t, 3, 3, b, b, b, x, x, 2, x, x, x],
-	"lgwan": [2, 3, 2, t, 3, 3, b, b, b, x, x, x, x, x, x],
-	"mynumber": [s, s, s, s, s, s, s, s, s, s, s, s, 2, x, s],
-	"server_admin": [3, 3, x, t, x, x, b, b, b, x, 3, x, x, x, x],
-	"account_admin": [3, x, x, t, x, x, b, b, b, x, x, x, x, x, x],
-	"home_working": [x, x, x, t, x, x, b, 2, 2, x, x, x, x, x, x],
-	"disaster": [2, 2, 2, t, 2, 2, b, b, b, x, x, x, x, x, x],
-	"remediation": [1, 1, 1, t, 1, 1, b, b, b, x, x, x, x, x, x],
-	"legacy": [1, x, 1, t, 2, 2, b, b, b, x, x, x, x, x, x],
-	"legacy, read-only": [2, x, x, t, x, x, b, b, b, x, x, x, x, x, x],
-	"business before its cut-over": [2, 3, 2, t, 3, 3, b, b, b, x, x, x, x, x, x],
+	"communication": [2, 2, 2, t, 2, 2, 2, 2, 2, x, x, x, x, x, x, 2, 2, 2, x],
+	"no_code": [2, 3, 2, t, 3, 3, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"internet": [1, 2, 1, t, 2, 2, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"business": [2, 3, 2, t, 3, 3, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"data": [2, 3, 2, t, 3, 3, b, b, b, x, x, 2, x, x, x, b, b, b, 2],
+	"lgwan": [2, 3, 2, t, 3, 3, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"mynumber": [s, s, s, s, s, s, s, s, s, s, s, s, 2, x, s, s, s, s, s],
+	"server_admin": [3, 3, x, t, x, x, b, b, b, x, 3, x, x, x, x, b, b, b, x],
+	"account_admin": [3, x, x, t, x, x, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"home_working": [x, x, x, t, x, x, b, 2, 2, x, x, x, x, x, x, b, 2, 2, x],
+	"disaster": [2, 2, 2, t, 2, 2, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"remediation": [1, 1, 1, t, 1, 1, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"legacy": [1, x, 1, t, 2, 2, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"legacy, read-only": [2, x, x, t, x, x, b, b, b, x, x, x, x, x, x, b, b, b, x],
+	"business before its cut-over": [2, 3, 2, t, 3, 3, b, b, b, x, x, x, x, x, x, b, b, b, x],
 }
 
 # Where the row says more than a group. All else that a cell may ask for is granted below.
@@ -105,6 +106,27 @@ asked_as_expected(expected, _) if is_string(expected)
 asked_as_expected(expected, answer) if {
 	answer.reasons == ["STEPUP_AUTH_STRENGTH"]
 	answer.required_auth_level == expected
+}
+
+# A cell of screen transfer is nothing else, wherever it stands.
+test_what_is_behind_screen_transfer_is_reached_by_nothing_else if {
+	every entry in [[row, column] |
+		some row in ["lgwan", "home_working"]
+		some i, expected in table[row]
+		is_number(expected)
+		column := columns[i]
+	] {
+		asked := object.union(request(entry[0], entry[1], 3), {"action": {"name": "access"}})
+		answer := data.pdp.decision with input as asked
+		"SCREEN_TRANSFER_REQUIRED" in answer.reasons
+	}
+}
+
+test_a_municipal_terminal_is_bound_to_its_organisation_in_the_office_too if {
+	given.reasons(given.municipality, {
+		"resource": {"organisations": ["ise"]},
+		"context": {"zone": "office"},
+	}) == ["ORG_SCOPE"]
 }
 
 test_outside_is_every_zone_but_the_office if {

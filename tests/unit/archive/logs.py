@@ -101,6 +101,10 @@ class Worker:
         self._writer.seal("size")
         self.clock.forward(seconds=1)
 
+    def begin(self) -> None:
+        """The next segment, as a living worker has one: the newest of a worker is never removed."""
+        self._writer.open()
+
     def segment(self, count: int) -> None:
         """A sealed segment with records of the seconds from now on."""
         self.write(some_records(self.clock.now, count))

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from pdp.archive.duck import DuckQueries, EngineLimits
@@ -149,3 +150,11 @@ def test_the_ten_audit_queries_are_all_there():
 def test_a_time_is_taken_with_its_offset():
     values = bind(QUERIES["newest"], {"since": "2026-04-01T09:00:00+09:00", "until": "2026-04-01T01:00:00Z"})
     assert (values["since"].hour, values["until"].hour) == (0, 1)
+
+
+def test_a_file_from_before_a_column_was_added_has_null_for_it(log: Path):
+    store = store_at(log)
+    path = store.rows_path(store.manifest.files()[0])
+    pq.write_table(pq.read_table(path).drop_columns(["masked"]), path)
+    assert ask(log, "SELECT masked, count(*) AS n FROM decisions GROUP BY ALL") == [{"masked": None, "n": 10}]
+    assert ask(log, "SELECT * FROM decisions LIMIT 1")[0]["masked"] is None

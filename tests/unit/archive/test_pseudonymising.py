@@ -13,8 +13,8 @@ import pytest
 
 from pdp.archive.columns import rows_of
 from pdp.archive.duck import DuckQueries
+from pdp.archive.entries import Hold
 from pdp.archive.keeper import Keeper
-from pdp.archive.manifest import Hold
 from pdp.archive.pseudonymising import RuleSet, carry_out, finish, plan
 from pdp.archive.restoring import leaves_again, prove_store, restorer, segment_again
 from pdp.archive.retention import Terms
@@ -28,8 +28,9 @@ from pdp.errors import NotReadyError, RecordDamagedError
 from pdp.merkle import leaf_hash
 from pdp.privacy.masking import Masking
 from pdp.privacy.old_records import OLD_RECORDS, text_of
+from tests.unit.archive.ended import CutDisk, Stopped, StoppingDisk
 from tests.unit.archive.logs import Worker, record
-from tests.unit.archive.test_store import CutDisk, Stopped, StoppingDisk, all_bodies, store_at, stored_files
+from tests.unit.archive.test_store import all_bodies, store_at, stored_files
 from tests.unit.declog.samples import START
 from tests.unit.privacy.samples import PSEUDONYMS
 
@@ -42,6 +43,7 @@ def log_at(root: Path, segments: int = 3) -> Worker:
     worker = Worker(root)
     for _ in range(segments):
         worker.segment(10)
+    worker.begin()
     store = store_at(root, rows_per_file=10)
     with store.held():
         store.publish(store.waiting(), START)
@@ -177,6 +179,21 @@ def test_what_was_altered_is_not_covered_up(store: LocalStore):
     assert len(list(store.layout.segments.glob("*.ndjson"))) == 3
 
 
+def test_the_newest_segment_of_a_worker_waits_until_it_has_begun_another(tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.segment(10)
+    store = store_at(tmp_path)
+    with store.held():
+        store.publish(store.waiting(), START)
+    store.layout.torn_path(store.layout.names()[0]).write_bytes(b"u-0001")
+    assert [step.what for step in plan(store, 13, LATER)] == ["newest"]
+    assert rewrite(store) == []
+    worker.begin()
+    assert len(rewrite(store)) == 1
+    assert [path.suffix for path in store.layout.segments.iterdir()] == [".open"]
+    assert list(store.layout.torn.iterdir()) == []
+
+
 def test_a_damaged_segment_keeps_its_file(tmp_path: Path):
     worker = Worker(tmp_path)
     worker.segment(10)
@@ -201,6 +218,7 @@ def test_a_record_that_cannot_be_read_keeps_its_frame_and_its_hash(tmp_path: Pat
     ]
     worker.write([record(START), *odd])
     worker.seal()
+    worker.begin()
     store = store_at(tmp_path)
     with store.held():
         store.publish(store.waiting(), START)

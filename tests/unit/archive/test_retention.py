@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from pdp.archive.duck import DuckQueries
-from pdp.archive.manifest import Hold
+from pdp.archive.entries import Hold
 from pdp.archive.retention import Terms, carry_out, finish, left_behind, months_before, plan
 from pdp.archive.store import LocalStore
+from pdp.declog.layout import SEALED
+from pdp.declog.recovery import previous_of
 from pdp.errors import NotReadyError
 from tests.unit.archive.logs import Worker
 from tests.unit.archive.test_store import store_at, stored_files
@@ -26,6 +28,7 @@ def store(tmp_path: Path) -> LocalStore:
     worker = Worker(tmp_path)
     for _ in range(3):
         worker.segment(10)
+    worker.begin()
     store = store_at(tmp_path, rows_per_file=10)
     with store.held():
         store.publish(store.waiting(), START)
@@ -70,7 +73,7 @@ def test_after_the_hot_months_files_go_to_the_archive_and_are_still_found(store:
 def test_after_all_months_records_are_gone_from_files_and_segments_alike(store: LocalStore):
     assert apply(store, OLD) == ["remove"] * 3
     assert list(store.place.rows.iterdir()) == []
-    assert store.layout.names() == []
+    assert store.layout.names(SEALED) == []
     assert found(store) == 0
     report = DuckQueries([store.layout.root]).run("report_10_completeness", {}).to_pylist()
     assert [(row["removed"], row["missing_segments"]) for row in report] == [(3, 0)]
@@ -127,7 +130,34 @@ def test_a_removal_that_was_cut_short_is_ended_by_the_next_run(store: LocalStore
     assert len(left_behind(store)) == 3
     with store.held():
         assert finish(store, OLD) == 3
-    assert store.layout.names() == []
+    assert store.layout.names(SEALED) == []
+
+
+def test_the_newest_segment_of_a_worker_stays_until_it_has_begun_another(tmp_path: Path):
+    """Its next start reads there where the chain goes on."""
+    worker = Worker(tmp_path)
+    worker.segment(10)
+    torn = Worker(tmp_path, "w1")
+    torn.segment(10)
+    torn.begin()
+    store = store_at(tmp_path)
+    first, kept = store.layout.names()[:2]
+    for name in (first, kept):
+        store.layout.torn_path(name).write_bytes(b"u-0001")
+    with store.held():
+        store.publish(store.waiting(), START)
+    assert apply(store, OLD) == ["remove"]
+    assert found(store) == 0
+    assert store.layout.names(SEALED) == [first]
+    assert left_behind(store) == []
+    assert previous_of(store.layout, "local", "w0") is not None
+    assert list(store.layout.torn.iterdir()) == [store.layout.torn_path(first)]
+    worker.begin()
+    with store.held():
+        assert finish(store, OLD) == 1
+    assert store.layout.names(SEALED) == []
+    assert list(store.layout.torn.iterdir()) == []
+    assert finish(store, OLD) == 0
 
 
 def test_months_end_on_the_last_day_there_is():

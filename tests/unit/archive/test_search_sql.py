@@ -169,14 +169,6 @@ def test_more_rows_than_a_table_may_have_are_refused(root: Path):
     assert len(ask(root, "SELECT * FROM range(1000)", SMALL)) == 1_000
 
 
-def test_what_the_engine_says_of_a_value_is_kept_from_who_is_bound(root: Path):
-    text = "SELECT person::INTEGER FROM decisions"
-    with pytest.raises(BadRequestError, match="u-"):
-        ask(root, text)
-    with pytest.raises(BadRequestError, match=r"cannot be run$"):
-        ask(root, text, within=("tax",))
-
-
 def test_a_statement_names_what_it_relies_on():
     checked = check_statement("WITH a AS (FROM decisions) SELECT * FROM a, hourly WHERE hour >= $since;")
     assert (checked.names, checked.relations) == (frozenset({"a"}), frozenset({"decisions", "hourly"}))

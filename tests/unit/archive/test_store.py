@@ -1,26 +1,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
-from random import Random
 
 import pyarrow.parquet as pq
 import pytest
 
 from pdp.archive.columns import body_of, rows_of
 from pdp.archive.datafile import prove_file
-from pdp.archive.manifest import StoredFile
+from pdp.archive.entries import StoredFile
 from pdp.archive.schema import INDEX
 from pdp.archive.sealed import lines_again
 from pdp.archive.snapshot import Scope, take_snapshot
 from pdp.archive.store import LocalStore, due
-from pdp.archive.tail import publish_tails
 from pdp.declog.layout import SegmentName
 from pdp.errors import NotReadyError, RecordDamagedError
 from pdp.transparency.seal import digest_of
 from tests.unit.archive.logs import Worker, some_records
-from tests.unit.declog.disks import HastyDisk, PowerCutDisk
+from tests.unit.declog.disks import HastyDisk
 from tests.unit.declog.samples import START, Clock
 
 NOW = START + timedelta(days=1)
@@ -202,107 +199,6 @@ def test_the_manifest_knows_the_digest_of_each_file(tmp_path: Path):
     (file,) = stored_files(store)
     assert digest_of(store.rows_path(file)) == file.sha256
     assert digest_of(store.hourly_path(file)) == file.hourly_sha256
-
-
-# -- crashes -------------------------------------------------------------------------------------------
-
-
-class Stopped(BaseException):
-    """The process ends here."""
-
-
-class StoppingDisk(HastyDisk):
-    """The process ends before its n-th doing with the disk."""
-
-    def __init__(self, operations: int) -> None:
-        self._left = operations
-
-    def _step(self) -> None:
-        if self._left == 0:
-            raise Stopped
-        self._left -= 1
-
-    def create(self, path: Path) -> int:
-        self._step()
-        return super().create(path)
-
-    def write(self, descriptor: int, data: bytes) -> None:
-        self._step()
-        super().write(descriptor, data)
-
-    def sync(self, descriptor: int) -> None:
-        self._step()
-
-    def rename(self, old: Path, new: Path) -> None:
-        self._step()
-        super().rename(old, new)
-
-    def remove(self, path: Path) -> None:
-        self._step()
-        super().remove(path)
-
-    def sync_directory(self, path: Path) -> None:
-        self._step()
-
-
-class CutDisk(PowerCutDisk):
-    """Without zeros behind a file that was synced whole: nothing was ever written there."""
-
-    def _lose(self, file: Path, random: Random) -> None:
-        if self._synced.get(file.stat().st_ino) != file.stat().st_size:
-            super()._lose(file, random)
-
-    def rename(self, old: Path, new: Path) -> None:
-        super().rename(old, new)
-        self._loose = [(now, before) for now, before in self._loose if now != old]
-
-
-def compact_whole(store: LocalStore) -> None:
-    """Everything that a run of the compactor does."""
-    with store.held():
-        publish_tails(store.layout, store.place, fresh_names(store), store.disk)
-        store.publish(store.waiting(), NOW)
-        if len(stored_files(store)) > 1:
-            store.merge(stored_files(store), NOW)
-        store.remove_segments(NOW, NOW)
-
-
-def test_a_crash_before_any_step_loses_nothing_and_doubles_nothing(tmp_path: Path):
-    for operations in count(step=2):  # of the steps of one seal or one file every other: each costs a third of a second
-        root = tmp_path / str(operations)
-        worker = Worker(root)
-        for _ in range(3):
-            worker.segment(2)
-        worker.write(some_records(worker.clock.now, 1))
-        try:
-            compact_whole(store_at(root, disk=StoppingDisk(operations), rows_per_file=4))
-            ended = True
-        except Stopped:
-            ended = False
-        assert sorted(all_bodies(root)) == sorted(worker.written), operations
-        compact_whole(store_at(root, rows_per_file=4))
-        assert sorted(all_bodies(root)) == sorted(worker.written), operations
-        assert len(stored_bodies(store_at(root))) == 6, operations
-        assert not list((root / "store").rglob("*.tmp"))
-        if ended:
-            assert operations > 30
-            return
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_a_power_failure_loses_nothing_and_doubles_nothing(tmp_path: Path, seed: int):
-    random = Random(seed)
-    worker = Worker(tmp_path)
-    for _ in range(4):
-        worker.segment(4)
-    LocalStore(tmp_path, disk=HastyDisk()).place.make(HastyDisk())
-    disk = CutDisk(random.randrange(60))
-    try:
-        compact_whole(store_at(tmp_path, disk=disk, rows_per_file=8))
-    except OSError:
-        disk.crash(random)
-    compact_whole(store_at(tmp_path, rows_per_file=8))
-    assert sorted(all_bodies(tmp_path)) == sorted(worker.written)
 
 
 def test_segments_wait_until_they_fill_a_file_or_one_has_waited_long(tmp_path: Path):

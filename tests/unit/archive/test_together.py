@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from pdp.archive.duck import DuckQueries
+from tests.unit.archive.ended import compact_whole
 from tests.unit.archive.logs import Worker
-from tests.unit.archive.test_store import compact_whole, store_at
+from tests.unit.archive.test_store import store_at
 from tests.unit.declog.samples import START
 
 

@@ -13,7 +13,7 @@ from pdp.audit.askers import Askers
 from pdp.audit.opening import ground_of
 from pdp.audit.question import Count, Decisions, Export, One, Question, Sql
 from pdp.audit.sight import Sight
-from pdp.errors import BadRequestError, NotFoundError, NotReadyError
+from pdp.errors import BadRequestError, NotFoundError, NotReadyError, TooManyRequestsError
 from pdp.privacy.pseudonym import make_key_file
 from pdp.settings import Settings
 from tests.unit.audit.world import DAY, SINCE, UNTIL
@@ -39,8 +39,8 @@ async def askers(tmp_path: Path, ids: list[str]) -> AsyncIterator[Askers]:
     await opened.close()
 
 
-async def answer_to(askers: Askers, ask: Any) -> bytes:
-    async with askers.asking(Question(ask, ALL)) as answer:
+async def answer_to(askers: Askers, ask: Any, who: str = "aud") -> bytes:
+    async with askers.asking(Question(ask, ALL), who) as answer:
         return await answer.whole()
 
 
@@ -71,7 +71,7 @@ async def test_questions_are_answered_by_one_process_until_it_is_not_fit(askers:
 
 
 async def test_whoever_leaves_an_answer_ends_its_process_and_frees_its_place(askers: Askers) -> None:
-    async with askers.asking(Question(Export(FILTERS, "csv"), ALL)) as answer:
+    async with askers.asking(Question(Export(FILTERS, "csv"), ALL), "aud") as answer:
         pid = answer._asker._process.pid
         async for piece in answer.pieces():
             assert piece
@@ -85,14 +85,23 @@ async def test_whoever_leaves_an_answer_ends_its_process_and_frees_its_place(ask
 
 async def test_more_questions_than_may_be_are_told_to_come_back(askers: Askers) -> None:
     async with (
-        askers.asking(Question(Count(FILTERS), ALL)),
-        askers.asking(Question(Export(FILTERS, "jsonl"), ALL)) as export,
+        askers.asking(Question(Count(FILTERS), ALL), "aud"),
+        askers.asking(Question(Export(FILTERS, "jsonl"), ALL), "other") as export,
     ):
         with pytest.raises(NotReadyError, match="2 questions"):
-            await answer_to(askers, Count(FILTERS))
+            await answer_to(askers, Count(FILTERS), "third")
         assert (await export.whole()).count(b"\n") == 24
         assert export.tail is not None
         assert export.tail.rows == 24
+
+
+async def test_whoever_asks_much_leaves_a_place_for_the_others(askers: Askers) -> None:
+    async with askers.asking(Question(Export(FILTERS, "csv"), ALL), "aud"):
+        with pytest.raises(TooManyRequestsError, match="1 questions under way"):
+            await answer_to(askers, Count(FILTERS), "aud")
+        assert await answer_to(askers, Count(FILTERS), "other") == b'{"count":24}'
+    assert await answer_to(askers, Count(FILTERS), "aud") == b'{"count":24}'
+    assert not askers._callers
 
 
 async def test_a_process_that_cannot_start_is_an_answer_that_cannot_be_had(askers: Askers, tmp_path: Path) -> None:

@@ -27,8 +27,11 @@ async def test_pages_counts_groups_and_exports(audit: World, bound: str) -> None
     assert (await audit.get(bound, "/decisions/count", **DAY)).json() == {"count": 12}
     groups = (await audit.get(bound, "/decisions/groups", **DAY, by="person")).json()["groups"]
     assert people_in(groups) == INSIDE
-    by_hour = (await audit.get(bound, "/decisions/groups", **DAY, by="hour,outcome", people="false")).json()["groups"]
+    by_hour = (await audit.get(bound, "/decisions/groups", **DAY, by="hour,outcome")).json()["groups"]
     assert sum(row["decisions"] for row in by_hour) == 12  # also where the counts of the store could answer
+    assert not any("people" in row for row in by_hour)
+    with_people = (await audit.get(bound, "/decisions/groups", **DAY, by="outcome", people="true")).json()["groups"]
+    assert {row["people"] for row in with_people} == {len(INSIDE)}
     for form in ("csv", "jsonl"):
         answer = await audit.get(bound, "/decisions/export", **DAY, format=form)
         assert holds_nobody_else(answer.text)
@@ -125,6 +128,9 @@ async def test_the_trail_shows_a_bound_auditor_no_name(audit: World, bound: str)
     other = audit.caller("aud", READ, "audit_sql")
     await audit.get(other, "/decisions", **DAY, person="sato")
     await audit.send(other, "POST", "/sql", {**DAY, "sql": "SELECT 'sato' FROM decisions"})
+    await audit.get(other, "/decisions/sato")  # a name where an id should stand
+    await audit.send(other, "POST", "/reveal", {"pseudonym": "sato", **DAY, "reason": "incident 2026-17"})
+    await audit.send(other, "PUT", "/queries/of-sato", {"kind": "count", "parameters": {}})
     answer = await audit.get(bound, "/trail")
     assert holds_nobody_else(answer.text)
     assert audit.pseudonyms.of("person", "sato") in answer.text

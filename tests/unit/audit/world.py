@@ -16,6 +16,7 @@ from pdp.audit.answering import Answering
 from pdp.audit.askers import Answer
 from pdp.audit.desk import Desk
 from pdp.audit.document import audit_document
+from pdp.audit.metrics import NoWatch
 from pdp.audit.opening import ground_of
 from pdp.audit.question import BYTES, TAIL, Export, Head
 from pdp.audit.reception import Reception
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
+    from pdp.audit.metrics import Watch
     from pdp.audit.question import Ground, Question
     from pdp.store.store import Store
     from pdp.trail.event import Event
@@ -55,7 +57,7 @@ class DirectAskers:
         self.asked: list[Question] = []
 
     @asynccontextmanager
-    async def asking(self, question: Question) -> AsyncIterator[Answer]:
+    async def asking(self, question: Question, who: str) -> AsyncIterator[Answer]:
         question = msgspec.msgpack.decode(msgspec.msgpack.encode(question), type=type(question))  # as over the pipe
         self.asked.append(question)
         frames: list[tuple[int, bytes]] = []
@@ -142,7 +144,7 @@ def some_log(place: Path) -> list[str]:
 
 
 @asynccontextmanager
-async def world(place: Path, store: Store) -> AsyncIterator[World]:
+async def world(place: Path, store: Store, watch: Watch | None = None) -> AsyncIterator[World]:
     settings = Settings(state_dir=str(place))
     keys = place / "audit-pseudonyms.keys"
     make_key_file(keys)
@@ -158,7 +160,7 @@ async def world(place: Path, store: Store) -> AsyncIterator[World]:
     trail = Trail(trail_path(place), node="local", clock=utc_now)
     breakable = BreakableTrail(trail)
     askers = DirectAskers(ground_of(settings, keys))
-    desk = Desk(Reception(introduce, breakable, utc_now, new_id), askers, departments)  # type: ignore[arg-type]
+    desk = Desk(Reception(introduce, breakable, utc_now, new_id, watch or NoWatch()), askers, departments)  # type: ignore[arg-type]
     router = audit_router(desk, SavedDesk(desk, SavedQueries(store)))
     app = serve_app(Surface(exact={}, readiness=list, metrics=bytes, routers=(router,), documents=(audit_document(),)))
     try:

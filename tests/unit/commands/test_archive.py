@@ -97,3 +97,44 @@ def test_holds_are_placed_listed_and_lifted(pdp, decided):
 def test_no_log_is_not_ready(pdp, place):
     for arguments in (["compact", "--once"], ["query", "newest", *WHEN]):
         assert pdp("audit", *arguments).exit_code == 3
+
+
+def test_every_command_on_the_log_leaves_an_entry_in_the_trail(pdp, decided, place: Path):
+    """Holds, retention, what hands out records: who looked, who changed, why, and what came of it."""
+    from pdp.trail.reading import newest_events
+
+    deny = decided["deny"]
+    pdp("audit", "compact", "--once")
+    (segment,) = (place / "var" / "decisions" / "segments").glob("*.ndjson")
+    ordered = ("--reason", "文書 R8-3", "--by", "CISO")
+    for arguments, action, rows in (
+        (["retention"], "audit.retention", 1),
+        (["retention", "--apply"], "audit.retention", 0),
+        (["hold", "place", "--case", "R8-12", "--person", "u-1", *ordered], "audit.hold.place", None),
+        (["hold", "list"], "audit.hold.list", 1),
+        (["hold", "lift", "1", *ordered], "audit.hold.lift", 1),
+        (["hold", "lift", "1", *ordered], "audit.hold.lift", 0),
+        (["restore", segment.stem, "--out", "again"], "audit.restore", 1),
+        (["masking"], "audit.mask", None),
+        (["pseudonymise", "--older-than", "1"], "audit.pseudonymise", 0),
+        (["trail"], "audit.trail", None),
+    ):
+        pdp("audit", *arguments)
+        event = newest_events(place / "var" / "trail", 1)[0]
+        assert (event.action, event.outcome) == (action, "done"), arguments
+        assert rows is None or event.rows == rows, arguments
+    events = {event.id: event for event in newest_events(place / "var" / "trail", 100)}
+    placed = next(event for event in events.values() if event.action == "audit.hold.place" and event.of)
+    assert (placed.object, placed.reason, placed.parameters["case"]) == ("1", "文書 R8-3", "R8-12")
+    assert events[placed.of].outcome == "begun"
+    pdp("replay", "--id", deny)
+    assert newest_events(place / "var" / "trail", 1)[0].object == deny
+
+
+def test_where_the_trail_cannot_be_written_nothing_is_changed(pdp, decided, place: Path):
+    pdp("audit", "compact", "--once")
+    (place / "var" / "trail").write_text("in the way")
+    assert pdp("audit", "hold", "place", "--case", "1", "--reason", "文書 R8-3", "--by", "CISO").exit_code == 3
+    assert pdp("audit", "retention", "--apply").exit_code == 3
+    (place / "var" / "trail").unlink()
+    assert only_json(pdp("audit", "hold", "list", "--json")) == []

@@ -69,7 +69,7 @@ def test_reference_data_that_are_missing_are_a_fault(pdp, bundle):
     (bundle / ".manifest").write_text(MANIFEST.replace("plain", "zta"))
     result = pdp("bundle", "check", bundle, "--json")
     faults = only_json(result)["faults"]
-    assert {"reason_without_text", "bundle_refused"} == {fault["code"] for fault in faults}
+    assert {"reason_without_text", "bundle_refused", "unknown_fact"} == {fault["code"] for fault in faults}
 
 
 def test_inspect_shows_what_names_a_bundle(pdp, bundle):
@@ -153,3 +153,47 @@ def test_inspect_names_the_first_places_and_counts_the_rest(pdp, bundle):
 def test_every_reason_for_a_reading_has_its_words_in_both_languages():
     assert set(WHYS) == {*get_args(Why), "name", "entrypoint", "unparsed"}
     assert all(text.ja and text.en and text.ja != text.en for text in WHYS.values())
+
+
+def test_coverage_names_the_lines_that_no_test_touches(pdp, bundle):
+    assert pdp("bundle", "test", bundle, "--coverage").exit_code == 0
+    (bundle / "z.rego").write_text("package z\n\nspare if {\n\tinput.user\n}\n")
+    result = pdp("bundle", "test", bundle, "--coverage", "--json")
+    assert result.exit_code == 1
+    assert only_json(result)["coverage"]["missing"] == {"z.rego": [4]}
+    people = pdp("bundle", "test", bundle, "--coverage", lang="ja")
+    assert "z.rego: テストが通らない行 4" in people.stdout
+
+
+def test_mutants_that_no_test_notices_are_listed(pdp, bundle):
+    thorough = pdp("bundle", "mutate", bundle, "--json")
+    weak = only_json(thorough)
+    assert thorough.exit_code == 1  # nobody tests that another user is refused
+    assert {"place": "x.rego:5", "change": 'input.user == "a" → true'}.items() <= {
+        key: value for one in weak["survivors"] for key, value in one.items() if one["kind"] == "dropped"
+    }.items()
+    (bundle / "x_test.rego").write_text(
+        'package x_test\n\ntest_a if data.x.allow with input as {"user": "a"}\n\n'
+        'test_b if not data.x.allow with input as {"user": "b"}\n'
+    )
+    fine = pdp("bundle", "mutate", bundle)
+    assert fine.exit_code == 0
+    assert fine.stdout.splitlines()[-1] == "mutation score 100.00 %"
+
+
+def test_what_other_tools_find_is_found(pdp, bundle, monkeypatch):
+    from pathlib import Path
+
+    opa = Path(__file__).parents[3] / ".tools" / "bin" / "opa"
+    if not opa.exists():
+        pytest.skip("`make tools` installs OPA")
+    monkeypatch.setenv("PATH", str(opa.parent))
+    assert pdp("bundle", "test", bundle, "--with-opa").exit_code == 0
+    (bundle / "x.rego").write_text(
+        'package x\n\nimport data.unused\n\ndefault allow := false\n\nallow if input.user == "a"\n'
+    )
+    (bundle / "unused.rego").write_text("package unused\n\ny := 1\n")
+    found = only_json(pdp("bundle", "check", bundle, "--json"))["faults"]
+    assert any(fault["code"].startswith(("opa_", "unreachable")) for fault in found)
+    monkeypatch.setenv("PATH", "")
+    assert pdp("bundle", "test", bundle, "--with-opa").exit_code == 3

@@ -3,6 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.commands.conftest import only_json, told
+from tests.unit.commands.test_replay import decided
+
+__all__ = ["decided"]
 
 STORY = """
 id: {id}
@@ -84,3 +87,20 @@ def test_nothing_to_run_is_bad_input(pdp, place):
     assert result.exit_code == 2
     assert "no scenario" in told(result)[0]
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("which", ["allow", "deny"])
+def test_a_recorded_decision_becomes_a_scenario_that_runs(pdp, decided, place, which):
+    result = pdp("scenario", "from-log", decided[which], "--name", "told")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    (place / "told.yaml").write_text(result.stdout, encoding="utf-8")
+    assert "d-404" not in result.stdout  # names stay in the log
+    ran = pdp("scenario", "run", place / "told.yaml")
+    assert ran.stdout.splitlines()[-1] == "1 passed, 0 failed"
+    assert only_json(pdp("scenario", "from-log", decided[which], "--json"))["unlike"] == []
+
+
+@pytest.mark.parametrize("which", ["bad input", "refusal"])
+def test_a_record_without_facts_is_no_scenario(pdp, decided, which):
+    assert pdp("scenario", "from-log", decided[which]).exit_code == 3

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pdp.declog.disk import PosixDisk
-from pdp.declog.layout import OPEN, SEALED, Layout
+from pdp.declog.disk import PosixDisk, write_durably
+from pdp.declog.layout import OPEN, SEALED, Layout, torn_of
 from pdp.declog.lock import try_lock
 from pdp.declog.marks import Recovery
 from pdp.declog.reader import find_record, records_of, scan_segment
 from pdp.declog.recovery import previous_of, read_recovery, recover_dead
-from pdp.declog.verify import BREAKS, verify_segments
+from pdp.declog.verify import BREAKS, Finding, verify_segments
+from pdp.transparency.beside import beside
 from tests.unit.declog.disks import FaultyDisk, HastyDisk
 from tests.unit.declog.logs import dead_segment, ids, lines, sealed_segment
 from tests.unit.declog.samples import Clock
@@ -160,3 +161,44 @@ def test_the_previous_segment_is_named_with_its_end(tmp_path: Path):
     open_ = previous_of(layout, "local", "w0")
     assert open_ is not None
     assert (open_.segment, open_.seq, open_.ended) == (dead.stem, 2, "recovered")
+
+
+def test_a_second_torn_line_is_set_aside_beside_the_first_and_the_note_is_over_both(tmp_path: Path):
+    """A power failure took the cut back, and gave other bytes for the tail."""
+    path = dead_segment(tmp_path)
+    whole = path.read_bytes()
+    layout = Layout(tmp_path)
+    (name,) = layout.names()
+
+    class Dying(PosixDisk):
+        def rename(self, old: Path, new: Path) -> None:
+            if new.name.endswith(".recovery.json"):
+                raise OSError(errno.EIO, "died")
+            super().rename(old, new)
+
+    path.write_bytes(whole + b'{"seq":4,"ch')
+    with pytest.raises(OSError, match="died"):
+        recover_dead(layout, node="local", own_worker="w0", clock=Clock(), disk=Dying())
+    path.write_bytes(whole + b"\0\0\0")
+    (note,) = recover_dead(layout, node="local", own_worker="w0", clock=Clock(), disk=PosixDisk())
+    first, second = layout.torn_paths(name)
+    assert (first.read_bytes(), second.read_bytes()) == (b'{"seq":4,"ch', b"\0\0\0")
+    assert (first.name, second.name) == (f"{name}.torn", f"{name}.2.torn")
+    assert note.torn_bytes == 15
+    assert note.torn_sha256 == sha256(b'{"seq":4,"ch\0\0\0').hexdigest()
+    assert torn_of(second.name) == name
+    assert [f for f in beside(layout) if f.kind in BREAKS] == []
+    second.write_bytes(b"\0\0\1")
+    assert Finding(second.name, "damaged_torn") in list(beside(layout))
+    second.unlink()
+    assert Finding(first.name, "damaged_torn") in list(beside(layout))
+
+
+def test_the_same_torn_line_is_set_aside_once(tmp_path: Path):
+    path = dead_segment(tmp_path)
+    whole = path.read_bytes()
+    layout = Layout(tmp_path)
+    path.write_bytes(whole + b"{")
+    write_durably(PosixDisk(), layout.torn_path(layout.names()[0]), b"{")
+    recover_dead(layout, node="local", own_worker="w0", clock=Clock(), disk=PosixDisk())
+    assert len(list(layout.torn.iterdir())) == 1

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-SWIFT = replace(QUICK, patience_s=0.1, look_s=0.01)
+SWIFT = replace(QUICK, patience_s=0.5, look_s=0.01)
 
 
 class SharedFaultyDisk(FaultyDisk):

@@ -6,8 +6,8 @@ import pytest
 from pdp.errors import BadRequestError
 from pdp.explain.fact_table import BY_PATH, FACTS, GROUPS, group_of, other_values, same, value_at, with_values
 from pdp.explain.parameters import Parameters, read_parameters
-from pdp.explain.words import words_for
 from pdp.model.input import check_input
+from pdp.model.words import words_for
 from pdp.obligations import OBLIGATIONS, PEP_WORDS
 from tests.oracle.documents import healthy
 

@@ -15,8 +15,8 @@ from pdp.errors import SettingsError
 from pdp.transparency.anchor import anchor_line
 from pdp.transparency.anchor_feed import AnchorFeed
 from pdp.transparency.anchor_file import FileAnchor
+from pdp.transparency.anchored import anchored_notes
 from pdp.transparency.anchors import open_anchor
-from pdp.transparency.inspection import anchored_notes
 from tests.certificates import Authority
 from tests.unit.declog.samples import Clock
 

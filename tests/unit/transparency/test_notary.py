@@ -12,6 +12,7 @@ from pdp.declog.recovery import previous_of, recover_dead
 from pdp.declog.verify import BREAKS
 from pdp.errors import RecordDamagedError, SettingsError
 from pdp.merkle import leaf_hash, root_of
+from pdp.transparency.follower import CHUNK
 from pdp.transparency.inspection import inspect
 from pdp.transparency.ledger import read_ledger
 from pdp.transparency.note import parse_note
@@ -265,6 +266,21 @@ def test_a_recovered_segment_is_signed_for_with_its_note(tmp_path: Path):
     (note,) = (tmp_path / "segments").glob("*.json")
     note.write_bytes(note.read_bytes().replace(b'"by":"local.w0"', b'"by":"local.w9"'))
     assert broken(tmp_path) == [(note.name, "damaged_note")]
+
+
+def test_a_segment_that_is_first_seen_when_it_is_sealed_is_read_to_its_end_before_it_is_signed_for(tmp_path: Path):
+    """One that came home from the refuge, longer than what is read in one turn and shorter than twice that."""
+    writer = writer_at(tmp_path)
+    writer.open()
+    for one in lines(12, note="x" * (CHUNK // 8)):
+        writer.commit([one])
+    writer.seal("size")
+    notary = notary_at(tmp_path)
+    while notary.turn().behind:
+        pass
+    notary.close()
+    report = inspect(Layout(tmp_path))
+    assert (report.breaks, report.logs[0].covered) == (0, 12)
 
 
 def test_segments_of_another_node_are_its_own_business(tmp_path: Path):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from pdp.declog.layout import Layout
 from pdp.errors import BadRequestError, NotReadyError, RecordDamagedError
-from pdp.transparency.inspection import anchored_notes
+from pdp.transparency.anchored import anchored_notes
 from pdp.transparency.proofs import prove, prove_consistency
 from tests.unit.declog.logs import ids, lines, writer_at
 from tests.unit.transparency.notaries import notary_at, signed_log

@@ -6,6 +6,7 @@ device. A value that stands nowhere here (an id, a number, an administrator's ow
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.model.decision import Fixer, Outcome, Text
@@ -177,3 +178,15 @@ def words_for(path: str, value: Any) -> Text:
         return Text(str(value), str(value))
     shown = str(value)
     return _WORDS.get(path, {}).get(shown) or _ANYWHERE.get(value) or Text(shown, shown)
+
+
+_ERAS: Final = ((date(2019, 5, 1), "令和"), (date(1989, 1, 8), "平成"), (date(1926, 12, 25), "昭和"))
+
+
+def day_text(day: date) -> str:
+    """A day in the Japanese calendar, as official letters have it: `令和8年4月1日`. Before 昭和, in ours."""
+    for begun, era in _ERAS:
+        if day >= begun:
+            year = day.year - begun.year + 1
+            return f"{era}{'元' if year == 1 else year}年{day.month}月{day.day}日"
+    return f"{day.year}年{day.month}月{day.day}日"

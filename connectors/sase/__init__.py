@@ -1,0 +1,1 @@
+"""Targets of `pdp export`: one module for each vendor's rules (docs/export.md)."""

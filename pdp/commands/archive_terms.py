@@ -1,0 +1,242 @@
+"""`pdp audit retention` and `hold`: how long records are kept, and what is kept longer.
+
+Each leaves an event in the trail: what was looked at, and what was changed, before it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Exit, Option, Typer
+
+from pdp.commands.exit_codes import NO
+from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pdp.archive.entries import Hold
+    from pdp.archive.retention import Step, Terms
+    from pdp.archive.store import LocalStore
+    from pdp.commands.terminal import Terminal
+    from pdp.settings import Settings
+
+holds = Typer(no_args_is_help=True, help="Legal holds: records that retention may not remove.")
+
+
+def retention(
+    apply: Annotated[bool, Option("--apply", help="Do it; without this, only say what would be done.")] = False,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Which stored files are kept, archived or removed by their age, and which are held."""
+    from pdp.archive.keeper import LOCK_WAIT_S, utc_now
+    from pdp.archive.retention import carry_out, finish, plan
+    from pdp.commands.composed import settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.trail.keeping import noted, record_query
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(config, state_dir=state_dir)
+    store, terms, now = _store(settings), _terms(settings), utc_now()
+    steps = plan(store, terms, now)
+    asked = {"apply": apply, "hot_months": terms.hot_months, "archive_months": terms.archive_months}
+    if apply:
+        with noted(settings, "audit.retention", asked) as found, store.held(LOCK_WAIT_S):
+            finish(store, now)
+            done = carry_out(store, steps, terms, now)
+            found.rows = sum(step.file.records for step in done)
+        steps = [step for step in steps if step in done or step.what in ("keep", "held")]
+    else:
+        record_query(settings, "audit.retention", asked, rows=len(steps))
+    _tell_retention(terminal, steps, terms, applied=apply)
+
+
+def _tell_retention(terminal: Terminal, steps: list[Step], terms: Terms, *, applied: bool) -> None:
+    if terminal.as_json:
+        terminal.json(
+            {
+                "applied": applied,
+                "hot_months": terms.hot_months,
+                "archive_months": terms.archive_months,
+                "files": [
+                    {"what": s.what, "file": s.file.name, "records": s.file.records, "holds": list(s.holds)}
+                    for s in steps
+                ],
+            }
+        )
+    words = {
+        "keep": terminal.pick("保存", "kept"),
+        "archive": terminal.pick("保管へ移す", "to the archive"),
+        "remove": terminal.pick("削除", "to be removed"),
+        "held": terminal.pick("保全命令により保存", "held"),
+    }
+    terminal.table(
+        [
+            terminal.pick("扱い", "what"),
+            terminal.pick("ファイル", "file"),
+            terminal.pick("件数", "records"),
+            terminal.pick("最古", "from"),
+            terminal.pick("最新", "to"),
+            terminal.pick("保全番号", "holds"),
+        ],
+        [
+            [
+                words[s.what],
+                s.file.name,
+                str(s.file.records),
+                str(s.file.min_time or ""),
+                str(s.file.max_time or ""),
+                " ".join(map(str, s.holds)),
+            ]
+            for s in steps
+        ],
+        title=terminal.pick(
+            f"保存期間: {terms.hot_months} か月、その後の保管 {terms.archive_months} か月",
+            f"kept {terms.hot_months} months, then archived for {terms.archive_months}",
+        ),
+    )
+    if not applied:
+        terminal.say(terminal.pick("何も変更していない（実行は `--apply`）", "nothing was changed; `--apply` does it"))
+
+
+# -- holds ---------------------------------------------------------------------------------------------
+
+
+@holds.callback()
+def hold() -> None:
+    """Legal holds: what they name is not removed until they are lifted."""
+
+
+@holds.command("place")
+def place(
+    case: Annotated[str, Option("--case", help="Case number.")],
+    reason: Annotated[str, Option("--reason", help="Why.")],
+    by: Annotated[str, Option("--by", help="Who orders it.")],
+    person: Annotated[str | None, Option("--person", help="One person's id; default: everybody.")] = None,
+    since: Annotated[str | None, Option("--since", help="Records from this time on, with its offset.")] = None,
+    until: Annotated[str | None, Option("--until", help="Records before this time.")] = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Keep records whatever their age."""
+    from pdp.archive.entries import Hold
+    from pdp.archive.keeper import LOCK_WAIT_S, utc_now
+    from pdp.commands.composed import settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.trail.keeping import noted
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(config, state_dir=state_dir)
+    store = _store(settings)
+    wanted = Hold(case, person, _when(since), _when(until), reason, by, utc_now())
+    named = {"case": case, "person": person, "since": since, "until": until, "ordered_by": by}
+    asked = {name: value for name, value in named.items() if value is not None}
+    with noted(settings, "audit.hold.place", asked, reason=reason) as found, store.held(LOCK_WAIT_S):
+        number = store.manifest.place_hold(wanted)
+        found.object = str(number)
+    if as_json:
+        terminal.json({"hold": number})
+    terminal.say(terminal.pick(f"保全 {number} を登録", f"hold {number} stands"))
+
+
+@holds.command("lift")
+def lift(
+    number: Annotated[int, Argument(help="Number of the hold.")],
+    reason: Annotated[str, Option("--reason", help="Why.")],
+    by: Annotated[str, Option("--by", help="Who orders it.")],
+    state_dir: StateDir = None,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """End a hold. It stays on record. Exit code 1 where no such hold stands."""
+    from pdp.archive.keeper import utc_now
+    from pdp.commands.composed import settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.trail.keeping import noted
+
+    terminal = Terminal(lang, as_json=False)
+    settings = settings_of(config, state_dir=state_dir)
+    store = _store(settings)
+    with noted(settings, "audit.hold.lift", {"ordered_by": by}, object=str(number), reason=reason) as found:
+        lifted = store.manifest.exists() and store.manifest.lift_hold(number, by=by, now=utc_now(), reason=reason)
+        found.rows = int(lifted)
+    if not lifted:
+        terminal.remark(terminal.pick("その保全はない", "no such hold stands"))
+        raise Exit(NO)
+    terminal.say(terminal.pick(f"保全 {number} を解除", f"hold {number} is lifted"))
+
+
+@holds.command("list")
+def list_holds(
+    lifted: Annotated[bool, Option("--lifted", help="Also those that were lifted.")] = False,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """The holds that stand."""
+    from pdp.commands.composed import settings_of
+    from pdp.commands.terminal import Terminal
+    from pdp.trail.keeping import record_query
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(config, state_dir=state_dir)
+    found = _store(settings).manifest.holds(lifted=lifted)
+    record_query(settings, "audit.hold.list", {"lifted": lifted}, rows=len(found))
+    rows = [_row_of(hold) for hold in found]
+    if as_json:
+        terminal.json(rows)
+    heads = {
+        "hold": terminal.pick("番号", "hold"),
+        "case": terminal.pick("事案番号", "case"),
+        "person": terminal.pick("利用者", "person"),
+        "since": terminal.pick("始期", "since"),
+        "until": terminal.pick("終期", "until"),
+        "reason": terminal.pick("理由", "reason"),
+        "by": terminal.pick("命令者", "by"),
+        "lifted": terminal.pick("解除", "lifted"),
+    }
+    terminal.table(list(heads.values()), [["" if row[key] is None else str(row[key]) for key in heads] for row in rows])
+
+
+def _row_of(hold: Hold) -> dict[str, Any]:
+    times = {
+        name: None if at is None else f"{at.isoformat()}Z"
+        for name, at in (("since", hold.since), ("until", hold.until), ("lifted", hold.lifted_at))
+    }
+    return {
+        "hold": hold.id,
+        "case": hold.case_number,
+        "person": hold.subject_id,
+        "reason": hold.reason,
+        "by": hold.placed_by,
+        **times,
+    }
+
+
+# -- shared --------------------------------------------------------------------------------------------
+
+
+def _store(settings: Settings) -> LocalStore:
+    from pdp.archive.store import LocalStore
+
+    return LocalStore(settings.state_path / "decisions")
+
+
+def _terms(settings: Settings) -> Terms:
+    from pdp.archive.retention import Terms
+
+    folder = Path(settings.audit_archive_dir) if settings.audit_archive_dir else None
+    return Terms(settings.audit_hot_months, settings.audit_archive_months, folder)
+
+
+def _when(text: str | None) -> datetime | None:
+    from pdp.archive.queries import moment
+
+    return None if text is None else moment("time", text)

@@ -1,0 +1,234 @@
+"""`pdp bundle space` and `pdp bundle prove`: what a policy decides for every vector of facts, and what holds of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Exit, Option, Typer
+
+from pdp.commands.exit_codes import NO
+from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pdp.bundle.bundle import Bundle
+    from pdp.commands.terminal import Terminal
+    from pdp.settings import Settings
+    from pdp.space.diagram import Vector
+    from pdp.space.invariants import Proof
+    from pdp.space.space import DecisionSpace
+
+_Directory = Annotated[
+    Path | None, Argument(metavar="DIR", help="Bundle directory; default: the configured one.", show_default=False)
+]
+_Children = Annotated[int | None, Option(min=1, max=64, help="Evaluator processes; default: one per core.")]
+
+
+def register(app: Typer) -> None:
+    """Add the two commands to `pdp bundle`."""
+    app.command("space")(space)
+    app.command("prove")(prove)
+
+
+def space(
+    directory: _Directory = None,
+    children: _Children = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Every fact that the policy can tell apart, with its values, and how many vectors of them have each outcome."""
+    from pdp.commands.composed import run
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings, bundle = _bundle(config, directory, state_dir)
+    made, seconds = run(open_space(settings, bundle, terminal, children))
+    outcomes = made.outcomes()
+    if as_json:
+        terminal.json({**_head(made, seconds), "outcomes": {name: str(count) for name, count in outcomes.items()},
+                       "facts": [{"name": f.name, "values": list(f.values)} for f in made.facts.values()]})  # fmt: skip
+        return
+    _show_head(terminal, made, seconds)
+    terminal.table(
+        [terminal.pick("判定", "outcome"), terminal.pick("事実の組合せ", "vectors of facts")],
+        [[_outcome(terminal, name), f"{count:,}"] for name, count in outcomes.items()],
+    )
+    from pdp.explain.fact_words import fact_words, value_words
+
+    terminal.table(
+        [terminal.pick("事実", "fact"), "", terminal.pick("値", "values")],
+        [
+            [
+                f.name,
+                terminal.text(fact_words(f.name)),
+                ", ".join(terminal.text(value_words(f.name, v)) for v in f.values),
+            ]
+            for f in made.facts.values()
+        ],
+    )
+
+
+def prove(
+    directory: _Directory = None,
+    invariants: Annotated[
+        Path | None,
+        Option("--invariants", metavar="FILE", help="YAML with further invariants; docs/decision-space.md."),
+    ] = None,
+    children: _Children = None,
+    state_dir: StateDir = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Hold the policy to its invariants, for every vector of facts. Exit code 1 where one has a counterexample.
+
+    A counterexample is put to the policy itself once more before it is shown.
+    """
+    from pdp.commands.composed import run
+    from pdp.commands.terminal import Terminal
+    from pdp.gates.proofs import proof_told
+    from pdp.space.invariants import SHIPPED, read_invariants
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings, bundle = _bundle(config, directory, state_dir)
+    asked = [*SHIPPED, *(read_invariants(invariants) if invariants else ())]
+    made, proofs, confirmed, seconds = run(_prove(settings, bundle, terminal, children, asked))
+    if as_json:
+        told = [proof_told(made, proof, confirmed) for proof in proofs]
+        terminal.json({**_head(made, seconds), "ok": all(proof.holds for proof in proofs), "invariants": told})
+    else:
+        _show_head(terminal, made, seconds)
+        for proof in proofs:
+            _show_proof(terminal, made, proof, confirmed)
+    if not all(proof.holds for proof in proofs):
+        raise Exit(NO)
+
+
+def _bundle(config: Path | None, directory: Path | None, state_dir: str | None) -> tuple[Settings, Bundle]:
+    from pdp.commands.composed import bundle_of, settings_of
+
+    named = None if directory is None else str(directory)
+    settings = settings_of(config, bundle=named, state_dir=state_dir)
+    return settings, bundle_of(settings)
+
+
+async def open_space(
+    settings: Settings, bundle: Bundle, terminal: Terminal, children: int | None = None
+) -> tuple[DecisionSpace, float]:
+    """The space of this bundle, kept below the state's folder, and how many seconds it took."""
+    import os
+    from functools import partial
+    from time import monotonic
+
+    from pdp.space.asking import asker_for
+    from pdp.space.keeping import kept_space
+
+    begun = monotonic()
+    with terminal.busy(terminal.pick("判定空間を求めている", "finding the decision space")):
+        opener = partial(asker_for, children=children or os.cpu_count() or 1)
+        made = await kept_space(Path(settings.state_dir) / "spaces", bundle, opener)
+    return made, monotonic() - begun
+
+
+async def _prove(
+    settings: Settings, bundle: Bundle, terminal: Terminal, children: int | None, asked: Sequence[Any]
+) -> tuple[DecisionSpace, list[Proof], dict[str, bool], float]:
+    from time import monotonic
+
+    from pdp.space.invariants import prove as hold
+
+    begun = monotonic()
+    made, _ = await open_space(settings, bundle, terminal, children)
+    proofs = [hold(made, one) for one in asked]
+    confirmed = await _confirm(settings, bundle, made, proofs)
+    return made, proofs, confirmed, monotonic() - begun
+
+
+async def _confirm(settings: Settings, bundle: Bundle, made: DecisionSpace, proofs: Sequence[Proof]) -> dict[str, bool]:
+    """Whether the policy itself permits each counterexample, asked of the configured engine."""
+    from pdp.gates.proofs import confirmed
+    from pdp.parts import open_engine
+
+    if all(proof.holds for proof in proofs):
+        return {}
+    engine = open_engine(settings, children=1)
+    try:
+        await engine.activate(bundle)
+        return await confirmed(engine, made, proofs)
+    finally:
+        await engine.close()
+
+
+# What is told.
+
+
+def _outcome(terminal: Terminal, name: str) -> str:
+    from pdp.model.decision import Outcome
+    from pdp.model.words import OUTCOMES
+
+    return terminal.text(OUTCOMES[Outcome(name)])
+
+
+def _head(made: DecisionSpace, seconds: float) -> dict[str, Any]:
+    return {
+        "revision": made.bundle.revision,
+        "digest": made.bundle.digest,
+        "vectors": str(made.count(made.diagram.true)),  # beyond what JSON's readers count exactly
+        "nodes": sum(1 for _ in made.diagram.below(made.verdict)),
+        "parts": made.built.parts,
+        "questions": made.built.questions,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _show_head(terminal: Terminal, made: DecisionSpace, seconds: float) -> None:
+    head = _head(made, seconds)
+    vectors, questions = int(head["vectors"]), made.built.questions
+    terminal.say(
+        terminal.pick(
+            f"{head['revision']}: 事実 {len(made.facts)} 個、組合せ {vectors:,} 通り、"
+            f"規則の部分 {head['parts']} 個への問い {questions:,} 件、{seconds:.1f} 秒",
+            f"{head['revision']}: {len(made.facts)} facts, {vectors:,} vectors, "
+            f"{questions:,} questions to {head['parts']} parts of rules, {seconds:.1f} s",
+        )
+    )
+
+
+def _show_proof(terminal: Terminal, made: DecisionSpace, proof: Proof, confirmed: Mapping[str, bool]) -> None:
+    from pdp.gates.proofs import stronger_of
+
+    title = terminal.text(proof.invariant.title)
+    if proof.holds:
+        terminal.say(
+            terminal.pick(f"証明済み  {title}", f"proven    {title}") + f"  [{proof.invariant.id}]", style="green"
+        )
+        return
+    terminal.say(
+        terminal.pick(f"反例あり  {title}", f"violated  {title}") + f"  [{proof.invariant.id}]", style="bold red"
+    )
+    count = proof.violations
+    terminal.say(
+        terminal.pick(f"  反する組合せ {count:,} 通り。例:", f"  {count:,} vectors are against it. One of them:")
+    )
+    for line in vector_lines(terminal, made, proof.counterexample or {}):
+        terminal.say(f"    {line}")
+    for line in vector_lines(terminal, made, stronger_of(proof)):
+        terminal.say(terminal.pick(f"    拒否される値: {line}", f"    refused with {line}"))
+    if not confirmed.get(proof.invariant.id, False):
+        terminal.say(
+            terminal.pick(
+                "  ポリシー自身はこれを許可しない: 判定空間の誤り", "  the policy itself refuses it: the space is wrong"
+            ),
+            style="bold red",
+        )
+
+
+def vector_lines(terminal: Terminal, made: DecisionSpace, vector: Vector) -> list[str]:
+    """A vector for people: only the facts that it needs, in the order of judgement."""
+    from pdp.gates.proofs import vector_words
+
+    return [f"{terminal.text(one.fact)}: {terminal.text(one.value)}" for one in vector_words(made, vector)]

@@ -1,0 +1,86 @@
+"""`pdp simulate`: what a change would do before it is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Exit, Option, Typer
+
+from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, EngineChoice, LangOption, OpaUrl, StateDir
+
+app = Typer(no_args_is_help=True, help="What a change would do before it is made.")
+
+
+@app.callback()
+def simulate() -> None:
+    """What a change would do before it is made."""
+
+
+@app.command("population")
+def population(
+    against: Annotated[
+        Path | None, Option("--against", metavar="DIR", help="The draft; without it the same policy, at another time.")
+    ] = None,
+    at: Annotated[
+        str | None, Option("--at", metavar="TIME", help="When the draft decides (with its offset); default: now.")
+    ] = None,
+    now: Annotated[
+        str | None, Option("--now", metavar="TIME", help="When the active policy decides; default: now.")
+    ] = None,
+    contexts: Annotated[
+        Path | None, Option("--contexts", metavar="FILE", help="Circumstances to ask under (YAML); default: the usual.")
+    ] = None,
+    samples: Annotated[int, Option("--samples", min=0, max=100, help="Cells that are named of each change.")] = 3,
+    out: Annotated[Path | None, Option("--out", metavar="FILE", help="Write the whole result here, as JSON.")] = None,
+    demo: Annotated[bool, Option("--demo", help="Ask of the demonstration prefecture.")] = False,
+    bundle: BundleDir = None,
+    engine: EngineChoice = None,
+    opa_url: OpaUrl = None,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Everybody with every terminal of theirs and every system, before and after: who gains, who loses. Ctrl-C ends it.
+
+    Exit code 130 where it was ended early: then there is no result. Docs: foresight.md.
+    """
+    from pdp.commands.composed import run, settings_of
+    from pdp.commands.simulate_population import Wanted, everybody
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(
+        config, bundle=bundle, engine=engine, opa_url=opa_url, state_dir=state_dir, database_url=database_url
+    )
+    run(everybody(terminal, settings, Wanted(against, at, now, contexts, samples, out, demo)))
+
+
+@app.command("request")
+def request(
+    source: Annotated[Path, Argument(metavar="FILE", help="A `pdp.input/v1` document; `-` for stdin.")],
+    fact: Annotated[
+        list[str] | None, Option("--fact", metavar="FACT=VALUE", help="Another value of a fact; several times.")
+    ] = None,
+    bundle: BundleDir = None,
+    engine: EngineChoice = None,
+    opa_url: OpaUrl = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """One request with any fact changed: what decided, every condition not met, the smallest ways to an allow.
+
+    Exit code 0 for allow and limit, 1 for deny and step-up. Docs: foresight.md.
+    """
+    from pdp.commands.composed import run, settings_of
+    from pdp.commands.exit_codes import NO
+    from pdp.commands.simulate_request import hypothetical
+    from pdp.commands.terminal import Terminal
+
+    terminal = Terminal(lang, as_json=as_json)
+    settings = settings_of(config, bundle=bundle, engine=engine, opa_url=opa_url)
+    if not run(hypothetical(terminal, settings, source, fact or [])):
+        raise Exit(NO)

@@ -1,0 +1,189 @@
+"""Is what was exported ever wider than the policy? Every vector of every system, by the vendor's own reading.
+
+The target's interpreter reads the files back and says what they let through, as a set; the policy's decision space says
+what it permits, as a set; both are compared exactly. What the files let through and the policy does not is unsound,
+and one vector is enough to refuse the export. What the policy permits and the files do not is the gap: it stays
+denied, and the report says how large it is and why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pdp.export.building import conditions_words, restriction
+from pdp.export.cover import cover
+from pdp.export.port import LeftOut
+from pdp.export.sieves import SpaceRegion, SpaceSieve
+from pdp.model.rules import Condition, FactValue, RuleModel, Words, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pdp.export.port import Exported, Interpreter
+    from pdp.model.rules import Resource
+    from pdp.space.diagram import Vector
+    from pdp.space.space import DecisionSpace
+
+SCHEMA: Final = "sekisho.export/v1"
+CERTIFICATE: Final = "certificate.json"
+MODEL: Final = "model.json"
+GAPS: Final = "gaps.json"
+MAX_GAP_LINES: Final = 12  # products that the gap of one system is told by, at most
+
+
+class Counterexample(msgspec.Struct, frozen=True):
+    """One vector that the files let through and the policy does not. Facts that do not matter are not named."""
+
+    resource: str
+    facts: dict[str, FactValue]
+    words: Words
+    policy: str  # the policy's outcome
+    codes: tuple[str, ...]
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A part of what the policy permits and the files do not: it stays denied. `vectors` in decimal.
+
+    `users` and `devices`: how many of the directory it can concern; None where no directory was given.
+    """
+
+    resource: str
+    conditions: tuple[Condition, ...]
+    words: Words
+    vectors: str
+    users: int | None = None
+    devices: int | None = None
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Vectors of one system, in decimal. Of facts that are given at the enforcement point only those values count."""
+
+    resource: str
+    vectors: str
+    permitted: str  # by the policy
+    exported: str  # let through by the files
+    unsound: str  # let through and not permitted
+    gap: str  # permitted and not let through
+
+
+class Report(msgspec.Struct, frozen=True):
+    """`sound`: no vector is let through that the policy does not permit."""
+
+    counts: tuple[Counts, ...]
+    counterexamples: tuple[Counterexample, ...]
+    gaps: tuple[Gap, ...]
+
+    @property
+    def sound(self) -> bool:
+        return all(one.unsound == "0" for one in self.counts) and not self.counterexamples
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """What was compared with what, and how it came out. Goes with the export; `verify` holds the files against it."""
+
+    schema: str
+    target: str
+    policy_revision: str
+    policy_digest: str
+    model_sha256: str
+    at: str
+    rules: int
+    left_out: int
+    given: dict[str, FactValue]
+    counts: tuple[Counts, ...]
+    unsound: str
+    gap: str
+    files: dict[str, str]  # path to SHA-256, of every file but this one
+
+
+def check(space: DecisionSpace, model: RuleModel, interpreter: Interpreter) -> Report:
+    """Compare for every system. Raises SpaceError where the interpreter asks for a fact that is not there."""
+    sieve = SpaceSieve(space)
+    counts, counterexamples, gaps = [], [], []
+    for resource in model.resources:
+        permitted, universe, fixed = _policy(space, resource, interpreter.given)
+        let_through = interpreter.permitted(resource.id, sieve)
+        if not isinstance(let_through, SpaceRegion):
+            raise TypeError("an interpreter answers with a region of the sieve that it was given")
+        diagram = space.diagram
+        exported = diagram.both(diagram.given(let_through.root, fixed), universe)
+        unsound, gap = diagram.without(exported, permitted), diagram.without(permitted, exported)
+        levels = [level for level in space.facts if level not in fixed]
+        sizes = [str(diagram.size_of(root, levels)) for root in (universe, permitted, exported, unsound, gap)]
+        counts.append(Counts(resource.id, *sizes))
+        found = space.find(unsound)
+        if found is not None:
+            counterexamples.append(_counterexample(space, resource, {**fixed, **found}))
+        gaps += _gaps(space, resource, gap, universe, levels)
+    return Report(tuple(counts), tuple(counterexamples), tuple(gaps))
+
+
+def certify(
+    model: RuleModel, target: str, exported: Exported, report: Report, given: Mapping[str, FactValue]
+) -> Certificate:
+    """The certificate of a sound export. Raises ValueError for one that is not."""
+    if not report.sound:
+        raise ValueError("an unsound export has no certificate")
+    files = {path: hashlib.sha256(text).hexdigest() for path, text in sorted(exported.files.items())}
+    return Certificate(
+        schema=SCHEMA,
+        target=target,
+        policy_revision=model.policy_revision,
+        policy_digest=model.policy_digest,
+        model_sha256=hashlib.sha256(encode(model)).hexdigest(),
+        at=model.at,
+        rules=len(model.rules),
+        left_out=len(exported.left_out),
+        given=dict(sorted(given.items())),
+        counts=report.counts,
+        unsound="0",
+        gap=str(sum(int(one.gap) for one in report.counts)),
+        files=files,
+    )
+
+
+class GapReport(msgspec.Struct, frozen=True):
+    """Why something stays denied, and how much: rules that the target cannot say, and what is not let through."""
+
+    target: str
+    left_out: tuple[LeftOut, ...]
+    gaps: tuple[Gap, ...]
+    remarks: tuple[Words, ...]
+
+
+def _policy(
+    space: DecisionSpace, resource: Resource, given: Mapping[str, FactValue]
+) -> tuple[int, int, dict[int, int]]:
+    """What the policy permits for this system, among which vectors, with which facts fixed."""
+    fixed, among = restriction(space, (*resource.given, *(Condition(name, (value,)) for name, value in given.items())))
+    diagram = space.diagram
+    universe = diagram.both(diagram.given(space.possible, fixed), diagram.given(among, fixed))
+    return diagram.both(diagram.given(space.permit, fixed), universe), universe, fixed
+
+
+def _counterexample(space: DecisionSpace, resource: Resource, vector: Vector) -> Counterexample:
+    whole = dict.fromkeys(space.facts, 0) | dict(vector)
+    verdict = space.verdict_of(whole)
+    facts = space.named(vector)
+    words = conditions_words([Condition(name, (value,)) for name, value in facts.items()])
+    return Counterexample(resource.id, dict(facts), words, verdict["outcome"], tuple(verdict["reasons"]))
+
+
+def _gaps(space: DecisionSpace, resource: Resource, gap: int, universe: int, levels: Sequence[int]) -> list[Gap]:
+    """The gap of one system as products; the largest ones where there are many."""
+    diagram = space.diagram
+    if gap == diagram.false:
+        return []
+    within = diagram.either(gap, diagram.negated(universe))
+    found = []
+    for cube in cover(diagram, gap, within, sorted(levels, reverse=True), most=MAX_GAP_LINES):
+        conditions = tuple(
+            Condition(space.facts[level].name, tuple(space.facts[level].values[n] for n in sorted(cube[level])))
+            for level in sorted(cube)
+        )
+        size = diagram.size_of(diagram.both(diagram.cube(cube), gap), levels)
+        found.append((size, Gap(resource.id, conditions, conditions_words(conditions), str(size))))
+    return [one for _, one in sorted(found, key=lambda pair: (-pair[0], pair[1].conditions))]

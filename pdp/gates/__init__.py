@@ -1,0 +1,1 @@
+"""The gates of this house (`pdp.revisions.gate`): loading, tests, scenarios, invariants, foresight."""

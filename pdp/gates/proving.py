@@ -1,0 +1,69 @@
+"""A draft held to its invariants by a process of its own: bounded in time and memory, and ended with whoever waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+from pdp.engine.child_command import child_command, child_environment
+from pdp.errors import SpaceError
+
+CONFIRM_DEADLINE: Final = timedelta(seconds=5)  # of one counterexample, on a busy host
+NICE: Final = 10  # decisions go first
+MEMORY_BYTES: Final = 2 * 1024 * 1024 * 1024  # the shipped policy takes a quarter of a gigabyte
+PROVE_S: Final = 240.0  # below `pdp.revisions.gate.GATE_S`; the shipped policy takes 17 s of a core
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`canonical`: the bundle's text. `folder`: where spaces are kept. `invariants`: a file with further ones."""
+
+    canonical: str
+    folder: str = ""
+    invariants: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Either `fault`: nothing can be proven; or every proof as data, and what is violated in words."""
+
+    proofs: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    faults: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    vectors: str = "0"
+    fault: str = ""
+    code: str = ""
+    where: str | None = None
+
+
+async def find(order: Order, *, prove_s: float = PROVE_S, memory_bytes: int = MEMORY_BYTES) -> Finding:
+    """What the process found. Raises SpaceError where it gave no answer in time, or ended without one."""
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *child_command(memory_bytes, program="pdp.gates.proving_child"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=child_environment(),
+        )
+    except OSError as fault:
+        raise SpaceError(f"the process that proves cannot be started: {fault.strerror}") from None
+    try:
+        async with asyncio.timeout(prove_s):
+            said, _ = await child.communicate(msgspec.json.encode(order))
+    except TimeoutError:
+        raise SpaceError(f"nothing was proven within {prove_s:g} seconds") from None
+    finally:
+        await asyncio.shield(_end(child))
+    try:
+        return msgspec.json.decode(said, type=Finding)
+    except msgspec.MsgspecError:
+        raise SpaceError("the process that proves ended without an answer") from None
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """Its evaluators end with it: the kernel sees to that (`prepare_process`)."""
+    with contextlib.suppress(ProcessLookupError):
+        child.kill()
+    await child.communicate()  # reads the pipes to their end, so that they are closed

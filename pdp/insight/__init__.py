@@ -1,0 +1,1 @@
+"""What else can be asked over HTTP: the registers, the workers, one decision explained and judged again."""

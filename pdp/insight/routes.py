@@ -1,0 +1,170 @@
+"""The paths of this package, with their OpenAPI text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from pdp.audit.document import REFUSALS
+from pdp.audit.routes import endpoint
+from pdp.insight.registers import MAX_PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from pdp.insight.desk import Desk
+    from pdp.wire.exchange import HttpAnswer
+
+Json = dict[str, Any]
+ADMIN: Final = "/admin/v1"
+AUDIT: Final = "/audit/v1"
+
+
+class _Route(NamedTuple):
+    """`takes` are names of query parameters, `names` of parts of the path."""
+
+    method: str
+    path: str
+    id: str
+    summary: str
+    gives: str
+    takes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+_ROUTES: Final = (
+    _Route("GET", f"{ADMIN}/health", "health", "各ワーカーの状態 / how each worker of this host is", "InsightHealth"),
+    _Route("GET", f"{ADMIN}/words", "words", "判定理由とシステムの名称 / what codes and ids mean", "InsightWords"),
+    _Route("GET", f"{ADMIN}/callers", "callers", "呼出元の一覧 / the callers, without secrets", "InsightCallers"),
+    _Route("GET", f"{ADMIN}/directory", "summary", "台帳の概要 / the directory in numbers", "InsightDirectory"),
+    _Route(
+        "GET",
+        f"{ADMIN}/directory/users",
+        "users",
+        "利用者を探す / people whose id or name holds a text",
+        "InsightUsers",
+        ("q", "department", "size", "after"),
+    ),
+    _Route(
+        "GET",
+        f"{ADMIN}/directory/users/{{id:path}}",
+        "user",
+        "利用者一人 / one person",
+        "InsightUser",
+        names=("id",),
+    ),
+    _Route(
+        "GET",
+        f"{ADMIN}/directory/devices",
+        "devices",
+        "端末を探す / devices whose id or owner holds a text",
+        "InsightDevices",
+        ("q", "class", "state", "size", "after"),
+    ),
+    _Route(
+        "GET",
+        f"{ADMIN}/directory/devices/{{id:path}}",
+        "device",
+        "端末一台と報告元ごとの状態 / one device, and what each source says of it",
+        "InsightDevice",
+        names=("id",),
+    ),
+    _Route(
+        "GET",
+        f"{AUDIT}/decisions/{{id}}/explanation",
+        "explanation",
+        "判定一件の説明 / why it was decided so, and what would change it",
+        "InsightExplanation",
+        names=("id",),
+    ),
+    _Route(
+        "POST",
+        f"{AUDIT}/decisions/{{id}}/replay",
+        "replay",
+        "判定一件の再現 / the same decision judged again by the same policy",
+        "InsightReplay",
+        names=("id",),
+    ),
+)
+
+
+def insight_router(desk: Desk) -> APIRouter:
+    router = APIRouter(tags=["insight"])
+    for route in _ROUTES:
+        answer: Callable[..., Awaitable[HttpAnswer]] = getattr(desk, route.id)
+        router.add_api_route(
+            route.path,
+            endpoint(answer),
+            methods=[route.method],
+            name=f"insight_{route.id}",
+            operation_id=f"insight_{route.id}",
+            summary=route.summary,
+            response_class=Response,
+            responses=_responses(route.gives),
+            openapi_extra={
+                "security": [{"bearer": []}, {"apiKey": []}, {"basic": []}],
+                "parameters": [*map(_path, route.names), *map(_query, route.takes)],
+            },
+        )
+    return router
+
+
+def insight_document() -> Json:
+    """The schemas that the paths name, as an OpenAPI fragment."""
+    rows = {"type": "array", "items": {"type": "object"}}
+    after = {"type": ["string", "null"], "description": "`after` of the next page; null where there is none"}
+    found = {
+        "InsightHealth": _object({"node": _TEXT, "now": _TEXT, "workers": rows}, "node", "now", "workers"),
+        "InsightWords": _object(
+            {"reasons": {"type": "object"}, "resources": {"type": "object"}}, "reasons", "resources"
+        ),
+        "InsightCallers": _object({"callers": rows}, "callers"),
+        "InsightDirectory": _object({"epoch": _COUNT, "posture": {"type": "object"}, "sources": rows}, "epoch"),
+        "InsightUsers": _object({"users": rows, "next": after}, "users", "next"),
+        "InsightDevices": _object({"devices": rows, "next": after}, "devices", "next"),
+        "InsightUser": _object({"id": _TEXT, "devices": rows}, "id"),
+        "InsightDevice": _object({"id": _TEXT, "reports": rows}, "id"),
+        "InsightExplanation": _object({"id": _TEXT, "explained": {"type": "boolean"}}, "id", "explained"),
+        "InsightReplay": _object({"id": _TEXT, "replayed": {"type": "boolean"}}, "id", "replayed"),
+    }
+    return {"components": {"schemas": found}}
+
+
+_TEXT: Final[Json] = {"type": "string"}
+_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
+_MEANINGS: Final = {
+    "q": "a part of the id or the name",
+    "department": "one that the person holds a post in",
+    "class": "of the device",
+    "state": "of the device",
+    "after": "the last id of the page before",
+}
+
+
+def _object(properties: Json, *required: str) -> Json:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _responses(gives: str) -> dict[int | str, Json]:
+    good: dict[int | str, Json] = {
+        200: {"description": "The answer", "content": {"application/json": {"schema": _ref(gives)}}}
+    }
+    problem = {"application/problem+json": {"schema": _ref("Problem")}}
+    return good | {status: {"description": text, "content": problem} for status, text in REFUSALS.items()}
+
+
+def _path(name: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": _TEXT}
+
+
+def _query(name: str) -> Json:
+    if name == "size":
+        schema: Json = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 50}
+        return {"name": name, "in": "query", "required": False, "schema": schema}
+    return {"name": name, "in": "query", "required": False, "schema": _TEXT, "description": _MEANINGS[name]}

@@ -1,0 +1,306 @@
+"""Which revision is of record: activated, rolled back to, or at its time; each as the next epoch, signed.
+
+INVARIANT (epochs rise): an activation's epoch is above every other that this database has; whoever restored an old copy
+of it says from which epoch on to count (`epoch`), because workers take none below one that they have seen.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import insert, select, update
+
+from pdp.declog.marks import rfc3339
+from pdp.errors import BadRequestError, ConflictError, SekishoError
+from pdp.revisions.revision import Active, Revision
+from pdp.revisions.rows import (
+    Said,
+    active_at,
+    active_of,
+    authors_of,
+    begin,
+    checked_reason,
+    epoch_of,
+    newest_epoch,
+    revision_at,
+    standing,
+    take,
+    text_of,
+)
+from pdp.revisions.sealing import Signed, kind_of, unsealed
+from pdp.revisions.states import after
+from pdp.store import tables
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from pdp.revisions.person import People, Person
+    from pdp.revisions.sealing import Sealing
+    from pdp.revisions.statement import Statement
+    from pdp.revisions.states import Step
+    from pdp.store.store import Store
+
+REVIEW_DAYS: Final = 7  # after an emergency, somebody else looks at what was done
+MAX_AHEAD: Final = timedelta(days=400)  # a schedule beyond next year's 1 April is a slip of the pen
+MAX_EPOCH: Final = 1 << 62
+_SYSTEM: Final = "system:schedule"
+
+
+class Activations:
+    """The line of what was and is of record. Every method blocks, and is one transaction."""
+
+    def __init__(self, store: Store, people: People, sealing: Sealing) -> None:
+        self._store = store
+        self._people = people
+        self._sealing = sealing
+
+    def current(self) -> Active | None:
+        """What is of record now; None where nothing ever was."""
+        with self._store.read() as connection:
+            return active_at(connection, epoch_of(connection))
+
+    def current_text(self, seen_epoch: int) -> tuple[Active, bytes] | None:
+        """What is of record and its text, neither proven; None where its epoch is the one that was seen."""
+        with self._store.read() as connection:
+            epoch = epoch_of(connection)
+            if epoch == seen_epoch:
+                return None
+            active = active_at(connection, epoch)
+            if active is None:
+                raise BadRequestError(f"nothing was ever activated as epoch {epoch}")
+            return active, text_of(connection, active.digest)
+
+    def look(self, now: datetime) -> tuple[int, tuple[int, ...]]:
+        """The epoch of what is of record (0: nothing ever was), and the revisions whose time has come, in order."""
+        table = tables.policy_revisions
+        query = (
+            select(table.c.number)
+            .where(table.c.state == "scheduled", table.c.scheduled_at <= now)
+            .order_by(table.c.scheduled_at, table.c.number)
+        )
+        with self._store.read() as connection:
+            return epoch_of(connection), tuple(connection.execute(query).scalars())
+
+    def past(self, *, before: int | None = None, size: int = 50) -> tuple[Active, ...]:
+        """What was of record, the latest first."""
+        table = tables.policy_activations
+        query = select(table).order_by(table.c.epoch.desc()).limit(min(size, 200))
+        if before is not None:
+            query = query.where(table.c.epoch < before)
+        with self._store.read() as connection:
+            return tuple(active_of(row) for row in connection.execute(query))
+
+    def statement_for(self, number: int, step: Step, now: datetime, *, epoch: int | None = None) -> Statement:
+        """What is to be signed elsewhere for this step (`activate`, `schedule` or `rollback`), if nobody is quicker."""
+        with self._store.read() as connection:
+            revision = revision_at(connection, number)
+            after(revision.state, step)
+            return unsealed(revision, kind_of(revision, step), _next(connection, epoch), now)
+
+    def activate(  # noqa: PLR0913  # who, what, why and when
+        self,
+        person: Person,
+        number: int,
+        reason: str,
+        now: datetime,
+        *,
+        signed: Signed | None = None,
+        epoch: int | None = None,
+    ) -> Active:
+        """From now on this approved revision is of record. Raises ConflictError, NotPermittedError, NotFoundError."""
+        said = checked_reason(reason)
+        with self._store.write() as connection:
+            begin(connection)
+            revision = revision_at(connection, number)
+            after(revision.state, "activate")
+            if not (revision.emergency and "approver" in person.roles):
+                person.require("activate")
+            self._require_approved(connection, revision)
+            statement = self._sealing.sealed(
+                revision, kind_of(revision, "activate"), _next(connection, epoch), now, signed
+            )
+            return self._enter(connection, revision, "activate", Said(person.id, now, said), statement)
+
+    def rollback(  # noqa: PLR0913  # who, what, why and when
+        self,
+        person: Person,
+        number: int,
+        reason: str,
+        now: datetime,
+        *,
+        signed: Signed | None = None,
+        epoch: int | None = None,
+    ) -> Active:
+        """Back to a revision that was active before: at once, by an operator or an approver, with a reason."""
+        person.require("rollback")
+        said = checked_reason(reason)
+        with self._store.write() as connection:
+            begin(connection)
+            revision = revision_at(connection, number)
+            after(revision.state, "rollback")
+            statement = self._sealing.sealed(revision, "rollback", _next(connection, epoch), now, signed)
+            return self._enter(connection, revision, "rollback", Said(person.id, now, said), statement)
+
+    def renew(  # who, why and when
+        self,
+        person: Person,
+        reason: str,
+        now: datetime,
+        *,
+        signed: Signed | None = None,
+        epoch: int | None = None,
+    ) -> Active:
+        """The same revision under a new epoch: signed by another key, or above what workers had seen (`epoch`)."""
+        person.require("renew")
+        said = checked_reason(reason)
+        with self._store.write() as connection:
+            begin(connection)
+            former = active_at(connection, epoch_of(connection))
+            if former is None:
+                raise ConflictError("nothing was ever activated", next_step="activate a revision")
+            revision = revision_at(connection, former.number)
+            after(revision.state, "renew")
+            statement = self._sealing.sealed(revision, "activate", _next(connection, epoch), now, signed)
+            return self._enter(connection, revision, "renew", Said(person.id, now, said), statement)
+
+    def schedule(  # noqa: PLR0913  # who, what, why and when
+        self, person: Person, number: int, at: datetime, reason: str, now: datetime, *, signed: Signed | None = None
+    ) -> Revision:
+        """Have it activated at a time (適用日時).
+
+        A statement that was signed in advance holds one epoch: an activation in between makes it void, and then the
+        time passes with a note in the history and the revision stays approved.
+        """
+        person.require("schedule")
+        said = checked_reason(reason)
+        if not now < at <= now + MAX_AHEAD:
+            raise BadRequestError(f"the time lies before now, or more than {MAX_AHEAD.days} days ahead")
+        with self._store.write() as connection:
+            begin(connection)
+            revision = revision_at(connection, number)
+            after(revision.state, "schedule")
+            self._require_approved(connection, revision)
+            self._sealing.sealed(
+                revision, "scheduled", _next(connection, None), now, signed
+            )  # whether it could be done
+            details = {"at": rfc3339(at)}
+            plan = {"by": person.id, "reason": said, "signed": None}
+            if signed is not None:
+                plan["signed"] = [signed.statement, signed.signatures]  # type: ignore[assignment]
+            return take(
+                connection,
+                revision,
+                "schedule",
+                Said(person.id, now, said, details),
+                scheduled_at=at,
+                scheduled=json.dumps(plan),
+            )
+
+    def unschedule(self, person: Person, number: int, reason: str, now: datetime) -> Revision:
+        """Take it off the schedule; it stays approved."""
+        person.require("unschedule")
+        said = checked_reason(reason)
+        with self._store.write() as connection:
+            begin(connection)
+            revision = revision_at(connection, number)
+            return take(
+                connection, revision, "unschedule", Said(person.id, now, said), scheduled_at=None, scheduled=None
+            )
+
+    def fire(self, number: int, now: datetime) -> Active | None:
+        """Activate a revision whose time has come; None where another worker did, or where it cannot be done.
+
+        What cannot be done (an approval that no longer counts, a signature for another epoch) is taken off the
+        schedule, and the history says why.
+        """
+        with self._store.write() as connection:
+            begin(connection)
+            revision = revision_at(connection, number)
+            if revision.state != "scheduled" or revision.scheduled_at is None or revision.scheduled_at > now:
+                return None
+            by, reason, signed = _plan(connection, number)
+            details = {"scheduled_by": by, "scheduled_at": rfc3339(revision.scheduled_at)}
+            try:
+                self._require_approved(connection, revision)
+                statement = self._sealing.sealed(revision, "scheduled", _next(connection, None), now, signed)
+            except SekishoError as fault:
+                failed = Said(_SYSTEM, now, f"not activated: {fault.message}"[:500], details)
+                take(connection, revision, "unschedule", failed, scheduled_at=None, scheduled=None)
+                return None
+            return self._enter(connection, revision, "activate", Said(by, now, reason, details), statement)
+
+    def _require_approved(self, connection: Connection, revision: Revision) -> None:
+        """INVARIANT (two persons), once more: what stands in a row's state is not what is believed."""
+        given = [approval.by for approval in standing(connection, revision)]
+        authors = authors_of(connection, revision.number)
+        others = [by for by in given if not self._people.among(by, authors)]
+        if self._people.count(others) < (2 if revision.emergency else 1):
+            raise ConflictError(
+                "the approvals of this revision do not count: it was changed since, or they are its authors'",
+                next_step="withdraw it, submit it again, and have it approved",
+            )
+
+    def _enter(
+        self, connection: Connection, revision: Revision, step: Step, said: Said, sealed: tuple[Statement, str]
+    ) -> Active:
+        statement, signatures = sealed
+        former = active_at(connection, epoch_of(connection))
+        if former is not None and former.number != revision.number:
+            replaced = Said(said.by, said.at, said.reason, {"replaced_by": revision.number, "epoch": statement.epoch})
+            take(connection, revision_at(connection, former.number), "retire", replaced)
+        active = Active(
+            epoch=statement.epoch,
+            number=revision.number,
+            name=revision.name,
+            digest=revision.digest,
+            kind=statement.kind,
+            at=said.at,
+            by=said.by,
+            reason=said.reason,
+            statement=statement.text,
+            signatures=signatures,
+        )
+        connection.execute(insert(tables.policy_activations), {name: getattr(active, name) for name in _COLUMNS})
+        connection.execute(update(tables.policy_meta).values(epoch=active.epoch))
+        details = {**said.details, "epoch": active.epoch, "kind": active.kind}
+        told = Said(said.by, said.at, said.reason, details)
+        take(connection, revision, step, told, scheduled_at=None, scheduled=None)
+        if active.kind == "emergency":
+            _open_review(connection, active)
+        return active
+
+
+_COLUMNS: Final = tuple(column.name for column in tables.policy_activations.columns)
+
+
+def _next(connection: Connection, epoch: int | None) -> int:
+    """The next epoch, or a later one that was asked for."""
+    least = max(epoch_of(connection), newest_epoch(connection)) + 1
+    if epoch is None:
+        return least
+    if not least <= epoch <= MAX_EPOCH:
+        raise ConflictError(f"the next epoch is {least}, and {epoch} is asked for")
+    return epoch
+
+
+def _plan(connection: Connection, number: int) -> tuple[str, str, Signed | None]:
+    table = tables.policy_revisions
+    plan = json.loads(connection.execute(select(table.c.scheduled).where(table.c.number == number)).scalar_one())
+    return plan["by"], plan["reason"], None if plan["signed"] is None else Signed(*plan["signed"])
+
+
+def _open_review(connection: Connection, active: Active) -> None:
+    connection.execute(
+        insert(tables.policy_reviews),
+        {
+            "number": active.number,
+            "epoch": active.epoch,
+            "opened_at": active.at,
+            "due_at": active.at + timedelta(days=REVIEW_DAYS),
+            "note": "",
+        },
+    )

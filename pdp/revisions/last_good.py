@@ -1,0 +1,72 @@
+"""What was of record here last, on this host's own disk: from which a service starts when the database cannot say.
+
+    STATE/policy/last-good.json     the statement, its signatures and the rest of the activation
+    STATE/policy/lock               held while that is written
+
+The policy itself is in the archive (`pdp.bundle_archive`), under the digest that the statement names. The file also
+holds the highest epoch that was taken on this host, so that an old activation is not taken again after a restart.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pdp.declog.disk import Disk, PosixDisk, write_durably
+from pdp.declog.lock import try_lock
+from pdp.errors import NotReadyError
+from pdp.revisions.revision import Active
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MAX_BYTES: Final = 65_536
+_WAIT_S: Final = 5.0
+_POLL_S: Final = 0.01
+
+
+class LastGood:
+    """The file of one host; its workers share it. Every method blocks."""
+
+    def __init__(self, directory: Path, *, disk: Disk | None = None) -> None:
+        self._directory = directory
+        self._disk = disk or PosixDisk()
+
+    def read(self) -> Active | None:
+        """None where there is none. Raises NotReadyError for a file that cannot be read, or is none of ours."""
+        try:
+            with self._path.open("rb") as file:
+                return msgspec.json.decode(file.read(_MAX_BYTES), type=Active)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, msgspec.MsgspecError) as fault:
+            raise NotReadyError(
+                f"the file that says which policy was active here last cannot be read: {type(fault).__name__}",
+                next_step="put a copy in its place; without it an old revision could be replayed to this host",
+            ) from None
+
+    def keep(self, active: Active) -> None:
+        """Have it durably there, unless a later one is. Raises NotReadyError where it cannot be written."""
+        text = msgspec.json.encode(asdict(active))
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            deadline = time.monotonic() + _WAIT_S
+            while (lock := try_lock(self._directory / "lock")) is None:
+                if time.monotonic() > deadline:
+                    raise NotReadyError("another process has been writing which policy is active for 5 s")
+                time.sleep(_POLL_S)
+            try:
+                held = self.read()
+                if held is None or held.epoch < active.epoch:
+                    write_durably(self._disk, self._path, text)
+            finally:
+                lock.release()
+        except OSError as fault:
+            raise NotReadyError(f"which policy is active cannot be kept on disk: {fault.strerror}") from None
+
+    @property
+    def _path(self) -> Path:
+        return self._directory / "last-good.json"

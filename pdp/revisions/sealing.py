@@ -1,0 +1,106 @@
+"""The statement of an activation, signed by a key that is here or somewhere else.
+
+INVARIANT (signed or not at all): where there are trusted keys, nothing becomes of record without a signature that
+they verify. Workers would refuse it, and a service that nobody can steer would not say so by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pdp.declog.marks import rfc3339
+from pdp.errors import BadRequestError, BundleError, ConflictError
+from pdp.revisions.statement import (
+    Statement,
+    read_signatures,
+    read_statement,
+    signer_of,
+    statement_of,
+    write_signatures,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from pdp.revisions.revision import ActivationKind, Revision
+    from pdp.revisions.statement import Signature, SigningKey, TrustedKey
+    from pdp.revisions.states import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A statement that somebody signed elsewhere, for the epoch that it names. `signatures`: as `write_signatures`."""
+
+    statement: str
+    signatures: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """`keys`: who may say what is of record; none: it need not be signed. `own`: a key that is here."""
+
+    keys: Callable[[], Sequence[TrustedKey]] = tuple
+    own: Callable[[], SigningKey | None] = lambda: None
+
+    def sealed(
+        self, revision: Revision, kind: ActivationKind, epoch: int, now: datetime, signed: Signed | None
+    ) -> tuple[Statement, str]:
+        """The statement with its signatures, which a worker will believe.
+
+        Raises ConflictError where none would, BadRequestError where what was signed elsewhere is something else.
+        """
+        if signed is None:
+            statement = unsealed(revision, kind, epoch, now)
+            own = self.own()
+            signatures: tuple[Signature, ...] = () if own is None else (own.sign(statement.text),)
+        else:
+            statement, signatures = _brought(signed, unsealed(revision, kind, epoch, now))
+        keys = self.keys()
+        if keys and signer_of(statement.text, signatures, keys) is None:
+            why = "no trusted key made the signature" if signatures else "it must be signed, and there is no key here"
+            raise ConflictError(why, next_step="sign it with `pdp bundle sign`, or set `bundle_signing_key_file`")
+        return statement, write_signatures(signatures)
+
+
+def _brought(signed: Signed, wanted: Statement) -> tuple[Statement, tuple[Signature, ...]]:
+    try:
+        statement, signatures = read_statement(signed.statement), read_signatures(signed.signatures)
+    except BundleError as fault:
+        raise BadRequestError(fault.message) from None
+    if _meaning(statement) != _meaning(wanted):
+        raise BadRequestError("the signed statement speaks of another revision, or of another step")
+    if statement.epoch < wanted.epoch:
+        raise ConflictError(
+            f"the signed statement is for epoch {statement.epoch}, and the next one is {wanted.epoch}",
+            next_step="sign again, for the epoch that is next now",
+        )
+    return statement, signatures
+
+
+def _meaning(statement: Statement) -> tuple[Any, ...]:
+    """All that a statement says but its time and its epoch."""
+    return (statement.number, statement.name, statement.digest, statement.profile, statement.kind)
+
+
+def unsealed(revision: Revision, kind: ActivationKind, epoch: int, now: datetime) -> Statement:
+    """What there is to sign."""
+    return statement_of(
+        epoch=epoch,
+        number=revision.number,
+        name=revision.name,
+        digest=revision.digest,
+        profile=revision.profile,
+        kind=kind,
+        at=rfc3339(now),
+    )
+
+
+def kind_of(revision: Revision, step: Step) -> ActivationKind:
+    """The kind of activation that this step is for this revision."""
+    if step == "rollback":
+        return "rollback"
+    if step == "schedule":
+        return "scheduled"
+    return "emergency" if revision.emergency and step == "activate" else "activate"

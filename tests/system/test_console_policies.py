@@ -1,0 +1,146 @@
+"""Policies at the console of a real `pdp serve`, in a real Chromium: from a draft with a fault to a roll-back.
+
+Screenshots stand in `var/console` afterwards.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pdp.revisions.person import People, Person
+from pdp.revisions.register import Revisions
+from pdp.store.store import open_store
+from tests.chromium import browser, screenshot
+from tests.revision_files import WHY, policy
+from tests.system.test_console import PICTURES, a_page, log_in, well
+from tests.system.test_serve import Served, serving, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("policies")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium(served: Served) -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+def a_draft(served: Served, name: str, more: str = "", parent: int | None = None) -> int:
+    """A small policy under this name, with something at the end of its rules, as `pdp bundle draft` brings it.
+
+    The shipped policy has gates of half a minute, which are proven elsewhere.
+    """
+    (database,) = (served.place / "state").glob("**/sekisho.db")
+    files = policy(name, more=more)
+    store = open_store(f"sqlite:///{database}")
+    try:
+        author = Person("account:author", frozenset({"author"}))
+        made = Revisions(store, People()).create(author, files, WHY, datetime.now(UTC), parent=parent)
+    finally:
+        store.close()
+    return made.number
+
+
+def take(page: Page, number: int, step: str, reason: str) -> None:
+    """One step, with the page's own button and form."""
+    page.goto(f"/console/policies/{number}")
+    page.click(f"main a[href*='/steps/{step}']")
+    if step != "check":
+        page.fill("#reason", reason)
+    page.click("main form.card button")
+    page.wait_for_url(f"**/policies/{number}?done={step}")
+
+
+def test_a_change_goes_from_a_fault_at_its_line_to_two_persons_to_decisions_and_back(
+    chromium: Browser, served: Served
+) -> None:
+    author = log_in(a_page(chromium, served, "ja"), served, "author")
+    approver = log_in(a_page(chromium, served, "en", "dark"), served, "approver")
+    operator = log_in(a_page(chromium, served, "ja", "dark"), served, "operator")
+    try:
+        broken = a_draft(served, "2026.4-broken", "\nwrong if input.devise.\n")
+        take(author, broken, "check", "")
+        assert author.locator("#gates ~ .scroll .state.bad").count() == 1
+        screenshot(author, PICTURES, "ja-light-policy-fault")
+        well(author)
+        author.click("#gates ~ .scroll a")
+        author.wait_for_selector("tr.removed .note.bad")
+        screenshot(author, PICTURES, "ja-light-policy-file")
+        well(author)
+
+        numbers = []
+        for name, more in (("2026.4", ""), ("2026.5", "\n# 令和8年5月の改定\n")):
+            number = a_draft(served, name, more, parent=numbers[-1] if numbers else None)
+            numbers.append(number)
+            take(author, number, "check", "")
+            take(author, number, "submit", "改定内容の確認をお願いします")
+            assert author.locator("main a[href*='/steps/approve']").count() == 0
+            approver.goto("/console/approvals")
+            screenshot(approver, PICTURES, "en-dark-approvals")
+            well(approver)
+            take(approver, number, "approve", "I have read every line of it")
+            take(operator, number, "activate", "4月の人事異動に合わせて適用します")
+        former, number = numbers
+        operator.goto("/console/policies")
+        until(lambda: _serves(operator, number), "the worker does not serve the revision")
+        screenshot(operator, PICTURES, "ja-dark-policies")
+        well(operator)
+        for page, name in ((approver, "en-dark"), (author, "ja-light")):
+            for path in ("", "/diff"):
+                page.goto(f"/console/policies/{former if path else number}{path}")
+                screenshot(page, PICTURES, f"{name}-policy{path.replace('/', '-')}")
+                well(page)
+        operator.goto(f"/console/policies/{former}/steps/rollback")
+        screenshot(operator, PICTURES, "ja-dark-policy-rollback")
+        well(operator)
+        take(operator, former, "rollback", "窓口端末で業務に支障が出たため")
+        until(lambda: _serves(operator, former), "the worker does not serve the former revision")
+    finally:
+        for page in (author, approver, operator):
+            page.context.close()
+
+
+def _serves(page: Page, number: int) -> bool:
+    page.goto("/console/policies")
+    return page.locator(f"#record ~ .scroll tbody a[href='/console/policies/{number}']").count() == 1
+
+
+def test_a_disaster_is_declared_by_one_and_approved_by_another(chromium: Browser, served: Served) -> None:
+    operator = log_in(a_page(chromium, served, "ja"), served, "operator")
+    approver = log_in(a_page(chromium, served, "en", "dark"), served, "approver")
+    try:
+        operator.goto("/console/exceptions/new?kind=work")
+        screenshot(operator, PICTURES, "ja-light-exception-work")
+        well(operator)
+        operator.goto("/console/exceptions/new?kind=disaster")
+        operator.fill("#starts", "2099-04-01T09:00")
+        operator.fill("#ends", "2099-04-03T09:00")
+        operator.fill("#reason", "台風による本庁舎の被災")
+        operator.click("main form.card button")
+        operator.wait_for_url("**/exceptions?done=ask")
+        screenshot(operator, PICTURES, "ja-light-exceptions")
+        well(operator)
+        approver.goto("/console/approvals")
+        approver.click("main a[href$='/grant']")
+        screenshot(approver, PICTURES, "en-dark-exception-grant")
+        well(approver)
+        approver.fill("#note", "agreed with the crisis office")
+        approver.click("main form.card button")
+        approver.wait_for_url("**/exceptions?done=grant")
+        well(approver)
+    finally:
+        for page in (operator, approver):
+            page.context.close()
