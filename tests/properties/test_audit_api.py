@@ -159,13 +159,14 @@ async def ask(audit: World, who: str, method: str, path: str, params: list[tuple
     assert str(audit.place) not in answer.text, told
 
 
-def test_the_days_of_the_other_tests_find_something(template: Path) -> None:
+def test_the_days_of_the_other_tests_find_something(template: Path, tmp_path: Path) -> None:
     """A log that nobody asks about rightly would pass."""
+    place = shutil.copytree(template, tmp_path / "asked")  # each question leaves an event
 
     async def find() -> int:
-        store = open_store(f"sqlite:///{template / 'sekisho.db'}")
+        store = open_store(f"sqlite:///{place / 'sekisho.db'}")
         try:
-            async with world(template, store) as audit:
+            async with world(place, store) as audit:
                 audit.caller("aud", READ)
                 count: int = (await audit.get("aud", "/decisions/count", **DAY)).json()["count"]
                 return count
