@@ -106,6 +106,7 @@ def _serve(settings: Settings, introduction: str) -> None:
         backlog=_BACKLOG,
         timeout_graceful_shutdown=_GRACE_S,
     )
+    config.reset_contextvars = True  # no request begins in the context of another; older uvicorns take no such argument
     listening = config.bind_socket()
     settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
     os.environ[_SETTINGS] = msgspec.json.encode(settings).decode()

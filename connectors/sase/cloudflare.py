@@ -26,13 +26,14 @@ from connectors.sase.cloudflare_words import (
     NO_CONTROL,
     NO_FACT,
     NO_ORGANISATION,
+    NO_PAIR,
     NO_TIME,
     NOT_HERE,
     REMARKS,
 )
 from pdp.errors import ExportError
 from pdp.export.port import Exported, LeftOut
-from pdp.model.rules import Condition, Words, short_digest
+from pdp.model.rules import OF_PAIR, Condition, Words, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -133,6 +134,11 @@ class _Writing:
             return lacking[0], NO_CONTROL, KEEP_CALLOUT
         if rule.users and self._asks_whose_data(rule):
             return "organisation", NO_ORGANISATION, KEEP_CALLOUT
+        asked = [
+            one.fact for name in (rule.device, rule.posture) if name for one in self._model.profile(name).conditions
+        ]
+        if not self._mapped.one_person_devices and (pair := [fact for fact in asked if fact in OF_PAIR]):
+            return pair[0], NO_PAIR, KEEP_CALLOUT
         return self._unsaid(rule)
 
     def _unsaid(self, rule: Rule) -> tuple[str, Words, Words] | None:

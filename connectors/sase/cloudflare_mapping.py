@@ -63,6 +63,7 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `tagged`: facts of a session that the service tells with the posture of its device. `given`: what holds of all
     traffic to these systems. `enforces`: controls that the applications, or Browser Isolation, carry out there.
+    `one_person_devices`: nobody but its owner, or the one whom it is lent to, can sign in on a device.
     """
 
     identity_provider: str
@@ -75,6 +76,7 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     given: dict[str, str | int | bool] = {}
     tagged: tuple[str, ...] = ("context.risk",)
     enforces: tuple[str, ...] = ()
+    one_person_devices: bool = False
     session_minutes: int = 60
     schedule_minutes: int = 5
     expiration_minutes: int = 15

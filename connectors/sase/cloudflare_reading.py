@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.sase.cloudflare_gateway import GATEWAY, reaches, refuse_rules
 from connectors.sase.cloudflare_mapping import COUNTRY, LEVEL, MAX_EXPIRATION_MINUTES, MAX_SESSION_MINUTES, ZONE
 from pdp.errors import ExportError
-from pdp.model.rules import Condition, decode_model
+from pdp.model.rules import OF_PAIR, Condition, conditions_about, decode_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -158,7 +158,7 @@ class CloudflareReading:
         profile = self._profiles.get(self._in_group.get(said["id"], ""))
         if profile is None or said["identity_provider_id"] != self._mapped.identity_provider:
             raise ExportError("a group is not known", where=POLICIES)
-        return sieve.holding([one for one in profile.conditions if _about(one, profile, resource)])
+        return sieve.holding(conditions_about(profile, resource))
 
     def _checked(self, rule_id: str, sieve: Sieve) -> Region:
         """The devices that may pass a posture rule at a moment."""
@@ -172,6 +172,8 @@ class CloudflareReading:
         if ends is None or comes is None or not comes < ends <= MAX_EXPIRATION_MINUTES:
             return sieve.everything  # what was true once passes for ever
         members = [Condition(one["fact"], tuple(one["values"])) for one in self._kept[asked["connection_id"]]]
+        if not self._mapped.one_person_devices and any(one.fact in OF_PAIR for one in members):
+            raise ExportError("a posture rule is of a device and a person together", where=SETS)
         return self._scored(asked, sieve.holding(members), sieve)
 
     @staticmethod
@@ -237,12 +239,3 @@ def _lie_within(domain: str, other: str) -> bool:
     """Whether an address is the other, above it or below it. Attack: an open application for one path of a system."""
     ours, theirs = domain.casefold().rstrip("/") + "/", other.casefold().rstrip("/") + "/"
     return ours.startswith(theirs) or theirs.startswith(ours)
-
-
-def _about(condition: Condition, profile: Profile, resource: Resource) -> bool:
-    """Whether a group says this of its members: those of another system's departments need not be in this one's."""
-    if condition.fact == "departments":
-        return bool(profile.departments) and set(profile.departments) <= set(resource.departments)
-    if condition.fact == "organisation":
-        return bool(profile.organisations) and set(profile.organisations) <= set(resource.organisations)
-    return True

@@ -26,6 +26,10 @@ NO_FACT: Final = Words(
     ja="この条件を表す選択子が Access になく、対応表の given・zones・authentication・tagged にもない",
     en="Access has no selector for this condition, and `given`, `zones`, `authentication` and `tagged` do not name it",
 )
+NO_PAIR: Final = Words(
+    ja="端末と利用者の組の条件。端末ごとの検査では表せない（一人しかサインインできない端末なら one_person_devices）",
+    en="a condition of device and person together, which no check of a device says (`one_person_devices`)",
+)
 NOT_HERE: Final = Words(
     ja="ここでは成り立たない条件がある（対応表の given）",
     en="a condition does not hold here (`given` of the mapping)",

@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.sase.entra_clauses import Clause, Term, clauses_of
-from connectors.sase.entra_mapping import OF_PAIR, Mapped, holds, read_mapping, said_of
+from connectors.sase.entra_mapping import Mapped, holds, read_mapping, said_of
 from connectors.sase.entra_reading import EntraReading
 from connectors.sase.entra_words import (
     ELSEWHERE,
@@ -30,7 +30,7 @@ from connectors.sase.entra_words import (
 )
 from pdp.errors import ExportError
 from pdp.export.port import Exported, LeftOut
-from pdp.model.rules import Condition, short_digest
+from pdp.model.rules import OF_PAIR, Condition, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

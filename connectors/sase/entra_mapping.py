@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pdp.model.rules import Condition, FactValue
 
 CONTROLS: Final = ("clipboard", "print", "save", "download", "browser_only", "record_session")  # words of `context.pep`
-# Facts of a device and a person together: a device's attribute can say them only where one person signs in on it.
-OF_PAIR: Final = frozenset({"device.relation", "device.loan", "device.permit"})
 _OF_PEOPLE: Final = frozenset({"user", "risk"})  # sections: what is true of a person, whichever session asks
 _NEVER_GIVEN: Final = frozenset({"user", "device", "posture", "authentication", "risk"})  # sections
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from connectors.sase.entra_mapping import OF_PAIR
 from pdp.errors import ExportError
-from pdp.model.rules import Condition, decode_model
+from pdp.model.rules import OF_PAIR, Condition, decode_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -213,6 +212,8 @@ class EntraReading:
             of_resource = () if resource is None else resource.departments
             if profile.departments and profile.departments != of_resource:
                 raise ExportError(f"`{name}` is of other departments than the system's", where=_FILE)
+            if profile.organisations and (resource is None or profile.organisations != resource.organisations):
+                raise ExportError(f"`{name}` is of other organisations than the system's", where=_FILE)
             found &= sieve.members(profile)
         return found
 

@@ -24,7 +24,7 @@ from pdp.model.rules import Condition, Words, short_digest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pdp.model.rules import FactValue, Rule, RuleModel
+    from pdp.model.rules import FactValue, Profile, Rule, RuleModel
 
 FILE: Final = "envoy.json"
 CLAIMS: Final = "claims.json"
@@ -33,6 +33,7 @@ PAYLOAD: Final = "sekisho"  # the key below which the verified claims stand
 SETS: Final = "sets"
 FACTS: Final = "facts"
 _ORGANISATION: Final = "organisation"
+_DEPARTMENTS: Final = "departments"
 
 _NO_CONTROL: Final = Words(
     ja="この制限を実施する者がこのゲートウェイの後ろにいない（対応表の enforces にない）",
@@ -162,20 +163,45 @@ _REMARKS: Final = (
 )
 
 
-def claims_of(model: RuleModel, facts: Mapping[str, FactValue], given: Mapping[str, FactValue]) -> dict[str, list[str]]:
+def claims_of(
+    model: RuleModel,
+    facts: Mapping[str, FactValue],
+    given: Mapping[str, FactValue],
+    *,
+    departments: Sequence[str] = (),
+    organisation: str = "",
+) -> dict[str, list[str]]:
     """What a token says of one person and device with these facts (by their names): `sets` and `facts`.
 
-    Facts of the gateway (`given`), of the route (action) and of the resource are not the token's to say.
+    `departments` (the person's own first) and `organisation` are held against those of each profile: the facts of these
+    names say how a person stands to one system, and a token is for all. Facts of the gateway (`given`), of the route
+    (action) and of the resource are not the token's to say.
     """
 
-    def holds(condition: Condition) -> bool:
+    def holds(condition: Condition, profile: Profile) -> bool:
+        if condition.fact == _DEPARTMENTS:
+            return _standing(departments, profile.departments) in condition.values
+        if condition.fact == _ORGANISATION:
+            named = "named" if organisation in profile.organisations else "none"
+            return bool(profile.organisations) and named in condition.values
         value = facts[condition.fact]
         return any(value == one and type(value) is type(one) for one in condition.values)
 
-    sets = [profile.id for profile in model.profiles if all(holds(one) for one in profile.conditions)]
+    sets = [profile.id for profile in model.profiles if all(holds(one, profile) for one in profile.conditions)]
     named = {one.fact for rule in model.rules for one in rule.conditions} | {"device.class"}
     told = sorted(name for name in named if name not in given and not name.startswith("action."))
     return {SETS: sets, FACTS: [fact_text(name, facts[name]) for name in told]}
+
+
+def _standing(departments: Sequence[str], named: Sequence[str]) -> str:
+    """The fact `departments` of a person for whoever names these."""
+    if not named:
+        return "open" if departments else "open-nobody"
+    if not departments:
+        return "nobody"
+    if departments[0] in named:
+        return "first"
+    return "later" if set(departments) & set(named) else "none"
 
 
 def fact_text(name: str, value: FactValue) -> str:

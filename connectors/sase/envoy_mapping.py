@@ -9,6 +9,7 @@ import msgspec
 
 from pdp.errors import SettingsError
 from pdp.model.input import ACTIONS
+from pdp.model.rules import section_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,9 @@ CONTROLS: Final = ("clipboard", "print", "save", "download", "browser_only", "re
 METHODS: Final = {
     "GET": "read", "HEAD": "read", "POST": "write", "PUT": "write", "PATCH": "write", "DELETE": "write",
 }  # fmt: skip
+# What a gateway can be, whoever comes. Attack: a fact of the person or the device that is `given` is asked of nobody.
+_GIVEN: Final = frozenset({"network", "enforcement"})
+_TENANT: Final = "resource.tenant"
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", re.ASCII)
 _PREFIX: Final = re.compile(r"/([A-Za-z0-9._~-]+/)*", re.ASCII)
 
@@ -73,10 +77,21 @@ def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
         if route.action is not None and route.action not in ACTIONS:
             raise SettingsError(f"`{name}`: there is no action `{route.action}`")
     _refuse_overlaps(mapped)
+    _refuse_given(mapped)
     for action in mapped.methods.values():
         if action not in ACTIONS:
             raise SettingsError(f"there is no action `{action}`")
     return msgspec.structs.replace(mapped, given=dict(mapped.given_here))
+
+
+def _refuse_given(mapped: Mapped) -> None:
+    for name in mapped.given:
+        try:
+            section = section_of(name)
+        except KeyError:
+            raise SettingsError(f"`given`: there is no fact `{name}`") from None
+        if name != _TENANT and section not in _GIVEN:
+            raise SettingsError(f"`given`: `{name}` differs from one access to the next")
 
 
 def _refuse_overlaps(mapped: Mapped) -> None:

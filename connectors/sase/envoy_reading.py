@@ -4,7 +4,8 @@ RBAC (api/envoy/config/rbac/v3/rbac.proto of Envoy 1.40): with the action ALLOW 
 matches, and only there; a policy matches where any of its permissions and any of its principals do; no policy at all
 allows nothing. Before it `jwt_authn` has refused every request without a valid token, so that claims are facts here.
 
-What this reading does not know it refuses (ExportError): another action, another matcher, a header of the client. It
+What this reading does not know it refuses (ExportError): another matcher, a header of the client, and whatever stands
+around the policies otherwise than this mapping makes it (a filter switched off, another issuer, a second chain). It
 knows of the claims what `claims_of` says a token carries: a word of `sets` stands for the profile of that id.
 """
 
@@ -13,19 +14,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sase.envoy_config import bootstrap
 from pdp.errors import ExportError
-from pdp.model.rules import decode_model
+from pdp.model.rules import conditions_about, decode_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from connectors.sase.envoy_mapping import Mapped, Route
     from pdp.export.port import Region, Sieve
-    from pdp.model.rules import FactValue, Profile
+    from pdp.model.rules import FactValue, Profile, Resource
 
 _ACTION: Final = "action.name"
 _FILE: Final = "envoy.json"
-_NEEDED: Final = ("normalize_path", "merge_slashes")
+_STEPS: Final = 3  # to a claim: the metadata's key, the claim of this service, the list in it
+_OF_SYSTEM: Final = frozenset({"departments", "organisation"})  # how a person stands to one system: no claim says it
+_RBAC: Final = "envoy.filters.http.rbac"
 
 
 class EnvoyReading:
@@ -35,17 +39,14 @@ class EnvoyReading:
         self._mapped = mapped
         try:
             config = json.loads(files[_FILE])
-            (listener,) = config["static_resources"]["listeners"]
-            manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
-            filters = {one["name"]: one["typed_config"] for one in manager["http_filters"]}
-            order = [one["name"] for one in manager["http_filters"]]
+            policies = _policies(config, mapped)
             model = decode_model(files["model.json"])
-        except (KeyError, ValueError, TypeError, IndexError) as fault:
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError) as fault:
             raise ExportError(f"not an exported Envoy: {type(fault).__name__}", where=_FILE) from None
         self._profiles: dict[str, Profile] = {profile.id: profile for profile in model.profiles}
+        self._resources: dict[str, Resource] = {resource.id: resource for resource in model.resources}
         self._knows_actions = any(fact.name == _ACTION for fact in model.facts)
-        self._routes = _served(manager, mapped)
-        self._policies = _policies(filters, order, manager)
+        self._policies = policies
 
     @property
     def given(self) -> Mapping[str, FactValue]:
@@ -53,17 +54,18 @@ class EnvoyReading:
 
     def permitted(self, resource: str, sieve: Sieve) -> Region:
         """As the port says: requests to the route of this system, with any method that is an action."""
-        route = self._routes.get(resource)
+        route = self._mapped.resources.get(resource)
         if route is None:
             return sieve.nothing
         found = sieve.nothing
         for policy in self._policies:
+            _refuse_keys(policy, "permissions", "principals")  # a condition could turn on what is no fact
             permissions = sieve.nothing
             for permission in policy["permissions"]:
                 permissions |= self._permission(permission, route, sieve)
             principals = sieve.nothing
             for principal in policy["principals"]:
-                principals |= self._principal(principal, sieve)
+                principals |= self._principal(principal, self._resources[resource], sieve)
             found |= permissions & principals
         if route.action is not None and self._knows_actions:  # whoever comes this way does nothing else
             found &= sieve.where([_ACTION], lambda value: bool(value == route.action))
@@ -80,11 +82,16 @@ class EnvoyReading:
         if kind == "or_rules":
             return _any(sieve, [self._permission(one, route, sieve) for one in held["rules"]])
         if kind == "url_path":
+            _refuse_keys(held, "path")
+            _refuse_keys(held["path"], "prefix")
             return (
                 sieve.everything
                 if route.prefix.startswith(held["path"]["prefix"])
                 else self._partly(route, held, sieve)
             )
+        if kind == "header":
+            _refuse_keys(held, "name", "string_match")  # `invert_match` would turn it around
+            _refuse_keys(held["string_match"], "exact", "ignore_case")
         if kind == "header" and held["name"] == ":authority":
             return sieve.everything if route.host == held["string_match"]["exact"].lower() else sieve.nothing
         if kind == "header" and held["name"] == ":method":
@@ -104,27 +111,31 @@ class EnvoyReading:
 
     # Whose token.
 
-    def _principal(self, principal: Mapping[str, Any], sieve: Sieve) -> Region:
+    def _principal(self, principal: Mapping[str, Any], resource: Resource, sieve: Sieve) -> Region:
         ((kind, held),) = principal.items()
         if kind == "any" and held is True:
             return sieve.everything
         if kind == "and_ids":
-            return _all(sieve, [self._principal(one, sieve) for one in held["ids"]])
+            return _all(sieve, [self._principal(one, resource, sieve) for one in held["ids"]])
         if kind == "or_ids":
-            return _any(sieve, [self._principal(one, sieve) for one in held["ids"]])
+            return _any(sieve, [self._principal(one, resource, sieve) for one in held["ids"]])
         if kind == "sourced_metadata":
+            _refuse_keys(held, "metadata_matcher")
             matcher = held["metadata_matcher"]
+            _refuse_keys(matcher, "filter", "path", "value")  # `invert` would turn it around
             keys = [step["key"] for step in matcher["path"]]
-            word = matcher["value"]["list_match"]["one_of"]["string_match"]["exact"]
-            if matcher["filter"] == "envoy.filters.http.jwt_authn" and keys[:2] == ["sekisho", "sekisho"]:
-                return self._claim(keys[2], word, sieve)
+            said = matcher["value"]["list_match"]["one_of"]["string_match"]
+            _refuse_keys(said, "exact")
+            verified = matcher["filter"] == "envoy.filters.http.jwt_authn"
+            if verified and len(keys) == _STEPS and keys[:2] == ["sekisho", "sekisho"]:
+                return self._claim(keys[2], said["exact"], resource, sieve)
         raise ExportError(f"a principal `{kind}` is not known", where=_FILE)
 
-    def _claim(self, claim: str, word: str, sieve: Sieve) -> Region:
+    def _claim(self, claim: str, word: str, resource: Resource, sieve: Sieve) -> Region:
         if claim == "sets" and word in self._profiles:
-            return sieve.members(self._profiles[word])
+            return sieve.holding(conditions_about(self._profiles[word], resource))
         name, equals, text = word.partition("=")
-        if claim == "facts" and equals:
+        if claim == "facts" and equals and name not in _OF_SYSTEM:
             return sieve.where([name], _says(text))
         raise ExportError(f"nobody fills the claim `{claim}` with `{word}`", where=_FILE)
 
@@ -147,29 +158,24 @@ def _any(sieve: Sieve, regions: Sequence[Region]) -> Region:
     return found
 
 
-def _served(manager: Mapping[str, Any], mapped: Mapped) -> dict[str, Route]:
-    """The systems that a route leads to. A system without one is not reached."""
-    served = {
-        (host, route["match"]["prefix"])
-        for virtual in manager["route_config"]["virtual_hosts"]
-        for host in virtual["domains"]
-        for route in virtual["routes"]
-    }
-    return {name: route for name, route in mapped.resources.items() if (route.host, route.prefix) in served}
+def _policies(config: Mapping[str, Any], mapped: Mapped) -> list[Mapping[str, Any]]:
+    """The policies of the one ALLOW filter, where all that stands around them is what `bootstrap` makes of the mapping.
+
+    Attack: one key that switches the filter off, reads a path in two ways or trusts another issuer leaves every policy
+    as it was. Whole documents are compared, so that no list of such keys has to be complete.
+    """
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    (filter_,) = [one for one in manager["http_filters"] if one["name"] == _RBAC]
+    policies: Mapping[str, Mapping[str, Any]] = filter_["typed_config"]["rules"]["policies"]
+    if _canonical(config) != _canonical(bootstrap(mapped, policies)):
+        raise ExportError("what stands around the policies is not what this mapping makes it", where=_FILE)
+    return [policy for _, policy in sorted(policies.items())]
 
 
-def _policies(filters: Mapping[str, Any], order: Sequence[str], manager: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The policies of the one ALLOW filter; token, filter and router stand in order, and paths have one reading."""
-    if order != ["envoy.filters.http.jwt_authn", "envoy.filters.http.rbac", "envoy.filters.http.router"]:
-        raise ExportError("the filters are not token, rules, router", where=_FILE)
-    if not all(manager.get(one) is True for one in _NEEDED):
-        raise ExportError("a path could be read in two ways", where=_FILE)
-    if manager.get("path_with_escaped_slashes_action") != "REJECT_REQUEST":
-        raise ExportError("a path could be read in two ways", where=_FILE)
-    (requirement,) = filters["envoy.filters.http.jwt_authn"]["rules"]
-    if requirement != {"match": {"prefix": "/"}, "requires": {"provider_name": "issuer"}}:
-        raise ExportError("a request could pass without a token", where=_FILE)
-    rules = filters["envoy.filters.http.rbac"]["rules"]
-    if rules.get("action") != "ALLOW":
-        raise ExportError("only an ALLOW filter denies what no rule names", where=_FILE)
-    return [policy for _, policy in sorted(rules["policies"].items())]
+def _canonical(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)  # as text: `1` is not `true`
+
+
+def _refuse_keys(held: Mapping[str, Any], *known: str) -> None:
+    if unknown := sorted(set(held) - set(known)):
+        raise ExportError(f"a rule with `{unknown[0]}` is not known", where=_FILE)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.sase.prisma_calendar import BUSINESS_DAY, BUSINESS_HOURS, moments
 from connectors.sase.prisma_mapping import ANY, RESERVED_USERS, covers, meets
 from pdp.errors import ExportError
-from pdp.model.rules import Condition, decode_model
+from pdp.model.rules import Condition, conditions_about, decode_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ class PrismaReading:
         profile = self._profiles.get(self._in_group.get(name, ""))
         if profile is None:
             raise ExportError(f"a group `{name}` is not known", where=_RULES)
-        return sieve.holding([one for one in profile.conditions if _about(one, profile, resource)])
+        return sieve.holding(conditions_about(profile, resource))
 
     def _tagged(self, text: str, sieve: Sieve) -> Region:
         """Everything that all tags of a filter say of a session. Only `and` between tags is known."""
@@ -200,15 +200,6 @@ def _reports(checks: Checks) -> Iterator[tuple[dict[str, Any], str, bool]]:
 def _comes_by(rule: Rule, zones: Sequence[str]) -> bool:
     """Whether a rule is for a folder's zones: an allow for any of them, a deny for all."""
     return meets(rule["from"], zones) if rule["action"] == "allow" else covers(rule["from"], zones)
-
-
-def _about(condition: Condition, profile: Profile, resource: Resource) -> bool:
-    """Whether a group says this of its members: those of another system's departments need not be in this one's."""
-    if condition.fact == "departments":
-        return bool(profile.departments) and set(profile.departments) <= set(resource.departments)
-    if condition.fact == "organisation":
-        return bool(profile.organisations) and set(profile.organisations) <= set(resource.organisations)
-    return True
 
 
 def _fields(place: Place) -> tuple[tuple[str, Sequence[str]], ...]:

@@ -29,12 +29,13 @@ from connectors.sase.zpa_words import (
     NO_CONTROL,
     NO_FACT,
     NO_ORGANISATION,
+    NO_PAIR,
     NOT_HERE,
     REMARKS,
 )
 from pdp.errors import ExportError
 from pdp.export.port import Exported, LeftOut
-from pdp.model.rules import Condition, short_digest
+from pdp.model.rules import OF_PAIR, Condition, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,6 +109,9 @@ class ZpaTarget:
             return lacking[0], NO_CONTROL, KEEP_CALLOUT
         if _asks_whose_data(model, rule):
             return "organisation", NO_ORGANISATION, KEEP_CALLOUT
+        asked = [one.fact for name in _sets(rule) for one in model.profile(name).conditions]
+        if not mapped.one_person_devices and (pair := [fact for fact in asked if fact in OF_PAIR]):
+            return pair[0], NO_PAIR, KEEP_CALLOUT
         if unknown := [one for one in (rule.device_class, *_sets(rule)) if one in mapped.unsaid]:
             return unknown[0], NO_CHECK, KEEP_CALLOUT
         refused = ((one.fact, self._refusal(one, rule)) for one in rule.conditions)

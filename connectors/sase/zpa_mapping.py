@@ -51,7 +51,8 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `unsaid`: classes and profiles of devices that no check finds out; their rules are left out. `networks`: zones to
     the trusted networks (network ids) that they are. `given`: what holds of all traffic of the tenant. `enforces`:
-    controls that the applications carry out. `attributes`: facts of a session to attributes.
+    controls that the applications carry out. `attributes`: facts of a session to attributes. `one_person_devices`:
+    nobody but its owner, or the one whom it is lent to, can sign in on a device.
     """
 
     idp: str
@@ -63,6 +64,7 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     leave: tuple[str, ...] = ()
     given: dict[str, str | int | bool] = {}
     enforces: tuple[str, ...] = ()
+    one_person_devices: bool = False
     networks: dict[str, tuple[str, ...]] = {}
     attributes: dict[str, Attribute] = {}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connectors.sase.zpa_schema import faults
 from pdp.errors import ExportError
-from pdp.model.rules import Condition, decode_model
+from pdp.model.rules import OF_PAIR, Condition, conditions_about, decode_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,8 +121,13 @@ class ZpaReading:
         if kind == "POSTURE" and left in self._class_of:
             return sieve.holding([Condition(_CLASS, (self._class_of[left],))])
         if kind == "POSTURE" and left in self._passing:
-            return sieve.members(self._profile(self._passing[left]))
+            return self._checked(self._profile(self._passing[left]), sieve)
         return self._of_session(kind, left, right, sieve)
+
+    def _checked(self, profile: Profile, sieve: Sieve) -> Region:
+        if not self._mapped.one_person_devices and any(one.fact in OF_PAIR for one in profile.conditions):
+            raise ExportError(f"the check of `{profile.id}` is of a device and a person together", where=_RULES)
+        return sieve.members(profile)
 
     def _of_session(self, kind: str, left: str, right: str, sieve: Sieve) -> Region:
         if kind == "TRUSTED_NETWORK" and left in self._zone_of:
@@ -151,15 +156,7 @@ def _joined(operator: str, regions: Sequence[Region], sieve: Sieve) -> Region:
 
 def _members(profile: Profile, resource: Resource, sieve: Sieve) -> Region:
     """Who is in a group, as far as it counts here: those of another system's departments need not be in this one's."""
-    return sieve.holding([one for one in profile.conditions if _about(one, profile, resource)])
-
-
-def _about(condition: Condition, profile: Profile, resource: Resource) -> bool:
-    if condition.fact == "departments":
-        return bool(profile.departments) and set(profile.departments) <= set(resource.departments)
-    if condition.fact == "organisation":
-        return bool(profile.organisations) and set(profile.organisations) <= set(resource.organisations)
-    return True
+    return sieve.holding(conditions_about(profile, resource))
 
 
 def _denies_all(rule: Mapping[str, Any], segment: str) -> bool:

@@ -26,6 +26,10 @@ NO_FACT: Final = Words(
     ja="この条件は、テナントに固有の事実（given）でも、属性・ネットワーク・国として確かめられるものでもない",
     en="this condition is neither given for the tenant nor an attribute, a trusted network or a country",
 )
+NO_PAIR: Final = Words(
+    ja="端末と利用者の組の条件。端末ごとの検査では表せない（一人しかサインインできない端末なら one_person_devices）",
+    en="a condition of device and person together, which no check of a device says (`one_person_devices`)",
+)
 NOT_HERE: Final = Words(
     ja="このテナントの通信では成り立たない条件がある（対応表の given）",
     en="a condition does not hold for the traffic of this tenant (`given` of the mapping)",

@@ -12,6 +12,7 @@ leaves as the same octets; tests/unit/api/test_direct_differential.py holds both
 
 from __future__ import annotations
 
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pdp.api.lane import STOP, Lane, bug_answer
@@ -140,7 +141,8 @@ class DirectProtocol(OneWriteProtocol):
         )
         exchange = _Exchange()
         self.cycle = cast("RequestResponseCycle", exchange)  # so that what comes next on this connection waits
-        exchange.task = self.loop.create_task(self._answer(handler, request, exchange))
+        # A context of its own: nothing that was set while another request was answered is seen by this one.
+        exchange.task = self.loop.create_task(self._answer(handler, request, exchange), context=Context())
         self.tasks.add(exchange.task)
 
     def _refuse_head(self) -> None:

@@ -4,7 +4,8 @@ The console has no power that the API lacks, because it asks the API itself, in 
 logged in. Who that is cannot travel in a header, which anybody could write: it stands in the context of the task that
 asks, for as long as it asks.
 
-INVARIANT (from within): nothing that arrives over a connection sets this value.
+INVARIANT (from within): nothing that arrives over a connection sets this value, and no code of a server runs under
+it: a task, a timer or a reader that a server starts keeps the context in which it was started, and with it the person.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def acting() -> Caller | None:
 
 
 @contextmanager
-def acting_as(person: Caller) -> Iterator[None]:
-    """Requests that are made within this block, in this task, are this person's."""
+def acting_as(person: Caller | None) -> Iterator[None]:
+    """Requests that are made within this block, in this task, are this person's; with None, nobody's."""
     token = _acting.set(person)
     try:
         yield

@@ -199,7 +199,7 @@ def _show_head(terminal: Terminal, made: DecisionSpace, seconds: float) -> None:
 
 
 def _show_proof(terminal: Terminal, made: DecisionSpace, proof: Proof, confirmed: Mapping[str, bool]) -> None:
-    from pdp.gates.proofs import stronger_of
+    from pdp.gates.proofs import counterexample_words, stronger_of
 
     title = terminal.text(proof.invariant.title)
     if proof.holds:
@@ -211,11 +211,16 @@ def _show_proof(terminal: Terminal, made: DecisionSpace, proof: Proof, confirmed
         terminal.pick(f"反例あり  {title}", f"violated  {title}") + f"  [{proof.invariant.id}]", style="bold red"
     )
     count = proof.violations
+    if proof.counterexample is None:
+        terminal.say(
+            terminal.pick("  当てはまる組合せがなく、証明にならない", "  it speaks of no vector: nothing is proven")
+        )
+        return
     terminal.say(
         terminal.pick(f"  反する組合せ {count:,} 通り。例:", f"  {count:,} vectors are against it. One of them:")
     )
-    for line in vector_lines(terminal, made, proof.counterexample or {}):
-        terminal.say(f"    {line}")
+    for one in counterexample_words(made, proof):
+        terminal.say(f"    {terminal.text(one.fact)}: {terminal.text(one.value)}")
     for line in vector_lines(terminal, made, stronger_of(proof)):
         terminal.say(terminal.pick(f"    拒否される値: {line}", f"    refused with {line}"))
     if not confirmed.get(proof.invariant.id, False):

@@ -1,8 +1,8 @@
 """Local accounts, for the day on which the identity provider is down, and for the demonstration.
 
 A file with one account a line, `NAME ROLE[,ROLE…] scrypt$N$R$P$SALT$HASH`, made by `pdp console account`. It is read at
-every attempt: an account that was taken out of it is out. A name that nobody has costs the same work as a wrong
-password, so that the time says nothing.
+every attempt and at every request of a session: an account that was taken out of it is out. A name that nobody has
+costs the same work as a wrong password, so that the time says nothing.
 """
 
 from __future__ import annotations
@@ -71,7 +71,12 @@ class Accounts:
         matches = _matches(password[:MAX_PASSWORD], _NOBODY if account is None else account.hashed)
         if account is None or not matches:
             return None
-        return Person(f"account:{account.name}", account.name, account.roles)
+        return Person(_id(account), account.name, account.roles)
+
+    def holds(self, person: Person) -> bool:
+        """Whether the account with which this person logged in is there, with the same roles. Raises SettingsError."""
+        account = self.read().get(person.name)
+        return account is not None and person.id == _id(account) and person.roles == account.roles
 
 
 def account_line(name: str, roles: Iterable[str], password: str) -> str:
@@ -99,6 +104,10 @@ def demonstration_accounts(file: Path) -> str:
     file.touch(0o600)
     file.write_text("".join(f"{role} {role} {hashed}\n" for role in ROLES), encoding="utf-8")
     return password
+
+
+def _id(account: Account) -> str:
+    return f"account:{account.name}"
 
 
 def _account(line: str) -> Account | None:

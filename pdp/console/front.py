@@ -127,10 +127,20 @@ class Front:
         if secret is None:
             return None
         session = await asyncio.to_thread(self._house.sessions.find, secret)
-        if session is not None and self._house.is_revoked(session):
-            await asyncio.to_thread(self._house.sessions.end, session.number, "identity provider")
+        if session is None:
+            return None
+        by = "identity provider" if self._house.is_revoked(session) else None
+        if by is None and session.method == "account" and not await self._is_account(session):
+            by = "accounts file"
+        if by is not None:
+            await asyncio.to_thread(self._house.sessions.end, session.number, by)
             return None
         return session
+
+    async def _is_account(self, session: Session) -> bool:
+        """Raises SettingsError where the file cannot be read: then nobody of it is served, and no session is ended."""
+        accounts = self._house.accounts
+        return accounts is not None and await asyncio.to_thread(accounts.holds, session.person)
 
     def _to_login(self, request: Request) -> Response:
         to = request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -81,6 +81,12 @@ class InnerApi:
 
 
 class _Forwarded(Response):
+    """INVARIANT (the person ends at the server): both ends of the real connection are moved as nobody.
+
+    The end of an answer makes uvicorn start the next request of the connection, in the task and so in the context in
+    which it was sent: a request that was pipelined behind this one would be the person's, without a credential.
+    """
+
     def __init__(self, app: ASGIApp, person: Person, scope: MutableMapping[str, Any]) -> None:
         super().__init__()
         self._app = app
@@ -88,8 +94,16 @@ class _Forwarded(Response):
         self._scope = scope
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI has it
+        async def receiving() -> MutableMapping[str, Any]:
+            with acting_as(None):
+                return await receive()
+
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            with acting_as(None):
+                await send(message)
+
         with acting_as(self._person.caller()):
-            await self._app(self._scope, receive, send)
+            await self._app(self._scope, receiving, sending)
 
 
 class _Call:

@@ -110,7 +110,8 @@ class Provider:
 
     async def finish(self, login: LoginUnderWay | None, params: Mapping[str, str]) -> LoggedIn:
         """Raises BadRequestError, NotPermittedError and NotReadyError."""
-        if login is None or not compare_digest(login.state, params.get("state", "")):
+        state = params.get("state", "").encode("utf-8", "surrogatepass")  # `compare_digest` takes no text beyond ASCII
+        if login is None or not compare_digest(login.state.encode(), state):
             raise BadRequestError("this login was not begun here, or too long ago", next_step=_AGAIN)
         metadata = await self._discovered()
         expected = metadata.get("authorization_response_iss_parameter_supported") is True

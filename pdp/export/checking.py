@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from pdp.errors import ExportError
 from pdp.export.building import conditions_words, restriction
 from pdp.export.cover import cover
 from pdp.export.port import LeftOut
 from pdp.export.sieves import SpaceRegion, SpaceSieve
-from pdp.model.rules import Condition, FactValue, RuleModel, Words, encode
+from pdp.model.rules import Condition, FactValue, RuleModel, Words, encode, section_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,10 +159,29 @@ def _policy(
     space: DecisionSpace, resource: Resource, given: Mapping[str, FactValue]
 ) -> tuple[int, int, dict[int, int]]:
     """What the policy permits for this system, among which vectors, with which facts fixed."""
+    _refuse_given(space, resource, given)
     fixed, among = restriction(space, (*resource.given, *(Condition(name, (value,)) for name, value in given.items())))
     diagram = space.diagram
     universe = diagram.both(diagram.given(space.possible, fixed), diagram.given(among, fixed))
     return diagram.both(diagram.given(space.permit, fixed), universe), universe, fixed
+
+
+def _refuse_given(space: DecisionSpace, resource: Resource, given: Mapping[str, FactValue]) -> None:
+    """Raises ExportError. Attack: what is given is not compared, so a word that means nothing, or that makes a system
+    another one, would take the very accesses out of the comparison that the files let through.
+    """
+    own = {one.fact: one.values for one in resource.given}
+    for name, value in given.items():
+        try:
+            section_of(name)
+        except KeyError:
+            raise ExportError(f"`given`: there is no fact `{name}`") from None
+        if own.get(name, (value,)) != (value,):
+            raise ExportError(f"`given`: `{name}` is a fact of `{resource.id}` itself")
+        level = space.levels.get(name)  # none: a fact that this policy does not read
+        values = () if level is None else space.facts[level].values
+        if level is not None and not any(value == one and type(value) is type(one) for one in values):
+            raise ExportError(f"`given`: `{name}` has no value `{value}`")
 
 
 def _counterexample(space: DecisionSpace, resource: Resource, vector: Vector) -> Counterexample:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pdp.directory.freshness import freshness, stale_after
 from pdp.facts.context import source_states
 from pdp.facts.horizon import Horizon
+from pdp.gates.profile import plain_result
 from pdp.model.decision import Text
 from pdp.revisions.revision import GateResult
 from pdp.simulate.contexts import USUAL, Stated
@@ -66,18 +67,24 @@ class ForesightGate:
 
     name = "foresight"
 
-    def __init__(self, look: Callable[[], Ground], open_engine: Callable[[], Engine], bounds: Bounds) -> None:
-        """`look` reads the registers, and blocks. `open_engine`: a new engine, with nothing loaded."""
+    def __init__(
+        self,
+        look: Callable[[], Ground],
+        open_engine: Callable[[], Engine],
+        bounds: Bounds,
+        expected: Callable[[], Bundle | None] = lambda: None,
+    ) -> None:
+        """`look` and `expected` read the registers, and block. `open_engine`: a new engine, with nothing loaded."""
         self._look = look
         self._open_engine = open_engine
         self._bounds = bounds
+        self._expected = expected
 
     async def judge(self, candidate: Candidate) -> GateResult:
         """Raises BundleError, DirectoryError, EngineError and BadRequestError."""
         if candidate.bundle.profile != "zta":
-            return GateResult(
-                self.name, "not_run", "only a policy of profile `zta` is asked for people of the directory"
-            )
+            expected = await asyncio.to_thread(self._expected)
+            return plain_result(self.name, expected, "only a policy of profile `zta` is asked for people")
         ground = await asyncio.to_thread(self._look)
         blind = blindness(ground, self._bounds)
         if blind:
@@ -90,7 +97,8 @@ class ForesightGate:
 
     def _result(self, report: Report, ground: Ground) -> GateResult:
         members = protected(ground, self._bounds)
-        touched = {report.pairs.users[at] for at in report.differences.touched["loses"].tolist()}
+        found = report.differences  # a step-up is no small thing where the stronger log-in is what a disaster took
+        touched = {report.pairs.users[at] for some in (found.touched["loses"], found.held_up) for at in some.tolist()}
         hurt = {name: sorted(people & touched) for name, people in members.items()}
         faults = _faults(report, hurt, self._bounds)
         told = {

@@ -13,6 +13,7 @@ from pdp.bundle.rego_tests import find_tests, runner_of
 from pdp.engine.footprint_check import examine_bundle
 from pdp.errors import BundleError, EngineError
 from pdp.gates.bundle_faults import check_bundle, unreadable
+from pdp.gates.profile import plain_result
 from pdp.revisions.files import SCENARIOS, to_directory
 from pdp.revisions.revision import BUNDLE_GATE, GateResult
 from pdp.scenario.format import Misread, read_all
@@ -30,9 +31,14 @@ if TYPE_CHECKING:
 MAX_TOLD: Final = 50  # faults, tests or steps that a result names; the rest is counted
 
 
-def own_gates(open_engine: Callable[[], Engine]) -> tuple[Gate, ...]:
-    """In the order in which they run. `open_engine`: a new engine, with nothing loaded, closed by whoever takes it."""
-    return (BundleGate(open_engine), TestsGate(open_engine), ScenariosGate(open_engine))
+def own_gates(
+    open_engine: Callable[[], Engine], expected: Callable[[], Bundle | None] = lambda: None
+) -> tuple[Gate, ...]:
+    """In the order in which they run. `open_engine`: a new engine, with nothing loaded, closed by whoever takes it.
+
+    `expected` reads what a draft would take the place of, and blocks; None: it may be of any profile.
+    """
+    return (BundleGate(open_engine), TestsGate(open_engine), ScenariosGate(open_engine, expected))
 
 
 class BundleGate:
@@ -86,12 +92,16 @@ class ScenariosGate:
 
     name = "scenarios"
 
-    def __init__(self, open_engine: Callable[[], Engine]) -> None:
+    def __init__(self, open_engine: Callable[[], Engine], expected: Callable[[], Bundle | None] = lambda: None) -> None:
         self._open_engine = open_engine
+        self._expected = expected
 
     async def judge(self, candidate: Candidate) -> GateResult:
         stories = {name: text for name, text in candidate.files.items() if name.startswith(SCENARIOS)}
-        if not stories or candidate.bundle.profile != "zta":
+        if candidate.bundle.profile != "zta":
+            expected = await asyncio.to_thread(self._expected)
+            return plain_result(self.name, expected, "there are no scenarios")
+        if not stories:
             return GateResult(self.name, "not_run", "there are no scenarios")
         read = await asyncio.to_thread(_read, stories)
         faults: list[dict[str, Any]] = [

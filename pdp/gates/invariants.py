@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
+from pdp.gates.profile import plain_result
 from pdp.gates.proving import Order, find
 from pdp.revisions.revision import GateResult
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from pdp.bundle.bundle import Bundle
     from pdp.revisions.gate import Candidate
 
 MAX_NAMED: Final = 3  # invariants that the one line names; all of them stand in the details
@@ -20,17 +23,17 @@ class InvariantsGate:
 
     name = "invariants"
 
-    def __init__(self, folder: Path | None, own: str = "") -> None:
-        """`folder`: where spaces are kept from one check to the next. `own`: a file with invariants of this house."""
-        self._folder = folder
+    def __init__(self, own: str = "", expected: Callable[[], Bundle | None] = lambda: None) -> None:
+        """`own`: a file with invariants of this house. `expected` reads what is of record, and blocks."""
         self._own = own
+        self._expected = expected
 
     async def judge(self, candidate: Candidate) -> GateResult:
-        """Raises SpaceError."""
+        """Raises SpaceError, and as `expected`."""
         if candidate.bundle.profile != "zta":
-            return GateResult(self.name, "not_run", "only a policy of profile `zta` has a closed input")
-        folder = "" if self._folder is None else str(self._folder)
-        found = await find(Order(candidate.bundle.canonical.decode(), folder, self._own))
+            expected = await asyncio.to_thread(self._expected)
+            return plain_result(self.name, expected, "only a policy of profile `zta` has a closed input")
+        found = await find(Order(candidate.bundle.canonical.decode(), self._own))
         if found.fault:
             fault = {"where": found.where, "code": found.code, "en": found.fault, "ja": f"証明できない: {found.fault}"}
             return GateResult(self.name, "failed", f"nothing is proven: {found.fault}", {"faults": [fault]})

@@ -37,20 +37,27 @@ def open_gates(
     """
     activations = open_registers(settings, store).activations
 
-    def look() -> Ground:
+    def of_record() -> Bundle:
         found = activations.current_text(0)
         if found is None:
-            return Ground(configured(), load_snapshot(store, clock()), clock())
+            return configured()
         active, text = found
         bundle = bundle_of_canonical(text)
         if bundle.digest != active.digest:
             raise RecordDamagedError("the text of what is of record is not the one of its digest")
-        return Ground(bundle, load_snapshot(store, clock()), clock())
+        return bundle
+
+    def look() -> Ground:
+        return Ground(of_record(), load_snapshot(store, clock()), clock())
+
+    def expected() -> Bundle | None:
+        """A draft's own manifest must not take it past three gates."""
+        return None if settings.profile == "plain" else of_record()
 
     return (
-        *own_gates(open_engine),
-        InvariantsGate(settings.state_path / "spaces", settings.policy_invariants_file),
-        ForesightGate(look, open_engine, bounds_of(settings)),
+        *own_gates(open_engine, expected),
+        InvariantsGate(settings.policy_invariants_file, expected),
+        ForesightGate(look, open_engine, bounds_of(settings), expected),
     )
 
 

@@ -32,8 +32,8 @@ async def confirmed(engine: Engine, space: DecisionSpace, proofs: Sequence[Proof
 
     `engine` has the bundle of the space active.
     """
-    failed = [proof for proof in proofs if not proof.holds]
-    documents = [msgspec.json.encode(space.document(proof.counterexample or {})) for proof in failed]
+    failed = [proof for proof in proofs if proof.counterexample is not None]
+    documents = [msgspec.json.encode(_document(space, proof)) for proof in failed]
     answers = await engine.evaluate(documents) if documents else []
     return {
         proof.invariant.id: not isinstance(answer, EngineError) and read_verdict(answer, "zta").permits
@@ -44,6 +44,16 @@ async def confirmed(engine: Engine, space: DecisionSpace, proofs: Sequence[Proof
 def vector_words(space: DecisionSpace, vector: Vector) -> list[Words]:
     """Only the facts that the vector needs, in the order of judgement."""
     return [Words(fact_words(name), value_words(name, value)) for name, value in space.named(vector).items()]
+
+
+def counterexample_words(space: DecisionSpace, proof: Proof) -> list[Words]:
+    """Its facts, and then those of the invariant that the policy does not look at."""
+    beside = [Words(fact_words(name), value_words(name, value)) for name, value in proof.beside.items()]
+    return [*vector_words(space, proof.counterexample or {}), *beside]
+
+
+def _document(space: DecisionSpace, proof: Proof) -> dict[str, Any]:
+    return space.document(proof.counterexample or {}, proof.beside)
 
 
 def stronger_of(proof: Proof) -> Vector:
@@ -62,8 +72,8 @@ def proof_told(space: DecisionSpace, proof: Proof, sure: Mapping[str, bool]) -> 
         "violations": str(proof.violations),
     }
     if proof.counterexample is not None:
-        told["counterexample"] = space.named(proof.counterexample)
-        told["document"] = space.document(proof.counterexample)
+        told["counterexample"] = {**space.named(proof.counterexample), **proof.beside}
+        told["document"] = _document(space, proof)
         told["confirmed"] = sure.get(proof.invariant.id, False)
     if proof.stronger is not None:
         told["refused_with"] = space.named(proof.stronger)
@@ -72,7 +82,12 @@ def proof_told(space: DecisionSpace, proof: Proof, sure: Mapping[str, bool]) -> 
 
 def violation_words(space: DecisionSpace, proof: Proof) -> Text:
     """What is wrong, with the counterexample, in one sentence of each language."""
-    held, better = vector_words(space, proof.counterexample or {}), vector_words(space, stronger_of(proof))
+    if proof.counterexample is None:
+        return Text(
+            f"{proof.invariant.title.ja}（当てはまる組合せが一つもなく、証明にならない）",
+            f"{proof.invariant.title.en} (it speaks of no vector at all, which proves nothing)",
+        )
+    held, better = counterexample_words(space, proof), vector_words(space, stronger_of(proof))
     ja = "、".join(f"{one.fact.ja}＝{one.value.ja}" for one in held) or "どの事実でも"
     en = ", ".join(f"{one.fact.en} = {one.value.en}" for one in held) or "whatever the facts"
     title = proof.invariant.title

@@ -19,10 +19,9 @@ PROVE_S: Final = 240.0  # below `pdp.revisions.gate.GATE_S`; the shipped policy 
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`canonical`: the bundle's text. `folder`: where spaces are kept. `invariants`: a file with further ones."""
+    """`canonical`: the bundle's text. `invariants`: a file with further ones."""
 
     canonical: str
-    folder: str = ""
     invariants: str = ""
 
 

@@ -23,7 +23,7 @@ from pdp.gates.proofs import confirmed, proof_told, violation_words
 from pdp.gates.proving import CONFIRM_DEADLINE, NICE, Finding, Order
 from pdp.space.asking import asker_for
 from pdp.space.invariants import SHIPPED, prove, read_invariants
-from pdp.space.keeping import kept_space
+from pdp.space.space import build_space
 
 if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
@@ -50,8 +50,8 @@ def main() -> None:
 async def _finding(order: Order) -> Finding:
     bundle = bundle_of_canonical(order.canonical.encode())
     asked = [*SHIPPED, *(read_invariants(Path(order.invariants)) if order.invariants else ())]
-    folder = Path(order.folder) if order.folder else None
-    space = await kept_space(folder, bundle, partial(asker_for, children=_CHILDREN))
+    # Made anew each time: who can write to the folder of kept spaces could put a proof there.
+    space = await build_space(bundle, partial(asker_for, children=_CHILDREN))
     proofs = [prove(space, one) for one in asked]
     sure = await _confirmed(bundle, space, proofs)
     return Finding(

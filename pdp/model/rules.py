@@ -14,6 +14,10 @@ import msgspec
 
 SCHEMA: Final = "sekisho.rules/v1"
 
+# Facts of a device and a person together: what is filled for each device can say them only where nobody but one
+# person signs in on it. Attack: a loan to one person, told as a property of the machine, holds for whoever picks it up.
+OF_PAIR: Final = frozenset({"device.relation", "device.loan", "device.permit"})
+
 FactValue = str | int | bool
 Section = Literal[
     "user", "authentication", "device", "posture", "network", "time", "risk", "action", "enforcement", "resource"
@@ -76,6 +80,23 @@ class Profile(msgspec.Struct, frozen=True):
     title: Words
     departments: tuple[str, ...] = ()
     organisations: tuple[str, ...] = ()
+
+
+def conditions_about(profile: Profile, resource: Resource) -> tuple[Condition, ...]:
+    """What a set of people says of its members where this system is asked for.
+
+    Attack: the group of another system's departments (or organisations), whose members are `first` and `later` over
+    there and strangers here. What is not about this system's own is left out of what they are known to be.
+    """
+    return tuple(one for one in profile.conditions if _is_about(one, profile, resource))
+
+
+def _is_about(condition: Condition, profile: Profile, resource: Resource) -> bool:
+    if condition.fact == "departments":
+        return bool(profile.departments) and set(profile.departments) <= set(resource.departments)
+    if condition.fact == "organisation":
+        return bool(profile.organisations) and set(profile.organisations) <= set(resource.organisations)
+    return True
 
 
 class Reason(msgspec.Struct, frozen=True):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import insert, select, update
 
 from pdp.declog.marks import rfc3339
-from pdp.errors import BadRequestError, ConflictError, SekishoError
+from pdp.errors import BadRequestError, BundleError, ConflictError, SekishoError, SettingsError
+from pdp.logs import get_log
 from pdp.revisions.revision import Active, Revision
 from pdp.revisions.rows import (
     Said,
@@ -29,25 +30,29 @@ from pdp.revisions.rows import (
     take,
     text_of,
 )
-from pdp.revisions.sealing import Signed, kind_of, unsealed
+from pdp.revisions.sealing import Signed, UnsealedError, check_jump, kind_of, unsealed
+from pdp.revisions.statement import read_signatures, read_statement, signer_of
 from pdp.revisions.states import after
 from pdp.store import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from pdp.revisions.person import People, Person
     from pdp.revisions.sealing import Sealing
-    from pdp.revisions.statement import Statement
+    from pdp.revisions.statement import Statement, TrustedKey
     from pdp.revisions.states import Step
     from pdp.store.store import Store
 
 REVIEW_DAYS: Final = 7  # after an emergency, somebody else looks at what was done
 MAX_AHEAD: Final = timedelta(days=400)  # a schedule beyond next year's 1 April is a slip of the pen
 MAX_EPOCH: Final = 1 << 62
+FIRE_AGAIN: Final = timedelta(seconds=15)  # before a host that lacks a key tries again: looks come four times a second
 _SYSTEM: Final = "system:schedule"
+_log = get_log("pdp.revisions")
 
 
 class Activations:
@@ -57,6 +62,7 @@ class Activations:
         self._store = store
         self._people = people
         self._sealing = sealing
+        self._put_off: dict[int, datetime] = {}  # by revision: until when this host leaves it to others
 
     def current(self) -> Active | None:
         """What is of record now; None where nothing ever was."""
@@ -142,6 +148,7 @@ class Activations:
             begin(connection)
             revision = revision_at(connection, number)
             after(revision.state, "rollback")
+            self._require_former(connection, revision)
             statement = self._sealing.sealed(revision, "rollback", _next(connection, epoch), now, signed)
             return self._enter(connection, revision, "rollback", Said(person.id, now, said), statement)
 
@@ -164,6 +171,7 @@ class Activations:
                 raise ConflictError("nothing was ever activated", next_step="activate a revision")
             revision = revision_at(connection, former.number)
             after(revision.state, "renew")
+            self._require_former(connection, revision)
             statement = self._sealing.sealed(revision, "activate", _next(connection, epoch), now, signed)
             return self._enter(connection, revision, "renew", Said(person.id, now, said), statement)
 
@@ -215,8 +223,23 @@ class Activations:
         """Activate a revision whose time has come; None where another worker did, or where it cannot be done.
 
         What cannot be done (an approval that no longer counts, a signature for another epoch) is taken off the
-        schedule, and the history says why.
+        schedule, and the history says why. What this host alone lacks (a key, a file that it cannot read) changes
+        nothing: another worker may do it, and this one tries again after `FIRE_AGAIN`.
         """
+        put_off = self._put_off.get(number)
+        if put_off is not None and now < put_off:
+            return None
+        try:
+            fired = self._fired(number, now)
+        except (UnsealedError, SettingsError) as fault:
+            self._put_off[number] = now + FIRE_AGAIN
+            _log.error("a scheduled revision cannot be signed here", number=number, reason=fault.message)
+            return None
+        self._put_off.pop(number, None)
+        return fired
+
+    def _fired(self, number: int, now: datetime) -> Active | None:
+        """Raises UnsealedError and SettingsError, and then nothing was written."""
         with self._store.write() as connection:
             begin(connection)
             revision = revision_at(connection, number)
@@ -227,6 +250,8 @@ class Activations:
             try:
                 self._require_approved(connection, revision)
                 statement = self._sealing.sealed(revision, "scheduled", _next(connection, None), now, signed)
+            except (UnsealedError, SettingsError):
+                raise
             except SekishoError as fault:
                 failed = Said(_SYSTEM, now, f"not activated: {fault.message}"[:500], details)
                 take(connection, revision, "unschedule", failed, scheduled_at=None, scheduled=None)
@@ -236,12 +261,28 @@ class Activations:
     def _require_approved(self, connection: Connection, revision: Revision) -> None:
         """INVARIANT (two persons), once more: what stands in a row's state is not what is believed."""
         given = [approval.by for approval in standing(connection, revision)]
-        authors = authors_of(connection, revision.number)
+        authors = _authors(connection, revision)
         others = [by for by in given if not self._people.among(by, authors)]
         if self._people.count(others) < (2 if revision.emergency else 1):
             raise ConflictError(
                 "the approvals of this revision do not count: it was changed since, or they are its authors'",
                 next_step="withdraw it, submit it again, and have it approved",
+            )
+
+    def _require_former(self, connection: Connection, revision: Revision) -> None:
+        """What was of record is what may be so again: a row's digest is not believed, only a statement of it.
+
+        Attack: somebody with the database sets the digest of a revision by hand, and the next renewal has the
+        service's own key sign it.
+        """
+        _authors(connection, revision)
+        table = tables.policy_activations
+        query = select(table).where(table.c.number == revision.number, table.c.digest == revision.digest)
+        keys = self._sealing.keys()
+        if not any(_is_proven(active_of(row), revision, keys) for row in connection.execute(query)):
+            raise ConflictError(
+                "no activation of this revision that can be trusted names these contents",
+                next_step="make a new draft of it, and have that approved",
             )
 
     def _enter(
@@ -269,7 +310,7 @@ class Activations:
         details = {**said.details, "epoch": active.epoch, "kind": active.kind}
         told = Said(said.by, said.at, said.reason, details)
         take(connection, revision, step, told, scheduled_at=None, scheduled=None)
-        if active.kind == "emergency":
+        if revision.emergency and step == "activate":  # also at a time: its kind is `scheduled` then
             _open_review(connection, active)
         return active
 
@@ -284,7 +325,32 @@ def _next(connection: Connection, epoch: int | None) -> int:
         return least
     if not least <= epoch <= MAX_EPOCH:
         raise ConflictError(f"the next epoch is {least}, and {epoch} is asked for")
+    check_jump(epoch, least)
     return epoch
+
+
+def _authors(connection: Connection, revision: Revision) -> frozenset[str]:
+    """Never empty: of a row that was put into the database by hand nobody is the author, and anybody approves it."""
+    authors = authors_of(connection, revision.number)
+    if not authors:
+        raise ConflictError("nobody wrote this revision: its history is not there", next_step="make a new draft of it")
+    return authors
+
+
+def _is_proven(active: Active, revision: Revision, keys: Sequence[TrustedKey]) -> bool:
+    """Whether a statement that is trusted here says that these contents were of record."""
+    try:
+        said, signatures = read_statement(active.statement), read_signatures(active.signatures)
+    except BundleError:
+        return False
+    if (said.epoch, said.number, said.name, said.digest) != (
+        active.epoch,
+        revision.number,
+        revision.name,
+        revision.digest,
+    ):
+        return False
+    return not keys or signer_of(active.statement, signatures, keys) is not None
 
 
 def _plan(connection: Connection, number: int) -> tuple[str, str, Signed | None]:

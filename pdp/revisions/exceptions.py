@@ -150,8 +150,7 @@ class Exceptions:
     def end(self, person: Person, number: int, note: str, now: datetime) -> tuple[Exemption, int]:
         """Before its time: alone, because it takes something away and gives nobody anything."""
         with self._store.write() as connection:
-            deed: Deed = "grant" if "approver" in person.roles else "except"
-            found = self._decided(connection, person, deed, number, "granted")
+            found = self._decided(connection, person, "end", number, "granted")
             epoch = _leave(connection, found, now)
             said = {"state": "ended", "ended_by": person.id, "ended_at": now}
             return _changed(connection, number, **said, note=checked_reason(note)), epoch
@@ -169,7 +168,7 @@ class Exceptions:
         """What this person may do with it now, for whoever offers it; each method looks again."""
         own, can = self._people.same(person.id, one.asked_by), person.roles
         if one.state == "granted":
-            return ("end",) if can & (MAY["grant"] | MAY["except"]) else ()
+            return ("end",) if can & MAY["end"] else ()
         if one.state != "asked":
             return ()
         second: tuple[Decision, ...] = ("refuse",) if own else ("grant", "refuse")

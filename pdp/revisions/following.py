@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pdp.ending import end
@@ -21,7 +21,6 @@ from pdp.revisions.trust import RevisionRefusedError, Seen, judge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from datetime import datetime
 
     from pdp.bundle.bundle import Bundle
     from pdp.model.directory import Snapshot
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 RETRY: Final = timedelta(seconds=15)  # before a revision that was refused is tried again: a load costs half a second
 HEARTBEAT: Final = timedelta(seconds=10)
+CONFIRM: Final = timedelta(minutes=1)  # how often a confirmation is written down for a restart: a synced file each time
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # no confirmation is known: every lease that has an end is over
 _log = get_log("pdp.revisions")
 
 
@@ -105,6 +106,7 @@ class PolicyFollower:
         self._nudged = asyncio.Event()
         self._retry_at: datetime | None = None
         self._told_at: datetime | None = None
+        self._written_at: datetime | None = None
 
     @property
     def status(self) -> Following:
@@ -157,7 +159,9 @@ class PolicyFollower:
         text = bundle.canonical
         judge(last, text, self._seen, ground.keys(), ground.profile)  # its signature too: the disk is no authority
         await ground.activator.activate(bundle)
-        self._serves(bundle, last)
+        # A start confirms nothing: a worker whose lease is over would otherwise permit again because it was restarted.
+        known = await asyncio.to_thread(ground.last_good.confirmed_at, last.epoch)
+        self._serves(bundle, last, NEVER if known is None else min(known, ground.clock()))
         self._refused(fault, 0)  # whatever its epoch: the next look tries it again
 
     async def refresh(self) -> None:
@@ -172,6 +176,7 @@ class PolicyFollower:
                 epoch = fired.epoch
         if epoch == self._now.epoch:
             self._confirmed(now)
+            await self._write_down(now)
         elif epoch < self._now.epoch:
             behind = (
                 f"epoch {epoch} is of record, and epoch {self._now.epoch} decides here: an old copy of the database"
@@ -208,11 +213,23 @@ class PolicyFollower:
             await asyncio.to_thread(ground.last_good.keep, active)
         except SekishoError as fault:
             _log.error("the revision decides, and is not kept for a start without the database", reason=fault.message)
+        self._written_at = None
+        await self._write_down(self._now.confirmed_at)
 
-    def _serves(self, bundle: Bundle, active: Active | None) -> None:
+    async def _write_down(self, now: datetime) -> None:
+        """Keep the confirmation for a restart, once in a while."""
+        if not self._now.epoch or (self._written_at is not None and now - self._written_at < CONFIRM):
+            return
+        self._written_at = now
+        try:
+            await asyncio.to_thread(self._ground.last_good.confirm, self._now.epoch, now)
+        except SekishoError as fault:
+            _log.error("the lease is not kept for a restart without the database", reason=fault.message)
+
+    def _serves(self, bundle: Bundle, active: Active | None, confirmed_at: datetime | None = None) -> None:
         ground = self._ground
         epoch, number = (0, None) if active is None else (active.epoch, active.number)
-        self._now = Following(epoch, number, bundle.revision, bundle.digest, ground.clock())
+        self._now = Following(epoch, number, bundle.revision, bundle.digest, confirmed_at or ground.clock())
         self._retry_at = self._told_at = None
         ground.changed(bundle)
         _log.info("policy activated", revision=bundle.revision, digest=bundle.digest, number=number, epoch=epoch)
@@ -293,9 +310,3 @@ class PolicyFollower:
                 if not failing:
                     _log.exception("following failed unexpectedly; the policy stays")
                 failing = True
-
-
-def _older(epoch: int, here: int) -> RevisionRefusedError:
-    return RevisionRefusedError(
-        "replayed", f"epoch {epoch} is of record, and epoch {here} decides here: the database is an old copy"
-    )

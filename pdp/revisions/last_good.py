@@ -1,7 +1,8 @@
 """What was of record here last, on this host's own disk: from which a service starts when the database cannot say.
 
     STATE/policy/last-good.json     the statement, its signatures and the rest of the activation
-    STATE/policy/lock               held while that is written
+    STATE/policy/confirmed.json     when the database last said that this is still of record
+    STATE/policy/lock               held while one of them is written
 
 The policy itself is in the archive (`pdp.bundle_archive`), under the digest that the statement names. The file also
 holds the highest epoch that was taken on this host, so that an old activation is not taken again after a restart.
@@ -10,7 +11,9 @@ holds the highest epoch that was taken on this host, so that an old activation i
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,11 +24,19 @@ from pdp.errors import NotReadyError
 from pdp.revisions.revision import Active
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _MAX_BYTES: Final = 65_536
 _WAIT_S: Final = 5.0
 _POLL_S: Final = 0.01
+
+
+class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`at`: when some worker of this host saw that `epoch` was the one of record."""
+
+    epoch: int
+    at: datetime
 
 
 class LastGood:
@@ -50,7 +61,32 @@ class LastGood:
 
     def keep(self, active: Active) -> None:
         """Have it durably there, unless a later one is. Raises NotReadyError where it cannot be written."""
-        text = msgspec.json.encode(asdict(active))
+        with self._alone():
+            held = self.read()
+            if held is None or held.epoch < active.epoch:
+                write_durably(self._disk, self._path, msgspec.json.encode(asdict(active)))
+
+    def confirmed_at(self, epoch: int) -> datetime | None:
+        """When this epoch was last seen to be of record; None where no file says so: then nobody knows."""
+        held = self._confirmation()
+        return held.at if held is not None and held.epoch == epoch and held.at.tzinfo is not None else None
+
+    def confirm(self, epoch: int, at: datetime) -> None:
+        """Write down that this epoch is of record. Raises NotReadyError where it cannot be written."""
+        with self._alone():
+            held = self._confirmation()
+            if held is None or held.epoch <= epoch:
+                write_durably(self._disk, self._confirmed, msgspec.json.encode(Confirmation(epoch, at)))
+
+    def _confirmation(self) -> Confirmation | None:
+        try:
+            with self._confirmed.open("rb") as file:
+                return msgspec.json.decode(file.read(_MAX_BYTES), type=Confirmation)
+        except (OSError, ValueError, msgspec.MsgspecError):  # it only ever prolongs: without it the lease is over
+            return None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             deadline = time.monotonic() + _WAIT_S
@@ -59,9 +95,7 @@ class LastGood:
                     raise NotReadyError("another process has been writing which policy is active for 5 s")
                 time.sleep(_POLL_S)
             try:
-                held = self.read()
-                if held is None or held.epoch < active.epoch:
-                    write_durably(self._disk, self._path, text)
+                yield
             finally:
                 lock.release()
         except OSError as fault:
@@ -70,3 +104,7 @@ class LastGood:
     @property
     def _path(self) -> Path:
         return self._directory / "last-good.json"
+
+    @property
+    def _confirmed(self) -> Path:
+        return self._directory / "confirmed.json"

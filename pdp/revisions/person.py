@@ -22,8 +22,8 @@ Role = Literal["author", "approver", "operator", "auditor", "administrator"]
 ROLES: Final[frozenset[Role]] = frozenset(get_args(Role))
 MAX_ID: Final = 200
 
-Deed = Literal["read", "review", "except", "grant"]
-"""What is done beside a revision's steps: look, close the review of an emergency, ask for an exception, grant one."""
+Deed = Literal["read", "review", "except", "grant", "end"]
+"""What is done beside a revision's steps: look, close an emergency's review, ask for an exception, grant or end one."""
 
 _AUTHORS: Final[frozenset[Role]] = frozenset({"author"})
 _APPROVERS: Final[frozenset[Role]] = frozenset({"approver"})
@@ -52,6 +52,7 @@ MAY: Final[Mapping[Step | Deed, frozenset[Role]]] = {
     "review": _APPROVERS | frozenset({"auditor"}),
     "except": _AUTHORS | _OPERATORS,
     "grant": _APPROVERS,
+    "end": _OPERATORS | _APPROVERS,
 }
 
 

@@ -1,5 +1,8 @@
 """The statement of an activation, signed by a key that is here or somewhere else.
 
+INVARIANT (no leap of epochs): whoever could name any epoch could name the last one there is, after which nothing is
+ever of record again; so one step leads at most `MAX_JUMP` above the next epoch.
+
 INVARIANT (signed or not at all): where there are trusted keys, nothing becomes of record without a signature that
 they verify. Workers would refuse it, and a service that nobody can steer would not say so by itself.
 """
@@ -7,7 +10,7 @@ they verify. Workers would refuse it, and a service that nobody can steer would 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pdp.declog.marks import rfc3339
 from pdp.errors import BadRequestError, BundleError, ConflictError
@@ -27,6 +30,13 @@ if TYPE_CHECKING:
     from pdp.revisions.revision import ActivationKind, Revision
     from pdp.revisions.statement import Signature, SigningKey, TrustedKey
     from pdp.revisions.states import Step
+
+
+MAX_JUMP: Final = 1_000_000  # more activations than any old copy of a database can lie behind
+
+
+class UnsealedError(ConflictError):
+    """No key here signs it, or none that is trusted here signed it: true of this host's files, not of the revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,8 @@ class Sealing:
     ) -> tuple[Statement, str]:
         """The statement with its signatures, which a worker will believe.
 
-        Raises ConflictError where none would, BadRequestError where what was signed elsewhere is something else.
+        Raises UnsealedError where none would, SettingsError where a key file cannot be read, ConflictError where
+        the epoch is another one, BadRequestError where what was signed elsewhere is something else.
         """
         if signed is None:
             statement = unsealed(revision, kind, epoch, now)
@@ -60,7 +71,7 @@ class Sealing:
         keys = self.keys()
         if keys and signer_of(statement.text, signatures, keys) is None:
             why = "no trusted key made the signature" if signatures else "it must be signed, and there is no key here"
-            raise ConflictError(why, next_step="sign it with `pdp bundle sign`, or set `bundle_signing_key_file`")
+            raise UnsealedError(why, next_step="sign it with `pdp bundle sign`, or set `bundle_signing_key_file`")
         return statement, write_signatures(signatures)
 
 
@@ -76,7 +87,17 @@ def _brought(signed: Signed, wanted: Statement) -> tuple[Statement, tuple[Signat
             f"the signed statement is for epoch {statement.epoch}, and the next one is {wanted.epoch}",
             next_step="sign again, for the epoch that is next now",
         )
+    check_jump(statement.epoch, wanted.epoch)
     return statement, signatures
+
+
+def check_jump(epoch: int, least: int) -> None:
+    """Raises ConflictError for an epoch too far above the next one, `least`."""
+    if epoch - least >= MAX_JUMP:
+        raise ConflictError(
+            f"epoch {epoch} lies more than {MAX_JUMP} above the highest that is known, {least - 1}",
+            next_step="name one above the epoch that workers have seen",
+        )
 
 
 def _meaning(statement: Statement) -> tuple[Any, ...]:

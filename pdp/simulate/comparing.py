@@ -2,7 +2,7 @@
 
 A cell is one person with one terminal at one system under one context. To lose is that something is refused which was
 not before; to be held to more is a new step-up or a new limit. A person loses a system in a context where no terminal
-of theirs reaches it any more.
+of theirs reaches it any more. A step-up to a level that the context has already is a refusal: nobody gets past it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ Change = Literal["loses", "gains", "stricter", "easier", "other"]
 CHANGES: Final[tuple[Change, ...]] = ("loses", "gains", "stricter", "easier", "other")
 MAX_KINDS: Final = 500  # of changes, told one by one; what is beyond is counted
 _RANK: Final = {"deny": 0, "step_up": 1, "limit": 2, "allow": 3}
+_HIGHEST_LEVEL: Final = 3  # of authentication, `pdp.model.input`
 _AT_A_TIME: Final = 20_000  # pairs by some hundred questions: a few megabytes
 
 
@@ -41,6 +42,8 @@ class Side(NamedTuple):
 
 
 class Kind(NamedTuple):
+    """`change` is by the two answers alone, without the level that the context has."""
+
     before: Answer
     after: Answer
 
@@ -75,6 +78,7 @@ class Differences:
     cells: Counter[Change]
     touched: dict[Change, Codes]  # users with at least one such cell
     people: dict[Literal["loses", "gains"], NDArray[np.bool_]]  # user by question
+    held_up: Codes  # users with at least one step-up where there was none and nothing was refused
     equal: int
 
 
@@ -86,8 +90,10 @@ class Groupings:
     of_question: Mapping[str, Grouping]
 
 
-def compare(pairs: Pairs, before: Side, after: Side, groupings: Groupings, samples: int) -> Differences:
-    """Pure. `samples`: cells that are named of each kind of change."""
+def compare(  # noqa: PLR0913, PLR0917  # two sides, and what is said of them
+    pairs: Pairs, before: Side, after: Side, groupings: Groupings, levels: Codes, samples: int
+) -> Differences:
+    """Pure. `levels`: by question, the authentication level stated. `samples`: cells named of each kind of change."""
     rows = grouped([before.column.of_row[before.row], after.column.of_row[after.row]], len(pairs))
     old = _answers(before, rows.first)
     new = _answers(after, rows.first)
@@ -97,13 +103,19 @@ def compare(pairs: Pairs, before: Side, after: Side, groupings: Groupings, sampl
     weight = np.bincount(rows.of, minlength=len(rows))
     told = list(answers)
     kinds, more = _kinds(old, new, weight, told, rows.first, samples)
+    shut_before, shut_after = _refused(old, told, levels), _refused(new, told, levels)
     change = _changes(old, new, told)
+    change[shut_before & shut_after & (old != new)] = CHANGES.index("other")
+    change[~shut_before & shut_after] = CHANGES.index("loses")
+    change[shut_before & ~shut_after] = CHANGES.index("gains")
+    permitted = _with(old, told, "allow", "limit")
+    held_up = np.asarray((permitted & _with(new, told, "step_up")).any(1), np.bool_)
     spread = {name: _spread(change == at, rows.of, len(rows), groupings) for at, name in enumerate(CHANGES)}
     cells = Counter({name: int(((change == at).sum(1) * weight).sum()) for at, name in enumerate(CHANGES)})
     touched = {
         name: np.unique(pairs.user[(change == at).any(1)[rows.of]]).astype(np.int64) for at, name in enumerate(CHANGES)
     }
-    open_before, open_after = _reached(pairs, old, rows.of, told), _reached(pairs, new, rows.of, told)
+    open_before, open_after = _reached(pairs, ~shut_before, rows.of), _reached(pairs, ~shut_after, rows.of)
     return Differences(
         kinds,
         more,
@@ -112,8 +124,20 @@ def compare(pairs: Pairs, before: Side, after: Side, groupings: Groupings, sampl
         +cells,
         touched,
         {"loses": open_before & ~open_after, "gains": open_after & ~open_before},
+        np.unique(pairs.user[held_up[rows.of]]).astype(np.int64),
         int(((old == new).sum(1) * weight).sum()),
     )
+
+
+def _with(table: Codes, told: Sequence[Answer], *outcomes: str) -> NDArray[np.bool_]:
+    return np.array([answer.outcome in outcomes for answer in told], np.bool_)[table]
+
+
+def _refused(table: Codes, told: Sequence[Answer], levels: Codes) -> NDArray[np.bool_]:
+    """By group and question: a deny, or a step-up that asks for what the context has already."""
+    asked = np.array([answer.required_auth_level or 0 for answer in told], np.int64)[table]
+    beyond_reach = (asked <= levels) | (asked > _HIGHEST_LEVEL)
+    return _with(table, told, "deny") | (_with(table, told, "step_up") & beyond_reach)
 
 
 def _answers(side: Side, pairs: Codes) -> Codes:
@@ -181,10 +205,9 @@ def _spread(hit: NDArray[np.bool_], of: Codes, groups: int, groupings: Groupings
     return found
 
 
-def _reached(pairs: Pairs, table: Codes, of: Codes, told: Sequence[Answer]) -> NDArray[np.bool_]:
+def _reached(pairs: Pairs, is_open: NDArray[np.bool_], of: Codes) -> NDArray[np.bool_]:
     """By user and question: is there a terminal with which it is not refused?"""
-    is_open = np.array([answer.outcome != "deny" for answer in told], np.bool_)[table]
-    found = np.zeros((len(pairs.users), table.shape[1]), np.bool_)
+    found = np.zeros((len(pairs.users), is_open.shape[1]), np.bool_)
     for start in range(0, len(pairs), _AT_A_TIME):
         users = pairs.user[start : start + _AT_A_TIME]
         begins = np.flatnonzero(np.r_[True, users[1:] != users[:-1]])

@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from pdp.bundle.dependence import steps_of
 from pdp.decide import judge_raw
@@ -129,7 +130,13 @@ class Simulation:
             sides.append(side)
             told.append(Half(half.world.bundle, half.world.at, _distinct(facts, asked), judged.evaluations))
         found = await asyncio.to_thread(
-            compare, pairs, sides[0], sides[1], self._groupings(pairs, resources), self._samples
+            compare,
+            pairs,
+            sides[0],
+            sides[1],
+            self._groupings(pairs, resources),
+            np.tile(np.array([one.auth_level for one in self._contexts], np.int64), len(resources)),
+            self._samples,
         )
         return Report(
             halves=(told[0], told[1]),

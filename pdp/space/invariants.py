@@ -14,8 +14,10 @@ from pdp.errors import BadRequestError, SpaceError
 from pdp.model.decision import Text
 from pdp.plain_yaml import load_one
 from pdp.space.facts import DEPARTMENTS, NOBODY, ORGANISATION, UNKNOWN, split_name
+from pdp.space.known import known_values
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pdp.space.diagram import Vector
@@ -48,9 +50,10 @@ Invariant = Never | Weaker
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`counterexample` is None where it is proven. `vectors`: how many it speaks of, `violations`: against it.
+    """`counterexample` is None where nothing is against it. `vectors`: how many it speaks of, `violations`: against it.
 
-    `stronger`: of `Weaker`, the same vector with the better value, which is refused.
+    `stronger`: of `Weaker`, the same vector with the better value, which is refused. `beside`: of a counterexample, a
+    value for each fact that the invariant names and the policy does not look at.
     """
 
     invariant: Invariant
@@ -58,10 +61,12 @@ class Proof:
     violations: int
     counterexample: Vector | None
     stronger: Vector | None = None
+    beside: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
-        return self.counterexample is None
+        """INVARIANT (an empty set of checks fails): what speaks of no vector is not proven."""
+        return self.counterexample is None and self.vectors > 0
 
 
 _PRIVATE: Final = ("byod_phone", "byod_tablet", "byod_pc")
@@ -172,11 +177,11 @@ _RELATIONS: Final = {
 def prove(space: DecisionSpace, invariant: Invariant) -> Proof:
     """Hold one invariant against every vector. Raises SpaceError where it names a fact or a value that is not there."""
     if isinstance(invariant, Never):
-        spoken = _spoken_of(space, invariant)
+        spoken, beside = _spoken_of(space, invariant)
         against = space.diagram.both(spoken, space.permit)
         found = space.find(against)
         vectors, violations = space.count(spoken), 0 if found is None else space.count(against)
-        return Proof(invariant, vectors, violations, found)
+        return Proof(invariant, vectors, violations, found, beside={} if found is None else beside)
     violations, worst = 0, None
     for level, fact in space.facts.items():
         for weak, strong in _steps_down(fact):
@@ -194,11 +199,31 @@ def prove(space: DecisionSpace, invariant: Invariant) -> Proof:
     )
 
 
-def _spoken_of(space: DecisionSpace, invariant: Never) -> int:
-    diagram = space.diagram
-    inside = [space.where(name, values) for name, values in invariant.when.items()]
-    outside = [diagram.negated(space.where(name, values)) for name, values in invariant.outside.items()]
-    return diagram.all_of([space.possible, *inside, *outside])
+def _spoken_of(space: DecisionSpace, invariant: Never) -> tuple[int, dict[str, Value]]:
+    """The vectors that it speaks of, and a value for each fact of it that the space does not have.
+
+    The space has only what the verdict depends on. A fact that a draft stopped looking at may have any value: those
+    outside of a condition too, or ignoring `device.class` would prove all that is said of it.
+    """
+    conditions: list[int] = [space.possible]
+    beside: dict[str, Value] = {}
+    for name in dict.fromkeys([*invariant.when, *invariant.outside]):
+        inside, outside = invariant.when.get(name), invariant.outside.get(name, ())
+        known = known_values(name, [*(inside or ()), *outside])
+        if name in space.levels:
+            if inside is not None:
+                conditions.append(space.where(name, inside))
+            conditions.append(space.diagram.negated(space.where(name, outside)))
+            continue
+        left = [one for one in (known if inside is None else inside) if not _among(one, outside)]
+        conditions.append(space.diagram.true if left else space.diagram.false)
+        if left:
+            beside[name] = left[0]
+    return space.diagram.all_of(conditions), beside
+
+
+def _among(value: Value, values: Iterable[Value]) -> bool:
+    return any(one == value and type(one) is type(value) for one in values)
 
 
 def _steps_down(fact: Fact) -> list[tuple[int, int]]:

@@ -1,14 +1,16 @@
 """A decision space as bytes, and a folder of those that were made: the same bytes in every run.
 
 A kept space is bound to the digest of its bundle and to what made it; any other file is made anew. It is a memory of
-work done, in the state's folder like the caches of compilers: who can write there can write the policy too.
+work done, for commands; the gate of drafts does not believe it, for the key is no secret (`pdp.gates.proving_child`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from importlib.metadata import version
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -52,9 +54,19 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 def key_of(bundle: Bundle) -> str:
-    """What a space is a function of: the policy, the engine, and how it is made."""
-    made = "\n".join((SCHEMA, __version__, version("gordon-to-regorus"), bundle.digest))
+    """What a space is a function of: the policy, the engine, the schema of the input, and how it is made."""
+    made = "\n".join((SCHEMA, __version__, version("gordon-to-regorus"), _sources(), bundle.digest))
     return hashlib.sha256(made.encode()).hexdigest()
+
+
+@cache
+def _sources() -> str:
+    """A digest of the text of `pdp.space`, and of the schema that its facts are taken from."""
+    found = [file for file in files("pdp.space").iterdir() if file.name.endswith(".py")]
+    texts = [
+        file.read_bytes() for file in (*sorted(found, key=lambda file: file.name), files("pdp.model") / "input.py")
+    ]
+    return hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts)).hexdigest()
 
 
 def dumped(space: DecisionSpace) -> bytes:

@@ -15,7 +15,20 @@ import msgspec
 from pdp.engine.syntax import parse_modules
 from pdp.errors import SpaceError
 from pdp.space.diagram import Diagram
-from pdp.space.facts import EVERYDAY, OTHER_TIME, TIMES, UNKNOWN, blank_document, schema_leaves, value_at
+from pdp.space.facts import (
+    EVERYDAY,
+    OTHER_TIME,
+    RELATED,
+    TIMES,
+    UNKNOWN,
+    blank_document,
+    fact_of,
+    related_fact,
+    schema_leaves,
+    split_name,
+    value_at,
+    word_fact,
+)
 from pdp.space.parts import parts_of
 from pdp.space.tables import Tables
 
@@ -114,9 +127,16 @@ class DecisionSpace:
 
     # Documents.
 
-    def document(self, vector: Vector) -> Document:
-        """A document with these facts. Facts that the vector leaves open get the first value that keeps it valid."""
+    def document(self, vector: Vector, beside: Mapping[str, Value] | None = None) -> Document:
+        """A document with these facts. Facts that the vector leaves open get the first value that keeps it valid.
+
+        `beside`: values of facts that the space does not have; what stands for many values is left open too.
+        """
         document: Document = msgspec.json.decode(self._blank)
+        for name, value in (beside or {}).items():
+            fact = fact_called(name)
+            if value in fact.values:
+                fact.write(document, number_of(fact, value))
         for level, number in sorted(vector.items()):
             self.facts[level].write(document, number)
         if document["resource"]["group"] != UNKNOWN and document["resource"]["segment"] == UNKNOWN:
@@ -149,6 +169,15 @@ def number_of(fact: Fact, value: Value) -> int:
         if known == value and type(known) is type(value):
             return number
     raise SpaceError(f"`{fact.name}` has no value `{value}`")
+
+
+def fact_called(name: str) -> Fact:
+    """A fact by its name, for a policy without constants. KeyError where the schema has no such place."""
+    if name in RELATED.values():
+        return related_fact(name)
+    place, word = split_name(name)
+    leaf = schema_leaves()[tuple(place.split("."))]
+    return fact_of(leaf) if word is None else word_fact(leaf, word)
 
 
 async def build_space(bundle: Bundle, open_asker: OpenAsker) -> DecisionSpace:

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import delete, text, update
 
 from pdp.directory.changes import change
 from pdp.directory.snapshot import load_snapshot
 from pdp.errors import BadRequestError, ConflictError, NotFoundError, NotPermittedError
 from pdp.model.directory import Device, Post, User
-from pdp.revisions.activations import Activations
+from pdp.revisions.activations import FIRE_AGAIN, MAX_EPOCH, Activations
 from pdp.revisions.exceptions import Exceptions, Scope
 from pdp.revisions.instances import Instances, Reviews
 from pdp.revisions.person import People, Person
 from pdp.revisions.register import Revisions
 from pdp.revisions.revision import GateResult, Instance, Revision
-from pdp.revisions.sealing import Sealing, Signed
+from pdp.revisions.sealing import MAX_JUMP, Sealing, Signed, unsealed
 from pdp.revisions.statement import read_keys, read_signing_key, write_signatures
 from pdp.store import tables
 from pdp.store.store import open_store
@@ -430,6 +430,131 @@ def test_a_restored_database_counts_on_from_where_workers_have_been(house: House
     assert house.activations.renew(OPERATOR, WHY, NOW).epoch == 51
     with pytest.raises(NotPermittedError):
         house.activations.renew(AUTHOR, WHY, NOW)
+
+
+def test_no_epoch_is_taken_that_leaves_none_to_come(store: Store, tmp_path: Path) -> None:
+    """Attack: one renewal as the last epoch of all, after which nothing can be rolled back."""
+    house = House(store, People(), _sealing(tmp_path, own=True))
+    made = house.active()
+    for epoch in (MAX_EPOCH, MAX_JUMP + 2):
+        with pytest.raises(ConflictError, match="above the highest"):
+            house.activations.renew(OPERATOR, WHY, NOW, epoch=epoch)
+    said = unsealed(made, "activate", MAX_EPOCH, NOW).text
+    key = read_signing_key(str(tmp_path / "key.pem"))
+    with pytest.raises(ConflictError, match="above the highest"):
+        house.activations.renew(OPERATOR, WHY, NOW, signed=Signed(said, write_signatures([key.sign(said)])))
+    assert house.activations.renew(OPERATOR, WHY, NOW, epoch=MAX_JUMP + 1).epoch == MAX_JUMP + 1
+
+
+def test_an_emergency_that_waits_for_its_time_leaves_a_review_behind_too(house: House) -> None:
+    made = house.checked()
+    house.revisions.endorse(APPROVER, made.number, WHY, NOW)
+    house.revisions.endorse(OTHER_APPROVER, made.number, WHY, NOW)
+    house.activations.schedule(OPERATOR, made.number, after(1), WHY, NOW)
+    fired = house.activations.fire(made.number, after(2))
+    assert fired is not None
+    assert fired.kind == "scheduled"
+    assert [(one.number, one.epoch) for one in house.reviews.all()] == [(made.number, 1)]
+
+
+def test_a_host_without_its_key_leaves_a_schedule_to_the_others(store: Store, tmp_path: Path) -> None:
+    sealing = _sealing(tmp_path, own=True)
+    house = House(store, People(), sealing)
+    made = house.approved()
+    house.activations.schedule(OPERATOR, made.number, after(1), WHY, NOW)
+    lost = str(tmp_path / "lost.pem")
+    keyless = Activations(store, People(), Sealing(sealing.keys))
+    for other in (
+        keyless,
+        Activations(store, People(), Sealing(sealing.keys, lambda: read_signing_key(lost))),
+        Activations(store, People(), Sealing(lambda: read_keys([lost]), sealing.own)),
+    ):
+        assert other.fire(made.number, after(2)) is None
+        assert house.now(made.number).state == "scheduled"
+    fired = house.activations.fire(made.number, after(2))
+    assert fired is not None
+    assert fired.number == made.number
+
+
+def test_a_host_that_has_its_key_again_fires_after_a_while(store: Store, tmp_path: Path) -> None:
+    sealing = _sealing(tmp_path, own=True)
+    house = House(store, People(), sealing)
+    made = house.approved()
+    house.activations.schedule(OPERATOR, made.number, after(1), WHY, NOW)
+    keys: list[Any] = [None]
+    other = Activations(store, People(), Sealing(sealing.keys, lambda: keys[0]))
+    assert other.fire(made.number, after(2)) is None
+    keys[0] = sealing.own()
+    assert other.fire(made.number, after(2)) is None, "not four times a second"
+    assert other.fire(made.number, after(2) + FIRE_AGAIN) is not None
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_contents_that_were_never_of_record_are_neither_renewed_nor_rolled_back_to(
+    store: Store, tmp_path: Path, own: bool
+) -> None:
+    """Attack: somebody with the database sets the digest of a row, for the service's own key to sign."""
+    house = House(store, People(), _sealing(tmp_path, own=True) if own else Sealing())
+    old, current = house.active("old"), house.active("current")
+    other = house.draft("other", allow=False)
+    rows = tables.policy_revisions
+    for one in (old, current):
+        with house.store.write() as connection:
+            connection.execute(update(rows).where(rows.c.number == one.number).values(digest=other.digest))
+    with pytest.raises(ConflictError, match="trusted"):
+        house.activations.renew(OPERATOR, WHY, NOW)
+    with pytest.raises(ConflictError, match="trusted"):
+        house.activations.rollback(OPERATOR, old.number, WHY, NOW)
+    with house.store.write() as connection:
+        connection.execute(update(rows).where(rows.c.number == old.number).values(digest=old.digest))
+    assert house.activations.rollback(OPERATOR, old.number, WHY, NOW).digest == old.digest
+
+
+def test_an_activation_that_nobody_signed_is_no_ground_for_a_roll_back(store: Store, tmp_path: Path) -> None:
+    house = House(store, People(), _sealing(tmp_path, own=True))
+    old = house.active("old")
+    house.active("current")
+    table = tables.policy_activations
+    with house.store.write() as connection:
+        connection.execute(update(table).where(table.c.epoch == 1).values(signatures="[]"))
+    with pytest.raises(ConflictError, match="trusted"):
+        house.activations.rollback(OPERATOR, old.number, WHY, NOW)
+
+
+def test_a_revision_that_nobody_wrote_is_not_renewed(house: House) -> None:
+    house.active()
+    with house.store.write() as connection:
+        connection.execute(delete(tables.policy_history))
+    with pytest.raises(ConflictError, match="nobody wrote"):
+        house.activations.renew(OPERATOR, WHY, NOW)
+
+
+def test_a_revision_that_nobody_wrote_is_not_activated_at_its_time_either(house: House) -> None:
+    """Attack: somebody with the database enters a whole revision with its approval and its plan."""
+    made = house.approved()
+    house.activations.schedule(OPERATOR, made.number, after(1), WHY, NOW)
+    with house.store.write() as connection:
+        connection.execute(delete(tables.policy_history))
+    assert house.activations.fire(made.number, after(2)) is None
+    assert house.activations.current() is None
+    found = house.revisions.detail(made.number)
+    assert found.revision.state == "approved"
+    assert "nobody wrote" in found.history[-1].reason
+    with pytest.raises(ConflictError, match="nobody wrote"):
+        house.activations.activate(OPERATOR, made.number, WHY, after(3))
+
+
+def test_an_exception_is_ended_by_operators_and_approvers_alone(peopled: House) -> None:
+    exceptions = Exceptions(peopled.store, People())
+    number = _ask(peopled, "disaster")
+    granted = exceptions.grant(APPROVER, number, WHY, NOW)[0]
+    for who in (AUTHOR, AUDITOR, person("caller:x", "administrator")):
+        assert exceptions.may(who, granted) == ()
+        with pytest.raises(NotPermittedError):
+            exceptions.end(who, number, WHY, NOW)
+    for who in (OPERATOR, APPROVER):
+        assert exceptions.may(who, granted) == ("end",)
+    assert exceptions.end(APPROVER, number, WHY, NOW)[0].state == "ended"
 
 
 def test_what_a_worker_serves_is_told_and_forgotten(house: House) -> None:

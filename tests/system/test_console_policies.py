@@ -28,7 +28,13 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("policies")) as running:
+    bundle = tmp_path_factory.mktemp(
+        "configured"
+    )  # `plain` as the drafts: in the place of one of `zta` they would fail
+    for name, text in policy("configured").items():
+        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
+        (bundle / name).write_text(text, encoding="utf-8")
+    with serving(tmp_path_factory.mktemp("policies"), "--bundle", str(bundle)) as running:
         yield running
 
 

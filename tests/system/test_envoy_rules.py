@@ -27,6 +27,14 @@ pytestmark = pytest.mark.system
 HOST = "apps.example.jp"
 ENFORCES = ["record_session", "alert", "clipboard", "save", "print", "screen_transfer_only"]
 SAMPLE = 160
+DEPARTMENTS = {  # a person's, by how they stand to the one system that names any (`soumu`)
+    "first": ("soumu", "elsewhere"),
+    "later": ("elsewhere", "soumu"),
+    "none": ("elsewhere",),
+    "open": ("elsewhere",),
+    "nobody": (),
+    "open-nobody": (),
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,9 @@ class Gate:
             connection.close()
 
     def token(self, facts: dict[str, FactValue], **claims: Any) -> str:
-        return self.issuer.token(sub="u-1", sekisho=claims_of(shipped_model(), facts, self.reading.given), **claims)
+        held = DEPARTMENTS[str(facts["departments"])]
+        said = claims_of(shipped_model(), facts, self.reading.given, departments=held)
+        return self.issuer.token(sub="u-1", sekisho=said, **claims)
 
 
 @pytest.fixture(scope="module")

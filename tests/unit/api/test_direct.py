@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -138,6 +139,32 @@ def test_requests_in_one_packet_are_answered_in_their_order() -> None:
         while said.count(b"\r\n\r\n{}") < 4:
             said += client.recv(65_536)
     assert [request.body for request in service.requests] == [b"0", b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_what_was_set_while_another_request_was_answered_is_not_seen(loop: str) -> None:
+    """asyncio: who lets the reading go on, lets it go on in the own context, and every packet after it is read there."""
+    mark: ContextVar[str] = ContextVar("mark", default="")
+    seen: list[str] = []
+
+    class Marking(Service):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            mark.set("another's")
+            while (await receive())["more_body"]:
+                pass
+            await self._behind(scope, receive, send)
+
+        async def _handle(self, request: HttpRequest) -> HttpAnswer:
+            seen.append(mark.get())
+            return await super()._handle(request)
+
+    size = 1 << 20  # uvicorn stops reading at 64 KiB that nobody has taken
+    with connected(Marking(), loop=loop) as client:
+        client.sendall(f"POST /else HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n".encode() + bytes(size))
+        assert b" 404 " in read_answer(client)[0]
+        client.sendall(asked())
+        assert b" 200 " in read_answer(client)[0]
+    assert seen == [""]
 
 
 def test_a_client_that_goes_away_gets_nothing_and_its_decision_is_made_all_the_same() -> None:

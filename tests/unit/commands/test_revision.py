@@ -27,6 +27,12 @@ GIT = {
 }
 
 
+@pytest.fixture
+def plain_house(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configured policy is `plain` as the drafts are: in the place of one of `zta` they would be refused."""
+    monkeypatch.setenv("PDP_BUNDLE", str(written(place / "configured", policy("configured"))))
+
+
 def written(folder: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +61,7 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_a_policy_goes_all_the_way_and_back_at_the_command_line(pdp, place):
     for name in ("v1", "v2"):
         written(place / name, policy(name))
@@ -106,6 +113,7 @@ def test_what_the_gate_refuses_is_refused_by_prove_with_the_same_counterexample(
     assert "判定空間の誤り" not in told.stdout
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_whoever_imported_it_does_not_approve_it(pdp, place):
     written(place / "v1", policy("v1"))
     pdp("bundle", "import", str(place / "v1"), "--reason", WHY)
@@ -120,6 +128,7 @@ def test_whoever_imported_it_does_not_approve_it(pdp, place):
     assert outcomes == ["begun", "refused"]
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_a_draft_that_its_tests_refuse_is_not_submitted(pdp, place):
     written(place / "v1", {**policy("v1"), "house/house_test.rego": "package house_test\n\ntest_it if false\n"})
     pdp("bundle", "import", str(place / "v1"), "--reason", WHY)
@@ -129,6 +138,7 @@ def test_a_draft_that_its_tests_refuse_is_not_submitted(pdp, place):
     assert only_json(pdp("bundle", "history", "1", "--json"))["state"] == "draft"
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_an_activation_is_signed_with_a_key_that_the_service_does_not_have(pdp, place, monkeypatch):
     private, public = key_pair()
     (place / "operator.pem").write_bytes(private)
@@ -150,6 +160,7 @@ def test_an_activation_is_signed_with_a_key_that_the_service_does_not_have(pdp, 
     assert pdp("bundle", "sign", "1", "--key", str(place / "operator.pub")).exit_code == 2
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_a_plan_is_made_and_taken_back(pdp, place):
     written(place / "v1", policy("v1"))
     pdp("bundle", "import", str(place / "v1"), "--reason", WHY)
@@ -164,6 +175,7 @@ def test_a_plan_is_made_and_taken_back(pdp, place):
     assert only_json(pdp("bundle", "unschedule", "1", "--reason", WHY, "--json"))["state"] == "approved"
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_reviews_of_emergencies_are_listed_and_closed_by_others(pdp, place):
     written(place / "v1", policy("v1"))
     store_name = place / "var" / "sekisho.db"
@@ -180,6 +192,7 @@ def test_reviews_of_emergencies_are_listed_and_closed_by_others(pdp, place):
     assert refused.exit_code == 2, "who activated it took part"
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_an_export_gives_back_what_was_imported(pdp, place):
     source = written(place / "v1", {**policy("v1"), "README.md": "# notes\n"})
     pdp("bundle", "import", str(source), "--reason", WHY)
@@ -188,6 +201,7 @@ def test_an_export_gives_back_what_was_imported(pdp, place):
     assert pdp("bundle", "export", "1", str(place / "out")).exit_code == 2
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_a_bundle_comes_from_a_commit_and_goes_back_as_one(pdp, place, monkeypatch):
     for name, value in GIT.items():
         monkeypatch.setenv(name, value)
@@ -221,6 +235,7 @@ def test_a_bundle_comes_from_a_commit_and_goes_back_as_one(pdp, place, monkeypat
     assert pdp("bundle", "import", "--reason", WHY).exit_code == 2
 
 
+@pytest.mark.usefixtures("plain_house")
 def test_only_commits_of_allowed_signers_are_taken_where_signers_are_named(pdp, place, monkeypatch):
     keys = place / "keys"
     keys.mkdir()

@@ -110,6 +110,31 @@ async def test_who_was_revoked_at_the_identity_provider_is_out(console: Console)
     assert (await console.get(secret, "me")).status_code == 303, "what has ended stays ended"
 
 
+@pytest.mark.parametrize(
+    "now", ["", "duty auditor {hashed}", "duty operator,auditor {hashed}", "duty2 operator {hashed}"]
+)
+async def test_a_session_ends_when_its_account_is_gone_or_has_other_roles(console: Console, now: str) -> None:
+    file = console.place / "accounts.txt"
+    before = file.read_text("utf-8")
+    cookie = next(c for c in (await enter(console)).headers.get_list("set-cookie") if c.startswith(COOKIE))
+    secret = cookie.split(";")[0].partition("=")[2]
+    assert (await console.get(secret, "me")).status_code == 200
+    file.write_text(now.format(hashed=before.split()[-1]) + "\n", encoding="utf-8")
+    assert (await console.get(secret, "me")).status_code == 303
+    file.write_text(before, encoding="utf-8")
+    assert (await console.get(secret, "me")).status_code == 303, "what has ended stays ended"
+
+
+async def test_a_file_of_accounts_that_cannot_be_read_serves_nobody_and_ends_nothing(console: Console) -> None:
+    file = console.place / "accounts.txt"
+    cookie = next(c for c in (await enter(console)).headers.get_list("set-cookie") if c.startswith(COOKIE))
+    secret, before = cookie.split(";")[0].partition("=")[2], file.read_text("utf-8")
+    file.write_text("no account at all here\n", encoding="utf-8")
+    assert (await console.get(secret, "me")).status_code >= 500
+    file.write_text(before, encoding="utf-8")
+    assert (await console.get(secret, "me")).status_code == 200
+
+
 async def test_the_api_of_sessions_is_not_open_to_callers_without_the_permission(console: Console) -> None:
     console.enter("auditor")
     for method, path in (("GET", "/admin/v1/sessions"), ("DELETE", "/admin/v1/sessions/x")):

@@ -171,6 +171,7 @@ async def test_a_code_that_was_begun_elsewhere_opens_nothing(console: Console, p
         (None, theirs["state"]),
         (cookie, theirs["state"]),
         (cookie, ""),
+        (cookie, "関所"),
         (f"{cookie}x", mine["state"]),
     ):
         answer = await back(console, held, code="c", state=state)

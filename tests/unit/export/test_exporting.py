@@ -8,11 +8,11 @@ import openpyxl
 import pytest
 
 from pdp.errors import ExportError
-from pdp.export.checking import CERTIFICATE, GAPS, MODEL
+from pdp.export.checking import CERTIFICATE, GAPS, MODEL, check
 from pdp.export.exporting import UnsoundExportError, export, verify
 from pdp.export.matrix import CSV, XLSX, MatrixTarget
-from pdp.export.port import Exported
-from pdp.model.rules import RuleModel, Words
+from pdp.export.port import Exported, Interpreter
+from pdp.model.rules import FactValue, RuleModel, Words
 from tests.spaces import shipped_model, shipped_space
 
 
@@ -102,3 +102,27 @@ def test_a_name_that_a_spreadsheet_would_run_is_made_harmless() -> None:
     text = MatrixTarget().export(changed).files[CSV].decode("utf-8-sig")
     assert ",=HYPERLINK" not in text
     assert "'=HYPERLINK(1)" in text
+
+
+class Told:
+    """A reading at a place of which something is given."""
+
+    def __init__(self, reading: Interpreter, given: dict[str, FactValue]) -> None:
+        self.given = given
+        self.permitted = reading.permitted
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"contxt.zone": "office"}, "no fact"),
+        ({"context.zone": "ofice"}, "no value"),
+        ({"context.path_encrypted": 1}, "no value"),  # true is not 1
+        ({"resource.status": "a-status-of-none"}, "itself"),
+    ],
+)
+def test_what_is_given_is_a_fact_with_a_value_and_never_a_systems_own(
+    files: dict[str, bytes], given: dict[str, FactValue], why: str
+) -> None:
+    with pytest.raises(ExportError, match=why):
+        check(shipped_space(), shipped_model(), Told(MatrixTarget().interpreter(files), given))

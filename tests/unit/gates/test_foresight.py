@@ -12,9 +12,12 @@ import pytest
 
 from pdp.bundle.bundle import Bundle
 from pdp.gates.foresight import Bounds, ForesightGate, Ground
+from pdp.gates.gates import ScenariosGate
 from pdp.model.directory import Snapshot
+from pdp.revisions.files import bundle_of
 from pdp.revisions.gate import Candidate
 from pdp.revisions.revision import GateResult
+from tests.revision_files import policy as plain
 from tests.unit.simulate.town import NOW, changed, engine, policy, small, town
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +71,16 @@ async def test_a_draft_that_changes_nothing_passes_and_what_was_looked_at_is_kep
     json.dumps(dict(found.details))
 
 
+async def test_scenarios_and_foresight_are_not_skipped_by_a_draft_that_calls_itself_plain() -> None:
+    files = plain("x")
+    draft = Candidate(1, files, bundle_of(files))
+    ground = Ground(policy(), staffed(), NOW)
+    for record, expected in ((policy(), "failed"), (draft.bundle, "not_run"), (None, "not_run")):
+        foresight = ForesightGate(lambda: ground, engine, BOUNDS, iter([record]).__next__)
+        scenarios = ScenariosGate(engine, iter([record]).__next__)
+        assert [(await gate.judge(draft)).result for gate in (foresight, scenarios)] == [expected, expected]
+
+
 async def test_a_draft_that_takes_anything_from_disaster_staff_is_refused() -> None:
     """Her PC reaches all that her phone does: to be protected is to lose nothing, whatever else there is."""
     found = await judged(changed(without_phones), staffed())
@@ -76,6 +89,24 @@ async def test_a_draft_that_takes_anything_from_disaster_staff_is_refused() -> N
     assert found.details["protected"]["role:disaster_response"] == {"users": 1, "losing": 1, "first": ["u-own"]}
     samples = [one["samples"] for one in found.details["simulation"]["kinds"] if one["change"] == "loses"]
     assert {one["device"] for some in samples for one in some} == {"d-phone"}
+
+
+def stepping(level: int) -> Bundle:
+    return small(
+        f'decision := {{"outcome": "step_up", "reasons": ["NO"], "obligations": {{}}, "required_auth_level": {level}}}'
+    )
+
+
+async def test_a_step_up_that_nobody_can_meet_is_a_loss_and_any_at_all_is_one_for_the_protected() -> None:
+    allowing = small('decision := {"outcome": "allow", "reasons": ["OK"], "obligations": {}}')
+    nobody = replace(BOUNDS, roles=frozenset(), losing_share=0.0)
+    never = await judged(stepping(1), staffed(), nobody, allowing)  # every context has level 2 at least
+    assert codes(never) == ["too_many_lose"]
+    assert never.details["simulation"]["people"]["losing"]["users"] == 7  # of 8: one has no terminal
+    assert codes(await judged(stepping(1), staffed(), BOUNDS, allowing)) == ["too_many_lose", "protected_lose"]
+    everyone = replace(BOUNDS, losing_share=1.0)
+    assert codes(await judged(stepping(3), staffed(), everyone, allowing)) == ["protected_lose"]
+    assert codes(await judged(stepping(3), staffed(), replace(everyone, roles=frozenset()), allowing)) == []
 
 
 async def test_a_draft_that_takes_a_system_from_too_many_is_refused_and_from_a_few_is_not() -> None:

@@ -12,22 +12,22 @@ from pdp.bundle.bundle import Bundle
 from pdp.errors import SpaceError
 from pdp.gates.invariants import InvariantsGate
 from pdp.gates.proving import Order, find
+from pdp.revisions.files import bundle_of as plain_bundle
 from pdp.revisions.gate import Candidate
 from pdp.revisions.revision import GateResult
-from tests.spaces import kept_in, shipped_space
+from tests.revision_files import policy as plain
 from tests.unit.simulate.town import changed, policy
 from tests.unit.space.policy import bundle_of
 
 pytestmark = pytest.mark.anyio
 
 
-async def judged(bundle: Bundle, folder: Path | None = None, own: str = "") -> GateResult:
-    return await InvariantsGate(folder, own).judge(Candidate(1, {}, bundle))
+async def judged(bundle: Bundle, own: str = "", record: Bundle | None = None) -> GateResult:
+    return await InvariantsGate(own, lambda: record).judge(Candidate(1, {}, bundle))
 
 
 async def test_the_shipped_policy_is_proven() -> None:
-    shipped_space()  # made once for all tests of a run
-    found = await judged(policy(), kept_in())
+    found = await judged(policy())
     assert found.result == "passed", found.summary
     assert all(one["proven"] for one in found.details["invariants"])
     assert int(found.details["vectors"]) > 10**20
@@ -37,7 +37,7 @@ async def test_a_planted_cell_of_the_matrix_is_refused_with_its_counterexample()
     def plant(zta: dict[str, Any]) -> None:
         zta["matrix"]["rows"]["business"]["byod_phone"] = {"office": {"level": 2}}
 
-    found = await judged(changed(plant), kept_in())
+    found = await judged(changed(plant))
     assert found.result == "failed"
     assert "private_phone_communication_only" in found.summary
     by_id = {one["id"]: one for one in found.details["invariants"]}
@@ -76,6 +76,23 @@ async def test_an_invariant_of_this_house_is_held_too_and_a_file_that_is_gone_is
     assert (await judged(nothing, own=str(own))).result == "passed"
     assert "never-mail" in [one["code"] for one in (await judged(mail, own=str(own))).details["faults"]]
     assert (await judged(nothing, own=str(tmp_path / "gone.yaml"))).result == "failed"
+
+
+async def test_a_draft_does_not_get_past_by_calling_itself_plain_where_the_policy_of_record_is_not() -> None:
+    draft = plain_bundle(plain("x"))
+    found = await judged(draft, record=policy())
+    assert (found.result, [one["code"] for one in found.details["faults"]]) == ("failed", ["profile_changed"])
+    assert (await judged(draft, record=draft)).result == "not_run"
+    assert (await judged(draft)).result == "not_run"
+
+
+async def test_a_draft_that_ignores_the_class_of_the_device_is_refused_with_the_document_that_it_permits() -> None:
+    found = await judged(bundle_of('fine if input.resource.group in {"business", "mynumber"}'))
+    by_id = {one["id"]: one for one in found.details["invariants"]}
+    for name in ("private_phone_communication_only", "mynumber_separated"):
+        assert (by_id[name]["proven"], by_id[name]["confirmed"]) == (False, True)
+    phone = by_id["private_phone_communication_only"]
+    assert phone["counterexample"]["device.class"] == phone["document"]["device"]["class"] == "byod_phone"
 
 
 async def test_a_process_that_gets_no_further_is_ended_and_lets_nothing_through() -> None:

@@ -16,11 +16,11 @@ from sqlalchemy import delete, update
 
 from pdp.bundle.bundle import Bundle
 from pdp.bundle_archive import BundleArchive
-from pdp.errors import BundleError, DirectoryError, NotReadyError, SekishoError
+from pdp.errors import BundleError, ConflictError, DirectoryError, NotReadyError, SekishoError
 from pdp.model.directory import Emergency, Period, snapshot_of
 from pdp.revisions.activations import Activations
 from pdp.revisions.files import bundle_of
-from pdp.revisions.following import RETRY, Ground, PolicyFollower
+from pdp.revisions.following import CONFIRM, RETRY, Ground, PolicyFollower
 from pdp.revisions.instances import Instances
 from pdp.revisions.last_good import LastGood
 from pdp.revisions.lease import Lease
@@ -348,7 +348,7 @@ async def test_a_scheduled_revision_is_fired_by_whoever_sees_its_time_come(scene
 
 
 async def test_the_lease_is_renewed_by_a_confirmation_and_by_nothing_else(signed: Scene) -> None:
-    signed.activate("good")
+    good = signed.activate("good")
     follower = await signed.started()
     signed.later(minutes=50)
     await follower.refresh()
@@ -368,9 +368,56 @@ async def test_the_lease_is_renewed_by_a_confirmation_and_by_nothing_else(signed
     assert not follower.denies(declared, signed.now)
     over = snapshot_of(epoch=1, emergencies=[Emergency(Period(None, signed.now), "over")])
     assert follower.denies(over, signed.now)
-    signed.activations.renew(OPERATOR, WHY, signed.now)
+    with pytest.raises(ConflictError, match="trusted"):
+        signed.activations.renew(OPERATOR, WHY, signed.now)  # what is of record was never signed
+    signed.activations.rollback(OPERATOR, good, WHY, signed.now)
     await follower.refresh()
     assert not follower.is_over()
+
+
+async def test_a_restart_renews_no_lease(signed: Scene) -> None:
+    signed.activate("good")
+    follower = await signed.started()
+    signed.later(hours=3)
+    signed.tamper(digest="0" * 64)
+    assert follower.denies(None, signed.now)
+    again = await signed.started(name="node-1/2")
+    assert again.status.name == "good"
+    assert again.denies(None, signed.now)
+    signed.lease = Lease(4 * HOUR)
+    assert not (await signed.started()).denies(None, signed.now), "it counts from the confirmation"
+    (signed.place / "policy" / "confirmed.json").unlink()
+    assert (await signed.started()).denies(None, signed.now), "what nobody wrote down was never confirmed"
+
+
+async def test_a_confirmation_is_written_down_once_in_a_while_and_holds_over_a_restart(signed: Scene) -> None:
+    signed.activate("good")
+    follower = await signed.started()
+    file = LastGood(signed.place / "policy")
+    first = signed.now
+    signed.now = first + CONFIRM / 2
+    await follower.refresh()
+    assert file.confirmed_at(1) == first
+    signed.later(minutes=50)
+    await follower.refresh()
+    assert file.confirmed_at(1) == signed.now
+    assert file.confirmed_at(2) is None
+    signed.tamper(signatures="[]")
+    signed.later(minutes=50)
+    again = await signed.started()
+    assert not again.is_over()
+    signed.later(minutes=11)
+    assert again.is_over()
+
+
+async def test_a_confirmation_from_times_to_come_counts_as_one_of_now(signed: Scene) -> None:
+    signed.activate("good")
+    await signed.started()
+    LastGood(signed.place / "policy").confirm(1, signed.now + 100 * HOUR)
+    signed.tamper(signatures="[]")
+    again = await signed.started()
+    signed.later(hours=2)
+    assert again.is_over()
 
 
 @pytest.mark.parametrize(("end", "denied"), [("deny", True), ("deny_unless_disaster", False), ("keep", False)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,65 @@ def test_a_value_that_a_fact_does_not_have_is_an_error() -> None:
     never = Never("x", Text("x", "x"), when={"device.class": ("byod_fridge",)})
     with pytest.raises(SpaceError, match="byod_fridge"):
         prove(space_for('fine if input.device.class == "unknown"'), never)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'fine if input.resource.group == "business"',
+        "fine if {\n\tinput.resource.group\n\tinput.subject.auth_level == 3\n}",
+    ],
+)
+def test_a_policy_that_does_not_look_at_the_class_of_the_device_keeps_no_promise_about_it(body: str) -> None:
+    space = space_for(body)
+    by_id = {one.id: prove(space, one) for one in SHIPPED}
+    proof = by_id["private_phone_communication_only"]
+    assert not proof.holds
+    assert proof.violations > 0
+    assert proof.beside["device.class"] == "byod_phone"
+    document = space.document(proof.counterexample or {}, proof.beside)
+    assert document["device"]["class"] == "byod_phone"
+    assert document["resource"]["group"] != "communication"
+    assert space.judge(document)["outcome"] == "allow"
+
+
+def test_what_opens_the_my_number_layer_from_every_terminal_is_found_although_it_reads_the_group_alone() -> None:
+    space = space_for('fine if input.resource.group == "mynumber"')
+    (separated,) = [prove(space, one) for one in SHIPPED if one.id == "mynumber_separated"]
+    assert separated.violations == 1
+    assert separated.beside["device.class"] not in ("", "mynumber_terminal")
+    document = space.document(separated.counterexample or {}, separated.beside)
+    assert document["resource"]["group"] == "mynumber"
+    assert space.judge(document)["outcome"] == "allow"
+
+
+def test_what_speaks_of_no_vector_is_not_proven() -> None:
+    both = (True, False)
+    nothing = Never("x", Text("x", "x"), outside={"device.shared": both})
+    for body in ("fine if false", "fine if input.device.shared == true"):
+        proof = prove(space_for(body), nothing)
+        assert (proof.vectors, proof.counterexample, proof.holds) == (0, None, False)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"device.colour": ("red",)},
+        {"device.class": ("byod_fridge",)},
+        {"device.registered": ("true",)},
+        {"subject.roles": ("guest",)},
+        {"context.risk∋bad_luck": (True,)},
+        {"subject.departments": ("zeimu",)},
+        {"departments": ("zeimu",)},
+        {"device.posture.patch_age_days": ("many",)},
+    ],
+)
+def test_a_name_or_a_value_that_the_schema_does_not_have_is_an_error_although_nothing_reads_it(condition: Any) -> None:
+    space = space_for("fine if false")
+    with pytest.raises(SpaceError):
+        prove(space, Never("x", Text("x", "x"), when=condition))
+    with pytest.raises(SpaceError):
+        prove(space, Never("x", Text("x", "x"), outside=condition))
 
 
 def test_invariants_come_from_a_file(tmp_path: Path) -> None:

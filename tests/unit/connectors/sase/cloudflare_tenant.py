@@ -49,6 +49,7 @@ def mapping(**changes: Any) -> dict[str, Any]:
         "authentication": [{"level": 2, "auth_method": "mfa"}, {"level": 3, "auth_method": "hwk"}],
         "given": {"resource.tenant": "own", "context.path_encrypted": True},
         "enforces": ["record_session", "alert"],
+        "one_person_devices": True,
         **changes,
     }
 

@@ -11,9 +11,10 @@ from connectors.sase.cloudflare import target
 from connectors.sase.cloudflare_reading import POLICIES
 from connectors.sase.registry import make
 from pdp.errors import ExportError, SettingsError
+from pdp.export.checking import check
 from pdp.export.exporting import export, verify
 from pdp.export.sieves import DocumentSieve, SpaceRegion, SpaceSieve, Truth
-from pdp.model.rules import Condition
+from pdp.model.rules import OF_PAIR, Condition
 from tests.spaces import shipped_model, shipped_space
 from tests.unit.connectors.sase.cloudflare_tenant import (
     EVERY_CONTROL,
@@ -27,6 +28,19 @@ from tests.unit.connectors.sase.cloudflare_tenant import (
 )
 
 PLACE = {"application": an_id("a"), "domain": "a.example.jp"}
+
+
+def test_what_is_true_of_device_and_person_together_is_no_check_unless_one_person_signs_in_on_a_device() -> None:
+    model, made = shipped_model(), target(mapping(one_person_devices=False))
+    left = made.export(model).left_out
+    asking = {rule.id for rule in model.rules if OF_PAIR & {one.fact for one in model.conditions_of(rule)}}
+    assert {one.rule for one in left if one.what in OF_PAIR}
+    assert asking <= {one.rule for one in left}
+    sets = documents(exported(made))["sets"]
+    assert sets
+    assert not OF_PAIR & {one["fact"] for held in sets for one in held["all_of"]}
+    with pytest.raises(ExportError, match="a device and a person together"):
+        check(shipped_space(), model, made.interpreter(shipped_files()))
 
 
 def test_what_cloudflare_lets_through_is_never_wider_and_what_it_does_not_is_told() -> None:

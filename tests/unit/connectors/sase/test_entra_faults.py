@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
+from connectors.sase.entra import target
 from pdp.errors import ExportError
-from tests.entra_files import BREAK_GLASS, JAPAN, LEVEL_2, OFFICE, changed, filters, mapping, policy_with
-from tests.spaces import shipped_model
+from pdp.export.checking import MODEL, check
+from pdp.model.rules import encode
+from tests.entra_files import BREAK_GLASS, JAPAN, LEVEL_2, OFFICE, changed, filters, mapping, policy_with, shipped_files
+from tests.spaces import shipped_model, shipped_space
 
 
 def no_complement(policies: list[dict[str, Any]], _: dict[str, Any]) -> None:
@@ -174,3 +178,14 @@ def a_group_of_other_departments(policies: list[dict[str, Any]], sets: dict[str,
 def test_what_the_reading_does_not_know_is_refused(change: Any, why: str) -> None:
     with pytest.raises(ExportError, match=why):
         changed(change)
+
+
+def test_a_group_of_other_organisations_is_refused() -> None:
+    model = shipped_model()
+    used = next(rule.users for rule in model.rules if rule.users and model.profile(rule.users).departments)
+    profiles = tuple(
+        msgspec.structs.replace(one, organisations=("tsu",)) if one.id == used else one for one in model.profiles
+    )
+    files = {**shipped_files(), MODEL: encode(msgspec.structs.replace(model, profiles=profiles))}
+    with pytest.raises(ExportError, match="other organisations"):
+        check(shipped_space(), model, target(mapping()).interpreter(files))

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.sase.envoy import CLAIMS, FILE, EnvoyTarget, claims_of, fact_text, target
@@ -14,7 +15,7 @@ from connectors.sase.registry import make
 from pdp.errors import ExportError, SettingsError
 from pdp.export.checking import MODEL, Report, check
 from pdp.export.exporting import export, verify
-from pdp.model.rules import encode
+from pdp.model.rules import RuleModel, encode
 from tests.envoy_server import Issuer, validate
 from tests.spaces import shipped_model, shipped_space
 
@@ -167,9 +168,107 @@ def test_what_the_reading_does_not_know_is_refused(change: Any) -> None:
         checked(change)
 
 
-def test_a_request_that_could_pass_without_a_token_is_refused() -> None:
-    with pytest.raises((ExportError, ValueError)):
-        checked(open_health)
+def filters_of(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    token, rules, _ = manager_of(config)["http_filters"]
+    return token, rules
+
+
+def switched_off(config: dict[str, Any]) -> None:
+    filters_of(config)[1]["disabled"] = True
+
+
+def no_token_asked(config: dict[str, Any]) -> None:
+    filters_of(config)[0]["disabled"] = True
+
+
+def off_for_a_route(config: dict[str, Any]) -> None:
+    off = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True, "config": {}}
+    route = manager_of(config)["route_config"]["virtual_hosts"][0]["routes"][0]
+    route["typed_per_filter_config"] = {"envoy.filters.http.rbac": off}
+
+
+def a_matcher_beside_the_rules(config: dict[str, Any]) -> None:
+    """Where both stand, Envoy looks at the matcher and not at the rules."""
+    filters_of(config)[1]["typed_config"]["matcher"] = {"on_no_match": {"action": {"name": "allow"}}}
+
+
+def a_second_chain(config: dict[str, Any]) -> None:
+    chains = config["static_resources"]["listeners"][0]["filter_chains"]
+    chains.append({"filter_chain_match": {"source_prefix_ranges": []}, "filters": []})
+
+
+def a_second_listener(config: dict[str, Any]) -> None:
+    config["static_resources"]["listeners"].append({"name": "open"})
+
+
+def an_admin_port(config: dict[str, Any]) -> None:
+    config["admin"] = {"address": {"socket_address": {"address": "0.0.0.0", "port_value": 9901}}}
+
+
+def provider_of(config: dict[str, Any]) -> dict[str, Any]:
+    held: dict[str, Any] = filters_of(config)[0]["typed_config"]["providers"]["issuer"]
+    return held
+
+
+def another_issuer(config: dict[str, Any]) -> None:
+    provider_of(config)["issuer"] = "https://other.example"
+
+
+def another_audience(config: dict[str, Any]) -> None:
+    provider_of(config)["audiences"].append("anything")
+
+
+def other_keys(config: dict[str, Any]) -> None:
+    provider_of(config)["local_jwks"] = {"inline_string": "{}"}
+
+
+def tokens_without_an_end(config: dict[str, Any]) -> None:
+    provider_of(config)["require_expiration"] = False
+
+
+def another_upstream(config: dict[str, Any]) -> None:
+    config["static_resources"]["clusters"][0]["name"] = "127.0.0.1:1"
+
+
+def true_by_a_number(config: dict[str, Any]) -> None:
+    manager_of(config)["normalize_path"] = 1
+
+
+AROUND = [
+    switched_off, no_token_asked, off_for_a_route, a_matcher_beside_the_rules, a_second_chain, a_second_listener,
+    an_admin_port, another_issuer, another_audience, other_keys, tokens_without_an_end, another_upstream,
+    true_by_a_number, open_health,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", AROUND, ids=lambda one: one.__name__)
+def test_whatever_stands_around_the_policies_otherwise_than_the_mapping_makes_it_is_refused(change: Any) -> None:
+    with pytest.raises(ExportError, match="around the policies"):
+        checked(change)
+
+
+def leaf(config: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The first permission or principal of a kind."""
+    policy = next(iter(rules_of(config).values()))
+    both = [*policy["permissions"][0]["and_rules"]["rules"], *policy["principals"][0]["and_ids"]["ids"]]
+    held: dict[str, Any] = next(one[kind] for one in both if kind in one)
+    return held
+
+
+@pytest.mark.parametrize("key", ["header.invert_match", "sourced_metadata.invert", "path.ignore_case", "condition"])
+def test_a_key_that_could_turn_a_rule_around_is_refused(key: str) -> None:
+    def turned(config: dict[str, Any]) -> None:
+        if key == "condition":
+            next(iter(rules_of(config).values()))["condition"] = {}
+        elif key == "header.invert_match":
+            leaf(config, "header")["invert_match"] = True
+        elif key == "path.ignore_case":
+            leaf(config, "url_path")["path"]["ignore_case"] = True
+        else:
+            leaf(config, "sourced_metadata")["metadata_matcher"]["invert"] = True
+
+    with pytest.raises(ExportError, match=key.rpartition(".")[2]):
+        checked(turned)
 
 
 def test_a_system_without_a_route_is_an_error_and_not_a_rule_less() -> None:
@@ -189,6 +288,10 @@ def test_a_system_without_a_route_is_an_error_and_not_a_rule_less() -> None:
         ({"resources": {"mail": {"host": "a.example", "upstream": "x:1", "action": "fly"}}}, "no action"),
         ({"methods": {"GET": "fly"}}, "no action"),
         ({"issuers": "x"}, "issuers"),
+        ({"given": {"device.registered": True}}, "differs"),
+        ({"given": {"resource.status": "active"}}, "differs"),
+        ({"given": {"subject.auth_level": 3}}, "differs"),
+        ({"given": {"contxt.zone": "office"}}, "no fact"),
         (
             {
                 "resources": {
@@ -234,3 +337,65 @@ def test_envoy_itself_takes_the_file_and_refuses_wrong_ones(tmp_path: Path) -> N
     for wrong in (b'"ALLOW"', b'"sourced_metadata"', b'"and_ids"'):
         text = json.dumps(config).encode().replace(wrong, b'"NONSENSE"')
         assert validate(json.loads(text), tmp_path).returncode == 1
+
+
+def two_ledgers() -> RuleModel:
+    """The system of one department, and its twin of another."""
+    model = shipped_model()
+    ledger = model.resource("soumu-ledger")
+    rules = [rule for rule in model.rules if rule.resource == ledger.id]
+    own = {rule.users for rule in rules if rule.users and model.profile(rule.users).departments}
+    assert own
+    twins = [
+        msgspec.structs.replace(model.profile(name), id=f"{name}-z", departments=("zaimu",)) for name in sorted(own)
+    ]
+    others = [
+        msgspec.structs.replace(
+            rule, id=f"{rule.id}.z", resource="z", users=f"{rule.users}-z" if rule.users in own else rule.users
+        )
+        for rule in rules
+    ]
+    return msgspec.structs.replace(
+        model,
+        resources=(ledger, msgspec.structs.replace(ledger, id="z", departments=("zaimu",))),
+        profiles=(*model.profiles, *twins),
+        rules=(*rules, *others),
+    )
+
+
+def ledgers_checked(*swapped: tuple[str, str]) -> Report:
+    model = two_ledgers()
+    places = {
+        name: {"host": "apps.example.jp", "prefix": f"/{name}/", "upstream": "127.0.0.1:9000"}
+        for name in ("soumu-ledger", "z")
+    }
+    made = target(mapping(resources=places))
+    files = made.export(model).files
+    policies = json.dumps(rules_of(json.loads(files[FILE])))
+    for one, other in swapped:
+        policies = policies.replace(one, other)
+    config = json.loads(files[FILE])
+    rules_of(config).clear()
+    rules_of(config).update(json.loads(policies))
+    return check(shipped_space(), model, made.interpreter({FILE: json.dumps(config).encode(), MODEL: encode(model)}))
+
+
+def test_the_departments_of_one_system_do_not_count_for_another() -> None:
+    """Attack: two systems with each other's groups; over there everybody in them is of the right department."""
+    assert ledgers_checked().sound
+    assert not ledgers_checked(("/z/", "/x/"), ("/soumu-ledger/", "/z/"), ("/x/", "/soumu-ledger/")).sound
+
+
+def test_a_token_for_all_systems_says_of_each_department_on_its_own_who_is_in_it() -> None:
+    model, space = two_ledgers(), shipped_space()
+    facts = space.named({level: 0 for level in space.facts})
+    for profile in model.profiles:
+        if not profile.departments:
+            continue
+        for condition in profile.conditions:
+            facts[condition.fact] = condition.values[0]
+        other = profile.id.removesuffix("-z") if profile.id.endswith("-z") else f"{profile.id}-z"
+        sets = claims_of(model, facts, {}, departments=("elsewhere", *profile.departments))["sets"]
+        assert profile.id in sets
+        assert other not in sets
+        assert not {profile.id, other} & set(claims_of(model, facts, {})["sets"])

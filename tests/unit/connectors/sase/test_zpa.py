@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from connectors.sase.registry import make
 from connectors.sase.zpa import LAST, MEANINGS, target
 from pdp.errors import ExportError, SettingsError
-from pdp.export.checking import check
+from pdp.export.checking import MODEL, check
 from pdp.export.exporting import export, verify
 from pdp.export.sieves import DocumentSieve, SpaceRegion, SpaceSieve, Truth
+from pdp.model.rules import OF_PAIR, encode
 from tests.spaces import shipped_model, shipped_space
 from tests.unit.connectors.sase.zpa_tenant import (
     EVERY_CONTROL,
@@ -33,6 +34,18 @@ from tests.unit.connectors.sase.zpa_tenant import (
     rules_of,
     udid,
 )
+
+
+def test_what_is_true_of_device_and_person_together_is_no_check_unless_one_person_signs_in_on_a_device() -> None:
+    made = target(mapping(one_person_devices=False))
+    told = made.export(few())
+    left = {one.rule for one in told.left_out if one.what in OF_PAIR}
+    asking = {rule.id for rule in few().rules if OF_PAIR & {one.fact for one in few().conditions_of(rule)}}
+    assert left
+    assert asking <= {one.rule for one in told.left_out}
+    assert check(shipped_space(), few(), made.interpreter({**told.files, MODEL: encode(few())})).sound
+    with pytest.raises(ExportError, match="a device and a person together"):
+        check(shipped_space(), few(), made.interpreter(few_files()))
 
 
 def test_what_zpa_lets_through_is_never_wider_and_what_it_does_not_is_told() -> None:

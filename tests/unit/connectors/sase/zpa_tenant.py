@@ -56,6 +56,7 @@ def mapping(**changes: Any) -> dict[str, Any]:
             **{f"context.risk∋{word}": {"kind": "SCIM", "id": str(7000 + at)} for at, word in enumerate(RISKS)},
         },
         "enforces": ["record_session", "alert"],
+        "one_person_devices": True,
         **changes,
     }
 
