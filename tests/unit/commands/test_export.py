@@ -64,7 +64,7 @@ def test_a_hole_is_told_with_a_counterexample_that_the_policy_itself_permits(
     assert result.exit_code == 1
     said = {one["id"]: one for one in only_json(result)["invariants"]}
     hole = said["private_phone_communication_only"]
-    assert hole["counterexample"] == {"resource.group": "business"}
+    assert hole["counterexample"] == {"resource.group": "business", "device.class": "byod_phone"}
     assert hole["confirmed"] is True
     people = pdp("bundle", "prove", leaky, "--state-dir", state, lang="ja")
     assert people.exit_code == 1
