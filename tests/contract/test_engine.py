@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE = timedelta(milliseconds=400)  # far above what an evaluation takes on a busy machine, far below a patience
+DEADLINE = timedelta(seconds=15)  # nothing here should take so long, also on a busy machine
+SHORT = timedelta(milliseconds=400)  # where something is meant not to end
+meets_the_deadline = pytest.mark.parametrize("deadline", [SHORT], ids=["short"])
 RECOVERY_S = 8.0
 
 POLICY = """
@@ -121,7 +123,7 @@ def opa() -> Iterator[OpaServer]:
 
 
 @asynccontextmanager
-async def regorus_part() -> AsyncIterator[Part]:
+async def regorus_part(deadline: timedelta) -> AsyncIterator[Part]:
     others = evaluator_pids()
 
     def send(number: int) -> Callable[[], None]:
@@ -133,7 +135,7 @@ async def regorus_part() -> AsyncIterator[Part]:
 
         return to_all
 
-    engine = RegorusEngine(deadline=DEADLINE)
+    engine = RegorusEngine(deadline=deadline)
     try:
         yield Part(engine, send(signal.SIGKILL), lambda: None, send(signal.SIGSTOP), lambda: None)
     finally:
@@ -142,17 +144,23 @@ async def regorus_part() -> AsyncIterator[Part]:
 
 
 @asynccontextmanager
-async def opa_part(server: OpaServer) -> AsyncIterator[Part]:
-    engine = OpaServerEngine(server.url, deadline=DEADLINE)
+async def opa_part(server: OpaServer, deadline: timedelta) -> AsyncIterator[Part]:
+    engine = OpaServerEngine(server.url, deadline=deadline)
     try:
         yield Part(engine, server.kill, server.restart, server.pause, server.go_on)
     finally:
         await engine.close()
 
 
+@pytest.fixture
+def deadline() -> timedelta:
+    return DEADLINE
+
+
 @pytest.fixture(params=["regorus", "opa"])
-async def part(request) -> AsyncIterator[Part]:
-    opened = regorus_part() if request.param == "regorus" else opa_part(request.getfixturevalue("opa"))
+async def part(request, deadline) -> AsyncIterator[Part]:
+    regorus = request.param == "regorus"
+    opened = regorus_part(deadline) if regorus else opa_part(request.getfixturevalue("opa"), deadline)
     async with opened as made:
         yield made
 
@@ -261,33 +269,34 @@ async def test_a_literal_error_message_carries_no_path_of_this_machine(engine):
 # --- deadlines
 
 
+@meets_the_deadline
 async def test_an_endless_evaluation_is_stopped_and_its_neighbours_are_answered(engine):
     began = time.monotonic()
     answers = await engine.evaluate([ask("echo", 1), ask("endless"), ask("echo", 2)])
     took = time.monotonic() - began
     assert [type(answer) for answer in answers] == [bytes, EngineTimeoutError, bytes]
     assert [echo_of(answers[0]), echo_of(answers[2])] == [1, 2]
-    assert DEADLINE.total_seconds() * 0.9 <= took < DEADLINE.total_seconds() + 2.0
+    assert SHORT.total_seconds() * 0.9 <= took < SHORT.total_seconds() + 2.0
     assert echo_of((await engine.evaluate([ask("echo", 3)]))[0]) == 3
 
 
+@meets_the_deadline
 async def test_an_endless_evaluation_does_not_block_the_event_loop(engine):
-    longest, stop = 0.0, asyncio.Event()
+    turns, stop = 0, asyncio.Event()
 
     async def beat() -> None:
-        nonlocal longest
+        nonlocal turns
         while not stop.is_set():
-            before = time.monotonic()
-            await asyncio.sleep(0)
-            longest = max(longest, time.monotonic() - before)
             await asyncio.sleep(0.005)
+            turns += 1
 
     beating = asyncio.create_task(beat())
     (answer,) = await engine.evaluate([ask("endless")])
+    seen = turns
     stop.set()
     await beating
     assert isinstance(answer, EngineTimeoutError)
-    assert longest < DEADLINE.total_seconds() / 2
+    assert seen >= 5  # of some eighty; a blocked loop has none
 
 
 # --- many at once
@@ -346,6 +355,7 @@ BROKEN = {
 }  # fmt: skip
 
 
+@meets_the_deadline
 @pytest.mark.parametrize("name", BROKEN)
 async def test_a_broken_bundle_is_refused_and_the_one_before_keeps_serving(engine, name):
     policy, where = BROKEN[name]
@@ -483,6 +493,7 @@ async def test_a_death_under_load_costs_errors_and_no_wrong_answer(part, engine)
     assert all(isinstance(death, EngineDiedError | EngineTimeoutError) for death in deaths)
 
 
+@meets_the_deadline
 async def test_a_frozen_evaluator_costs_a_deadline_and_comes_back(part, engine):
     part.freeze()
     began = time.monotonic()
