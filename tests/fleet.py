@@ -106,6 +106,7 @@ class Service:
             "node": name,
             "port": 0,  # what is free now need not be free when it has started
             "durability": "process",
+            "engine_deadline_ms": 5_000,  # two processors that others use too
             "directory_poll_s": 0.2,  # metrics are read off as often
             "log_level": "info",
         }

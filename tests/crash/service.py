@@ -58,6 +58,7 @@ class Service:
             "PDP_BUNDLE": str(ROOT / "policies"),
             "PDP_DURABILITY": durability,
             "PDP_ENGINE_CHILDREN": "1",
+            "PDP_ENGINE_DEADLINE_MS": "5000",  # two processors that others use too
             "PDP_PORT": str(self.port),
             "PDP_WORKERS": str(workers),
             "PDP_LOG_LEVEL": "warning",

@@ -157,6 +157,7 @@ def environment(settings: dict[str, object]) -> dict[str, str]:
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PDP_")}
     return {
         **mine,
+        "PDP_ENGINE_DEADLINE_MS": "5000",  # two processors that others use too
         **{f"PDP_{name.upper()}": str(value) for name, value in settings.items()},
         "PYTHONPATH": os.pathsep.join(sys.path),
         "LC_ALL": "C.UTF-8",

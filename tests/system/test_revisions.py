@@ -146,7 +146,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         "bundle": str(home.place / "bundle"),
         "bundle_keys": json.dumps(keys),
         "engine_children": 1,
-        "engine_deadline_ms": 5_000,  # two processors that others use too
         "log_proof": "off",
     }
     store = open_store(home.database_url)

@@ -89,7 +89,7 @@ class Served:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+                env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), "PDP_ENGINE_DEADLINE_MS": "5000"},
                 cwd=place,
             )
 
