@@ -10,7 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -46,9 +46,15 @@ class House:
     answer: Path | None = None  # what the echo says
 
 
+SERVER_CORE: Final = 0  # of those who have one processor to themselves; the load is then on the next
+
+
 @dataclass(frozen=True)
 class Contestant:
-    """`ours`: it has our metrics. `about` says what is special, for the tables."""
+    """`ours`: it has our metrics. `about` says what is special, for the tables.
+
+    `against`: whose rate its own is compared with. `one_core`: server and children on one processor, load on the other.
+    """
 
     name: str
     ja: str
@@ -57,6 +63,11 @@ class Contestant:
     boot: Callable[[House, str], Server]
     ours: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
+    against: str = "opa"
+    one_core: bool = False
+
+    def start(self, house: House) -> Server:
+        return self.boot(replace(house, core=SERVER_CORE) if self.one_core else house, self.name)
 
     @property
     def path(self) -> str:
@@ -130,6 +141,10 @@ def _warm(house: House, name: str) -> Server:
 
 def _warm_process(house: House, name: str) -> Server:
     return _ours(house, name, DURABILITY="process")
+
+
+def _warm_two(house: House, name: str) -> Server:
+    return _ours(house, name, WORKERS="2")
 
 
 def _cold(house: House, name: str) -> Server:
@@ -218,12 +233,32 @@ CONTESTANTS: Final = (
     Contestant(
         "warm-process", "同（durability=process）", "same, durability=process", "authzen", _warm_process, ours=True
     ),
+    Contestant("warm-two", "同（2ワーカー）", "same, two workers", "authzen", _warm_two, ours=True),
     Contestant("redis-only", "同（Redisのみ）", "Sekisho, Redis only", "authzen", _redis_only, ours=True),
     Contestant("cold", "Sekisho（キャッシュなし）", "Sekisho, cold", "authzen", _cold, ours=True),
     Contestant("opa-engine", "同（OPAエンジン）", "same, OPA as its engine", "authzen", _with_opa, ours=True),
     Contestant("echo", "同じ応答を返すだけのASGI", "bare ASGI echo", "authzen", _echo),
     Contestant("opa", "OPAサーバー", "OPA server", "opa", _opa),
     Contestant("opa-log", "同（判定ログあり）", "same, decision log on", "opa", _opa_logging),
+    Contestant(
+        "warm-core",
+        "Sekisho（キャッシュあり、1コア）",
+        "Sekisho, warm, on one processor",
+        "authzen",
+        _warm,
+        ours=True,
+        against="opa-core",
+        one_core=True,
+    ),
+    Contestant(
+        "opa-core",
+        "OPAサーバー（1コア）",
+        "OPA server, on one processor",
+        "opa",
+        _opa,
+        against="opa-core",
+        one_core=True,
+    ),
     Contestant("cerbos", "Cerbos（縮約したポリシー）", "Cerbos, reduced policy", "cerbos", _cerbos),
     Contestant("cerbos-audit", "同（監査ログあり）", "same, audit log on", "cerbos", _cerbos_audit),
 )

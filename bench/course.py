@@ -26,7 +26,7 @@ from bench.effort import BOXCAR, STREAM
 from bench.hit_rate import at_once, hit_rates, in_an_hour
 from bench.machine import describe
 from bench.prefecture import SEED, Stream, stream_of
-from bench.processes import BenchError, Server, memory
+from bench.processes import BenchError, Server, Weight, memory
 from bench.rounds import Track, boxcars, closed_rounds, open_rounds, sweep
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from bench.effort import Effort
 
 _BOXCARS = 200
-_DUPLICATES = frozenset({"echo", "warm", "opa-log", "cerbos-audit"})  # decide as another that is asked, or not at all
+# These decide as another that is asked, or not at all.
+_DUPLICATES = frozenset({"echo", "warm", "warm-two", "warm-core", "opa-core", "opa-log", "cerbos-audit"})
 
 
 class Course:
@@ -58,7 +59,15 @@ class Course:
         began = time.perf_counter()
         house, archive, stream = self._house()
         self._results["contestants"] = {
-            one.name: {"ja": one.ja, "en": one.en, "ours": one.ours, "closed": {}, "open": []} for one in self._entered
+            one.name: {
+                "ja": one.ja,
+                "en": one.en,
+                "ours": one.ours,
+                "against": one.against,
+                "closed": {},
+                "open": [],
+            }
+            for one in self._entered
         }
         with ExitStack() as stack:
             self._start_all(house, stack)
@@ -113,7 +122,7 @@ class Course:
             self._say(f"starting {one.en}")
             if one.name == "echo":
                 self._keep_answer(house)
-            server = one.boot(house, one.name)
+            server = one.start(house)
             stack.callback(server.close)
             self._servers[one.name] = server
 
@@ -198,8 +207,12 @@ class Course:
 
 
 def _weigh(server: Server) -> dict[str, Any]:
-    own = memory(server.pids)
-    helpers = [weight for helper in server.helpers for weight in memory(helper.pids)]
+    # The notary signs for the whole node, however many workers it has: it is told, and is no part of a worker.
+    of_the_node: list[Weight] = []
+    own: list[Weight] = []
+    for weight in memory(server.pids):
+        (of_the_node if weight.name == "notary" else own).append(weight)
+    helpers = [*of_the_node, *(weight for helper in server.helpers for weight in memory(helper.pids))]
     return {
         "rss_mb": sum(weight.rss for weight in own),
         "pss_mb": sum(weight.pss for weight in own),

@@ -30,10 +30,22 @@ FULL: Final = Effort("full", 3, 2, 3, 4.0, (1, 16, 64), ("stream", "single"), 1_
 QUICK: Final = Effort("quick", 1, 1, 1, 1.0, (16,), ("stream",), 100, 2_000, 1, 2_000)
 
 # These answer one question each: two rounds at most, and single bodies at one number of connections.
-SIDE: Final = frozenset({"warm-process", "redis-only", "opa-engine", "opa-log", "cerbos", "cerbos-audit"})
+SIDE: Final = frozenset(
+    {
+        "warm-process",
+        "warm-two",
+        "warm-core",
+        "redis-only",
+        "opa-engine",
+        "opa-log",
+        "opa-core",
+        "cerbos",
+        "cerbos-audit",
+    }
+)
 SIDE_ROUNDS: Final = 2
 SINGLE_AT: Final = 16
-CACHED: Final = frozenset({"warm", "warm-process", "redis-only"})
+CACHED: Final = frozenset({"warm", "warm-process", "warm-two", "warm-core", "redis-only"})
 STRIDE: Final = 4_999  # lines between the rounds' first questions; a prime, so that no round repeats another
 MOST_OPEN: Final = 5_000  # requests a second; beyond it vegeta, on the same two processors, is what would be measured
 AT_ONCE: Final = 32  # requests under way in a sweep

@@ -27,10 +27,10 @@ import pyarrow.compute as pc
 
 from bench.log_lines import SEGMENT_ROWS, at_another_instant, write_segments, writer_of
 from bench.log_records import DAY, HOURS, JST, demonstration, real_records
+from pdp.archive.arrow_schema import STORED
 from pdp.archive.datafile import bounds_of, by_hour, in_order, write_table
 from pdp.archive.entries import StoredFile
 from pdp.archive.intake import Intake
-from pdp.archive.schema import STORED
 from pdp.archive.sealed import SealedSegment
 from pdp.archive.store import LocalStore
 from pdp.archive.tail import publish_tails

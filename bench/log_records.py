@@ -26,10 +26,11 @@ from pdp.bundle.bundle import read_bundle
 from pdp.cache.levels import VerdictCache
 from pdp.cache.local import LocalLevel
 from pdp.callers.caller import PERMISSIONS, Caller
-from pdp.decide import Checkpoint, House
+from pdp.decide import Checkpoint
 from pdp.declog.record import encode_record, read_record
 from pdp.directory.demo import demonstration as registers_of_the_demonstration
 from pdp.engine.regorus import RegorusEngine
+from pdp.house import House
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.settings import Settings
@@ -75,6 +76,9 @@ class _Desk:
 
     async def append(self, record: bytes) -> None:
         self.appended.append(record)
+
+    def begin(self, _: bytes) -> None:
+        """`append` keeps it."""
 
     def find(self, _: str) -> bytes | None:
         return None

@@ -105,11 +105,11 @@ def _rate_row(results: dict[str, Any], name: str, bodies: str, connections: int)
     return [
         results["contestants"][name]["en"],
         figure("rate", 0),
-        number(summary.ratio(results, name, "opa", bodies, connections), 2),
+        number(summary.ratio(results, name, summary.against(results, name), bodies, connections), 2),
         percent(summary.ratio(results, name, "echo", bodies, connections)),
         *(figure(what, 2) for what in ("p50_ms", "p99_ms", "p999_ms")),
         *(figure(what, 0) for what in ("cpu_us", "helpers_cpu_us")),
-        number(summary.cpu_ratio(results, name, "opa", bodies, connections), 2),
+        number(summary.cpu_ratio(results, name, summary.against(results, name), bodies, connections), 2),
         percent(summary.hit_share(results, name, bodies, connections)),
     ]
 

@@ -40,8 +40,9 @@ def _rate(results: dict[str, Any]) -> Chart:
         rate = summary.figure(results, name, "stream", most, "rate")
         if rate is not None:
             about = results["contestants"][name]
-            ratio = summary.ratio(results, name, "opa", "stream", most)
-            figure = number(rate, 0) + ("" if ratio is None or name == "opa" else f" (x {ratio:.1f})")
+            other = summary.against(results, name)
+            ratio = summary.ratio(results, name, other, "stream", most)
+            figure = number(rate, 0) + ("" if ratio is None or name == other else f" (x {ratio:.1f})")
             bars.append(Bar(about["ja"], about["en"], [(rate, _OURS if about["ours"] else _THEIRS)], figure))
     return Chart(
         f"毎秒の判定数（実際に近い問い合わせ、{most}接続）",

@@ -163,12 +163,20 @@ def memory(pids: Sequence[int]) -> list[Weight]:
     for pid in pids:
         try:
             text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-            name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+            name = _name(pid)
         except (FileNotFoundError, ProcessLookupError):
             continue
         kb = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
         found.append(Weight(name, kb["Rss"] * 1024 / 1e6, kb["Pss"] * 1024 / 1e6))
     return found
+
+
+def _name(pid: int) -> str:
+    """The module of ours that a Python runs (`notary`, `regorus`), else the command."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    if "-m" in words[:-1]:
+        return words[words.index("-m") + 1].rpartition(".")[2].removesuffix("_child")
+    return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
 
 
 def _stat(pid: int) -> list[str]:

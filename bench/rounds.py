@@ -12,6 +12,7 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.contestants import SERVER_CORE
 from bench.effort import AT_ONCE, BOXCAR, CACHED, MOST_OPEN, SIDE, SIDE_ROUNDS, SINGLE_AT, STRIDE
 from bench.load import closed_loop, open_loop, send_once, write_targets
 from bench.processes import BenchError, cpu_s
@@ -37,6 +38,10 @@ class Track:
     effort: Effort
     core: int | None
     say: Callable[[str], None]
+
+    def load_core(self, one: Contestant) -> int | None:
+        """The processor of the load for this one."""
+        return SERVER_CORE + 1 if one.one_core else self.core
 
     def bodies(self, kind: str, one: Contestant) -> Path:
         return self.house.place / f"{kind}.{one.wire}.jsonl"
@@ -66,7 +71,7 @@ def sweep(track: Track, one: Contestant) -> dict[str, float]:
     once = track.targets(one).with_suffix(".once")
     once.write_text("".join(lines), encoding="utf-8")
     before = track.lookups(one)
-    answered = send_once(once, AT_ONCE, core=track.core)
+    answered = send_once(once, AT_ONCE, core=track.load_core(one))
     if answered != len(lines):
         raise BenchError(f"{one.name}: {len(lines) - answered} of {len(lines)} answers were errors")
     return {way: count - before.get(way, 0) for way, count in track.lookups(one).items()}
@@ -84,21 +89,23 @@ def closed_rounds(track: Track, keep: Callable[[str, str, dict[str, Any]], None]
         turn = [
             one for one in track.entered[shift:] + track.entered[:shift] if one.name not in SIDE or number < SIDE_ROUNDS
         ]
-        _fill(track, turn)
         for kind in effort.kinds:
             for connections in effort.connections:
-                track.say(f"round {number + 1} of {effort.rounds}: {kind}, {connections} connections")
                 for one in turn:
                     if one.name not in SIDE or kind == "stream" or connections == SINGLE_AT:
+                        if kind == "stream":
+                            _fill(track, one)
+                        track.say(f"round {number + 1} of {effort.rounds}: {kind}, {connections}, {one.en}")
                         keep(one.name, f"{kind}/{connections}", _closed(track, one, kind, connections, number * STRIDE))
 
 
-def _fill(track: Track, entered: list[Contestant]) -> None:
-    """Entries end with the policy's ttl while others have their turn; under load they would go one by one."""
-    for one in entered:
-        if one.name in CACHED:
-            track.say(f"the stream once through {one.en}")
-            sweep(track, one)
+def _fill(track: Track, one: Contestant) -> None:
+    """Entries end with the policy's ttl while others have their turn (a step-up's after 15 s), all at once; under load
+    they go one by one.
+    """
+    if one.name in CACHED:
+        track.say(f"the stream once through {one.en}")
+        sweep(track, one)
 
 
 def _closed(track: Track, one: Contestant, kind: str, connections: int, first: int) -> dict[str, Any]:
@@ -112,7 +119,7 @@ def _closed(track: Track, one: Contestant, kind: str, connections: int, first: i
         connections,
         track.effort.seconds,
         first=first,
-        core=track.core,
+        core=track.load_core(one),
     )
     if load.errors:
         raise BenchError(f"{one.name}: {load.errors} of {load.requests} answers were errors ({kind}, {connections})")
@@ -133,10 +140,9 @@ def open_rounds(
     for number in range(track.effort.open_rounds):
         for one in track.entered:
             track.say(f"half load, round {number + 1} of {track.effort.open_rounds}: {one.en}")
-            if number == 0:
-                _fill(track, [one])
+            _fill(track, one)
             rate = min(_highest(closed[one.name]) / 2, MOST_OPEN)
-            load = open_loop(track.targets(one), rate, track.effort.open_s, core=track.core)
+            load = open_loop(track.targets(one), rate, track.effort.open_s, core=track.load_core(one))
             if load.errors:
                 raise BenchError(f"{one.name}: {load.errors} of {load.requests} answers were errors at half load")
             found[one.name].append(asdict(load))
@@ -154,7 +160,7 @@ def _highest(cells: Mapping[str, list[dict[str, Any]]]) -> float:
 def boxcars(track: Track, one: Contestant) -> dict[str, list[dict[str, float]]]:
     """Calls of 100 evaluations out of the same stream, by connections."""
     found: dict[str, list[dict[str, float]]] = {}
-    _fill(track, [one])
+    _fill(track, one)
     for number in range(track.effort.rounds):
         for connections in track.effort.connections:
             track.say(f"boxcars of {BOXCAR}, {connections} connections")

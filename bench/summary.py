@@ -16,6 +16,12 @@ def contestants(results: Results) -> list[str]:
     return list(results["contestants"])
 
 
+def against(results: Results, name: str) -> str:
+    """With whom it is compared: an OPA server as installed, or on one processor too."""
+    other: str = results["contestants"][name].get("against", "opa")
+    return other
+
+
 def cell(results: Results, name: str, bodies: str, connections: int) -> list[dict[str, Any]]:
     """The rounds of one cell; empty where it was not measured."""
     found: list[dict[str, Any]] = (

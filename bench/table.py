@@ -51,12 +51,12 @@ def _loads(results: dict[str, Any], bodies: str, connections: int) -> Table:
             table.add_row(
                 results["contestants"][name]["en"],
                 number(rate, 0),
-                number(summary.ratio(results, name, "opa", bodies, connections), 2),
+                number(summary.ratio(results, name, summary.against(results, name), bodies, connections), 2),
                 percent(summary.ratio(results, name, "echo", bodies, connections)),
                 *(number(one, 2) for one in (p50, p99, p999)),
                 number(cpu, 0),
                 number(helpers or None, 0),
-                number(summary.cpu_ratio(results, name, "opa", bodies, connections), 2),
+                number(summary.cpu_ratio(results, name, summary.against(results, name), bodies, connections), 2),
                 percent(summary.hit_share(results, name, bodies, connections)),
             )
     return table

@@ -61,19 +61,26 @@ class FixedToken:
 
 
 class ClientCredentials:
-    """RFC 6749 section 4.4; the secret travels in the form, as Entra and Jamf ask."""
+    """RFC 6749 section 4.4; the secret travels in the form, as Entra and Jamf ask. `audience`: as Zscaler asks."""
 
-    def __init__(
-        self, token_url: str, client_id: str, client_secret: str, *, scope: str = "", clock: Callable[[], datetime]
+    def __init__(  # noqa: PLR0913  # what a token endpoint may ask for, each by its name
+        self,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        scope: str = "",
+        audience: str = "",
+        clock: Callable[[], datetime],
     ) -> None:
         self._url = token_url
         self._client = ClientAuth(client_id, client_secret, "client_secret_post")
-        self._scope = scope
+        self._asked = {name: said for name, said in (("scope", scope), ("audience", audience)) if said}
         self._held = _Held(clock)
 
     async def authorization(self, send: SendForm) -> str:
         if (token := self._held.token()) is None:
-            body = prepare_token_request("client_credentials", "", scope=self._scope or None)
+            body = prepare_token_request("client_credentials", "", **self._asked)
             url, _, body = self._client.prepare("POST", self._url, {"Content-Type": _FORM}, body)
             token = self._held.take(await send(url, body))
         return f"Bearer {token}"

@@ -57,7 +57,7 @@ _UNAUTHORIZED: Final = 401
 _THROTTLED: Final = 429
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
 _JSON: Final = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.ASCII | re.IGNORECASE)
-_SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
+_SECONDS: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s?", re.ASCII)  # Graph writes `2.128`, Zscaler `13s`
 _ERROR_WORD: Final = re.compile(r"[a-z0-9_.-]{1,64}", re.ASCII | re.IGNORECASE)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -259,8 +259,8 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
     if header is None:
         return None
     header = header.strip()
-    if _SECONDS.fullmatch(header):
-        return min(float(header), _LONGEST_PAUSE_S)
+    if seconds := _SECONDS.fullmatch(header):
+        return min(float(seconds[1]), _LONGEST_PAUSE_S)
     try:
         until = parsedate_to_datetime(header)
     except (ValueError, TypeError, IndexError, OverflowError):

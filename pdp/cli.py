@@ -16,10 +16,13 @@ from pdp.commands import (
     caller,
     connector,
     console,
+    cut_off,
     decide,
+    delivery,
     directory,
     doctor,
     evaluate,
+    exception,
     export,
     keys,
     replay,
@@ -74,6 +77,9 @@ revision.register(bundle.app)
 bundle_mutate.register(bundle.app)
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(simulate.app, name="simulate")
+app.add_typer(exception.app, name="exception")
+app.add_typer(cut_off.app, name="cut-off")
+delivery.register(export.app)
 app.add_typer(export.app, name="export")
 app.add_typer(directory.app, name="directory")
 app.add_typer(connector.app, name="connector")

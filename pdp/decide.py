@@ -6,8 +6,12 @@
 3. Facts: registers and request become one closed document, `pdp.input/v1`, as it is at `now`.
 4. Cache: has the policy judged the same premises before, here or on another host.
 5. Engine: if not, the document becomes a verdict. Only `pdp.engine.verdict` can make one that allows.
+   In a time of warning a new refusal is held against the former policy's verdict (`pdp.grace`).
 6. Obligations and expiry: can the answer be read, and until when is it true of these very facts.
 7. Record: no answer without a record.
+
+A question that was asked here before in these very words need not go through steps 1 to 3 again while all stands that
+they looked at (`pdp.recollection`). What may change under it is looked at each time, and steps 4, 6 and 7 are the same.
 
 INVARIANT (one door): a decision permits only if steps 1 to 6 all ended with a well-formed verdict that
 permits. Whatever else happens in them is a deny, recorded and counted.
@@ -17,115 +21,41 @@ have it, there is no answer (`RecordFailedError`), and an enforcement point with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from pdp.bundle.footprint import WHOLE
 from pdp.cache.entry import Entry
 from pdp.cache.key import KeyMaker
 from pdp.callers.caller import require_profile
-from pdp.declog.record import record_of, refusal_of
+from pdp.declog.record import decided_record, record_of, refusal_of
+from pdp.declog.sheet import Sheet
 from pdp.engine.verdict import read_verdict
 from pdp.errors import BadRequestError, EngineError, EngineSupersededError, NotPermittedError, SekishoError
-from pdp.identity.proof import NOTHING_REVOKED, Witnesses, prove
+from pdp.grace import Opinion, held_over
+from pdp.identity.proof import prove, shown_by
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Verdict, denied
+from pdp.model.input import decode_input
 from pdp.model.request import Network, UnverifiedToken
 from pdp.obligations import check_obligations, expiry
 from pdp.premises import Premises, PremisesMemory
-from pdp.reasons import Wording
+from pdp.recollection import Grounds, Recollection
+from pdp.steps import Recording, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime, timedelta
+    from collections.abc import Coroutine, Mapping
+    from datetime import datetime
+    from typing import Any
 
+    from pdp.active_policy import ActivePolicy
     from pdp.bundle.bundle import Bundle
-    from pdp.bundle.footprint import Footprint
-    from pdp.cache.levels import VerdictCache
     from pdp.callers.caller import Caller
-    from pdp.declog.port import DecisionLog
-    from pdp.declog.record import Record
-    from pdp.engine.port import Engine
-    from pdp.facts.reference import Reference
-    from pdp.identity.levels import LevelTable
-    from pdp.identity.proof import Revocations, TokenVerifier
+    from pdp.grace import Grace
+    from pdp.house import House
+    from pdp.identity.proof import Shown
     from pdp.model.decision import CachePath
     from pdp.model.directory import Snapshot
     from pdp.model.request import AccessRequest, Refusal
-
-
-@dataclass(frozen=True)
-class ActivePolicy:
-    """The bundle that decides now. `reference` is there for profile `zta` and only for it.
-
-    `footprint` is what the bundle can see of a document; the whole of it, where nobody looked closer.
-    """
-
-    bundle: Bundle
-    reference: Reference | None
-    footprint: Footprint = WHOLE
-
-    @cached_property
-    def wording(self) -> Wording:
-        return Wording(self.bundle.reasons)
-
-
-class Policies(Protocol):
-    def active(self) -> ActivePolicy:
-        """Raises NotReadyError where no policy is active."""
-        ...
-
-
-class Directory(Protocol):
-    def current(self) -> Snapshot:
-        """Raises NotReadyError where no directory has been read yet."""
-        ...
-
-    def is_stale(self) -> bool:
-        """Whether the registers have not been seen to be current for longer than is safe to decide on."""
-        ...
-
-
-class Observer(Protocol):
-    """Who counts. It must not raise, and must cost next to nothing."""
-
-    def decided(self, decision: Decision, wire: str, steps_us: Mapping[str, int]) -> None: ...
-
-    def refused(self, refusal: Refusal) -> None: ...
-
-
-@dataclass(frozen=True)
-class House:
-    """All that a decision needs from outside; `pdp.main` composes it, tests compose their own.
-
-    `clock` gives the aware time in UTC, `stopwatch` monotonic nanoseconds, `new_id` a uuid7. Without a
-    `cache` every decision is evaluated. `longest` bounds how long an answer may be relied on, for as long as
-    a change in the directory might be heard of late; None: the policy's own time is bound enough.
-    `unconfirmed` says that nobody knows any longer whether this policy is still the one of record: then all is denied.
-    `mask` has the last word on what a record holds; it never raises.
-    """
-
-    clock: Callable[[], datetime]
-    stopwatch: Callable[[], int]
-    new_id: Callable[[], str]
-    policies: Policies
-    directory: Directory
-    levels: LevelTable
-    tokens: TokenVerifier
-    engine: Engine
-    log: DecisionLog
-    observer: Observer
-    cache: VerdictCache | None = None
-    revocations: Revocations = NOTHING_REVOKED
-    longest: Callable[[], timedelta | None] = lambda: None
-    unconfirmed: Callable[[Snapshot, datetime], bool] = lambda _snapshot, _now: False
-    mask: Callable[[Record], Record] | None = None
-
-    @cached_property
-    def witnesses(self) -> Witnesses:
-        return Witnesses(self.levels, self.tokens, self.revocations)
 
 
 class Taken(NamedTuple):
@@ -148,13 +78,20 @@ class Judgement(NamedTuple):
     subject_id: str | None = None  # as a token proved it; None: as the caller asked
 
 
+class Memory(NamedTuple):
+    """What is remembered under one policy: another one begins with nothing."""
+
+    policy: ActivePolicy
+    premises: PremisesMemory
+    questions: Recollection
+
+
 class Checkpoint:
     """Decides accesses. Implements `pdp.wire.exchange.Decider`."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._policy: ActivePolicy | None = None  # the one whose premises are remembered
-        self._premises: PremisesMemory
+        self._memory: Memory | None = None
 
     async def decide(self, request: AccessRequest, caller: Caller) -> Decision:
         """The recorded decision on one access.
@@ -162,12 +99,50 @@ class Checkpoint:
         Raises NotReadyError where there is no policy or no directory, and RecordFailedError where the
         decision log cannot take the record. Nothing else.
         """
+        begun = self.begin(request, caller)
+        if isinstance(begun, Recording):
+            await begun.kept
+            return begun.decision()
+        return await begun
+
+    def begin(self, request: AccessRequest, caller: Caller) -> Recording | Coroutine[Any, Any, Decision]:
+        """As `decide`, without a task for the question that is known here: all there is to wait for is its record.
+
+        For any other question a coroutine, which has to be awaited. Raises as `decide`.
+        """
         house = self._house
         # 0. Everything that could change under us is taken once.
-        now = house.clock()
-        taken = self._take(now)
+        taken = self._take(house.clock())
         decision_id = house.new_id()
         steps = Steps(house.stopwatch)
+        known = self._known(request, caller, taken, steps)
+        if known is None:
+            return self._decide(request, caller, taken, decision_id, steps)
+        grounds, judgement = known
+        decision = _decision(decision_id, taken, judgement, request.subject_id)
+        # 7. No answer without a record.
+        taken_us = steps.taken_us()
+        if house.mask is not None:
+            masked = self._record(decision, request, caller, taken, taken_us)
+            return self._recorded(decision, masked, request, steps, taken_us)
+        record = _sheet(grounds, decision, request, taken).fill(
+            decision_id=decision_id,
+            at=taken.now,
+            trace_id=request.trace_id,
+            request_id=request.request_id,
+            expires_at=decision.expires_at,
+            steps_us=taken_us,
+        )
+        kept = house.log.begin(record)
+        if kept is None:
+            return self._recorded(decision, record, request, steps, taken_us)
+        return Recording(kept, decision, lambda: self._count(decision, request, steps, taken_us))
+
+    async def _decide(
+        self, request: AccessRequest, caller: Caller, taken: Taken, decision_id: str, steps: Steps
+    ) -> Decision:
+        """The whole way from step 1 on."""
+        now = taken.now
         try:
             try:
                 judgement = await self._judge(request, caller, taken, steps, decision_id)
@@ -180,64 +155,57 @@ class Checkpoint:
             judgement = Judgement(denied(EVALUATION_ERROR), now, fault=_describe(fault))
         if judgement.subject_id is not None and judgement.subject_id != request.subject_id:
             request = msgspec.structs.replace(request, subject_id=judgement.subject_id)  # for the record
-        bundle = taken.policy.bundle
-        said = taken.policy.wording.of(judgement.verdict.reasons)
-        decision = Decision(
-            id=decision_id,
-            at=now,
-            verdict=judgement.verdict,
-            reason_user=said.user,
-            reason_admin=said.admin,
-            expires_at=judgement.expires_at,
-            policy_revision=bundle.revision,
-            bundle_digest=bundle.digest,
-            directory_epoch=taken.snapshot.epoch,
-            cache=judgement.cache,
-            input=judgement.document,
-            fault=judgement.fault,
-            fix=said.fix,
-            group=judgement.group,
-            subject_id=request.subject_id,
-        )
+        decision = _decision(decision_id, taken, judgement, request.subject_id)
         # 7. No answer without a record.
         taken_us = steps.taken_us()
-        record = record_of(
-            decision,
-            request,
-            time=now,
-            caller_id=caller.id,
-            profile=bundle.profile,
-            steps_us=taken_us,
-            mask=house.mask,
-        )
-        await house.log.append(record)
-        house.observer.decided(decision, request.wire, taken_us | {"record": steps.since_last_us()})
+        record = self._record(decision, request, caller, taken, taken_us)
+        return await self._recorded(decision, record, request, steps, taken_us)
+
+    async def _recorded(
+        self, decision: Decision, record: bytes, request: AccessRequest, steps: Steps, taken_us: dict[str, int]
+    ) -> Decision:
+        await self._house.log.append(record)
+        self._count(decision, request, steps, taken_us)
         return decision
 
+    def _count(self, decision: Decision, request: AccessRequest, steps: Steps, taken_us: dict[str, int]) -> None:
+        self._house.observer.decided(decision, request.wire, {**taken_us, "record": steps.since_last_us()})
+
+    def _record(
+        self, decision: Decision, request: AccessRequest, caller: Caller, taken: Taken, steps_us: Mapping[str, int]
+    ) -> bytes:
+        return record_of(
+            decision,
+            request,
+            time=taken.now,
+            caller_id=caller.id,
+            profile=taken.policy.bundle.profile,
+            steps_us=steps_us,
+            mask=self._house.mask,
+        )
+
     def _take(self, now: datetime) -> Taken:
-        return Taken(now, self._house.policies.active(), self._house.directory.current())
+        return Taken(now, self._house.policies.active().at(now), self._house.directory.current())
 
     async def _judge(
         self, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps, decision_id: str
     ) -> Judgement:
         """Steps 1 to 6. Raises BadRequestError, NotPermittedError and EngineSupersededError; else what is a bug."""
         house, now, policy = self._house, taken.now, taken.policy
-        if policy.reference is not None and house.directory.is_stale():
-            # Somebody may have left, or a terminal may have been lost, and nobody here would know.
-            return Judgement(denied(POLICY_STALE), now, fault="the directory has not been seen to be current")
-        if house.unconfirmed(taken.snapshot, now):
-            # It may have been rolled back because of what it permits, and nobody here would know.
-            return Judgement(denied(POLICY_STALE), now, fault="the policy has not been confirmed to be of record")
+        stale = self._stale(taken)
+        if stale is not None:
+            return Judgement(denied(POLICY_STALE), now, fault=stale)
         # 1. Caller.
         require_profile(caller, policy.bundle.profile)
         believed = believable(request, caller)
         steps.end("caller")
-        memory = self._memory(policy)
+        memory = self._memory_of(policy)
         subject_id: str | None = None
+        shown: Shown | None = None
         if policy.reference is None:
             if isinstance(believed.identity, UnverifiedToken):
                 raise BadRequestError("profile plain verifies no tokens")  # nobody would have looked at it
-            premises = memory.of_document(believed)
+            standing = memory.premises.of_document(believed, now)
         else:
             # 2. Identity.
             proof = await prove(believed, caller, house.witnesses, taken.snapshot.users, now, decision_id)
@@ -246,8 +214,12 @@ class Checkpoint:
                 believed = msgspec.structs.replace(believed, subject_id=subject_id)
             steps.end("identity")
             # 3. Facts.
-            premises = memory.of_request(believed, proof, taken.snapshot, now)
+            standing = memory.premises.of_request(believed, proof, taken.snapshot, now)
+            shown = shown_by(believed, proof)
+        if house.cache is not None and not isinstance(believed.identity, UnverifiedToken):  # which is looked at anew
+            memory.questions.note(request, taken.snapshot, Grounds(caller, standing, shown))
         steps.end("facts")
+        premises = standing.premises
         try:
             # 4. Cache, and for what it does not know 5. Engine.
             verdict, path = await self._verdict(premises, taken, steps, fresh=believed.fresh)
@@ -257,21 +229,63 @@ class Checkpoint:
             denial, described = denied(EVALUATION_ERROR), _describe(fault)
             return Judgement(denial, now, premises.document, described, group=premises.group, subject_id=subject_id)
         # 6. Expiry; obligations and reasons were checked with the verdict.
-        ttl, longest = policy.bundle.ttl(verdict.outcome), house.longest()
+        judgement = self._judgement(verdict, path, premises, taken, subject_id)
+        steps.end("obligations")
+        return judgement
+
+    def _known(
+        self, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps
+    ) -> tuple[Grounds, Judgement] | None:
+        """Steps 1 to 6 of a question whose grounds and verdict stand; None for all others. Raises nothing."""
+        house, now = self._house, taken.now
+        memory = self._memory
+        if house.cache is None or request.fresh or memory is None or memory.policy is not taken.policy:
+            return None
+        try:
+            grounds = memory.questions.recall(request, caller, taken.snapshot, now)
+            if grounds is None or self._stale(taken) is not None:
+                return None
+            if grounds.shown is not None:
+                house.revocations.refuse_revoked(grounds.shown)
+            premises = grounds.standing.premises
+            verdict = house.cache.here(premises.key, now)
+            if verdict is None:
+                return None
+            judgement = self._judgement(verdict, "hit", premises, taken, None)
+        except Exception:  # noqa: BLE001  # the whole way says what it is, denies and records it
+            return None
+        steps.end("cache")
+        return grounds, judgement
+
+    def _stale(self, taken: Taken) -> str | None:
+        """Why nothing at all may be permitted now; None: nothing stands against it."""
+        house = self._house
+        if taken.policy.reference is not None and house.directory.is_stale():
+            # Somebody may have left, or a terminal may have been lost, and nobody here would know.
+            return "the directory has not been seen to be current"
+        if house.unconfirmed(taken.snapshot, taken.now):
+            # It may have been rolled back because of what it permits, and nobody here would know.
+            return "the policy has not been confirmed to be of record"
+        return None
+
+    def _judgement(
+        self, verdict: Verdict, path: CachePath, premises: Premises, taken: Taken, subject_id: str | None
+    ) -> Judgement:
+        """Step 6."""
+        policy, now = taken.policy, taken.now
+        ttl, longest = policy.bundle.ttl(verdict.outcome), self._house.longest()
         if longest is not None:
             ttl = min(ttl, longest)
         expires_at = expiry(now, ttl, premises.changes, verdict.obligations)
-        steps.end("obligations")
-        return Judgement(
-            verdict, expires_at, premises.document, cache=path, group=premises.group, subject_id=subject_id
-        )
+        if policy.grace is not None:
+            expires_at = min(expires_at, policy.grace.until)
+        return Judgement(verdict, expires_at, premises.document, None, path, premises.group, subject_id)
 
-    def _memory(self, policy: ActivePolicy) -> PremisesMemory:
-        if policy is not self._policy:
-            keys = KeyMaker(policy.bundle, policy.footprint, self._house.engine.name)
-            self._premises = PremisesMemory(policy.reference, policy.footprint, keys)
-            self._policy = policy
-        return self._premises
+    def _memory_of(self, policy: ActivePolicy) -> Memory:
+        if self._memory is None or self._memory.policy is not policy:
+            keys = KeyMaker(policy.bundle, policy.sight, self._house.engine.name, policy.mode)
+            self._memory = Memory(policy, PremisesMemory(policy.reference, policy.sight, keys), Recollection())
+        return self._memory
 
     async def _verdict(
         self, premises: Premises, taken: Taken, steps: Steps, *, fresh: bool
@@ -288,9 +302,14 @@ class Checkpoint:
         async def evaluate() -> Entry:
             steps.end("cache")
             (raw,) = await self._house.engine.evaluate([premises.document], digest=bundle.digest)
-            verdict = judge_raw(raw, bundle)
+            verdict, until = judge_raw(raw, bundle), None
+            if (grace := taken.policy.grace) is not None:
+                until = grace.until
+                if not verdict.permits:
+                    verdict = await self._held_over(premises.document, verdict, taken, grace)
             steps.end("engine")
-            return Entry(verdict, now + bundle.ttl(verdict.outcome))
+            end = now + bundle.ttl(verdict.outcome)
+            return Entry(verdict, end if until is None else min(end, until))
 
         if cache is None:
             return (await evaluate()).verdict, "bypass"
@@ -299,6 +318,19 @@ class Checkpoint:
         verdict, path = await cache.judged(premises.key, now, evaluate)
         steps.end("cache")
         return verdict, path
+
+    async def _held_over(self, document: bytes, newer: Verdict, taken: Taken, grace: Grace) -> Verdict:
+        """What counts of a refusal in a time of warning. Raises EngineSupersededError alone."""
+        (raw,) = await grace.engine.evaluate([document], digest=grace.former.digest)
+        try:
+            former = judge_raw(raw, grace.former)
+        except EngineError as fault:
+            if self._take(taken.now).policy is not taken.policy:  # its engine was closed because another one decides
+                raise EngineSupersededError("another policy has become active") from None
+            grace.failed(fault)
+            return newer
+        newest = Opinion(newer, taken.policy.bundle)
+        return held_over(decode_input(document), newest, Opinion(former, grace.former), grace.until)
 
     async def refuse(self, refusal: Refusal, caller: Caller) -> str:
         """Record a request that was answered with an error; the id of the record. Raises RecordFailedError."""
@@ -310,28 +342,39 @@ class Checkpoint:
         return decision_id
 
 
-class Steps:
-    """How long each step took."""
+def _decision(decision_id: str, taken: Taken, judgement: Judgement, subject_id: str) -> Decision:
+    policy = taken.policy
+    if policy.grace is not None:
+        policy.grace.tell(judgement.verdict)
+    bundle, said = policy.bundle, policy.said(judgement.verdict)
+    return Decision(
+        id=decision_id,
+        at=taken.now,
+        verdict=judgement.verdict,
+        reason_user=said.user,
+        reason_admin=said.admin,
+        expires_at=judgement.expires_at,
+        policy_revision=bundle.revision,
+        bundle_digest=bundle.digest,
+        directory_epoch=taken.snapshot.epoch,
+        cache=judgement.cache,
+        input=judgement.document,
+        fault=judgement.fault,
+        fix=said.fix,
+        group=judgement.group,
+        subject_id=subject_id,
+    )
 
-    def __init__(self, stopwatch: Callable[[], int]) -> None:
-        self._stopwatch = stopwatch
-        self._begun_ns = stopwatch()
-        self._ended: list[tuple[str, int]] = []
 
-    def end(self, step: str) -> None:
-        self._ended.append((step, self._stopwatch()))
-
-    def since_last_us(self) -> int:
-        return (self._stopwatch() - self._ended[-1][1]) // 1_000 if self._ended else 0
-
-    def taken_us(self) -> dict[str, int]:
-        """Whole microseconds by step, of the steps that have ended."""
-        taken: dict[str, int] = {}
-        last_ns = self._begun_ns
-        for step, ended_ns in self._ended:
-            taken[step] = taken.get(step, 0) + (ended_ns - last_ns) // 1_000
-            last_ns = ended_ns
-        return taken
+def _sheet(grounds: Grounds, decision: Decision, request: AccessRequest, taken: Taken) -> Sheet:
+    """The record of every decision on these grounds with this verdict: of one policy, snapshot and caller."""
+    if grounds.sheet is None or grounds.sheet_of is not decision.verdict:
+        profile, caller_id = taken.policy.bundle.profile, grounds.caller.id
+        grounds.sheet = Sheet(
+            decided_record(decision, request, time=taken.now, caller_id=caller_id, profile=profile, steps_us={})
+        )
+        grounds.sheet_of = decision.verdict
+    return grounds.sheet
 
 
 _NO_WORD_ON_THE_NETWORK: Final = Network()

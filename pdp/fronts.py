@@ -49,12 +49,14 @@ if TYPE_CHECKING:
     from pdp.declog.port import DecisionLog
     from pdp.declog.record import Record
     from pdp.directory.source import DirectorySource
+    from pdp.governance.jobs_desk import Choices
     from pdp.health import Health
     from pdp.identity.logout import LoggedOut
     from pdp.identity.provider import IssuerKeys
     from pdp.identity.revocations import StoredRevocations
     from pdp.metrics import Metrics
     from pdp.model.cloudflare import CloudflareAccount
+    from pdp.model.rules import Condition
     from pdp.parts import Tokens
     from pdp.posture.access import AccessCaller
     from pdp.settings import Settings
@@ -117,6 +119,7 @@ async def open_surface(parts: Parts) -> AsyncIterator[Surface]:
             _logout(parts),
             await stack.enter_async_context(_governance(parts)),
             _bundles(parts),
+            _cut_off(parts),
         ]
         fronts.append(await stack.enter_async_context(_console(parts, audit, fronts)))
         if parts.settings.grpc_port:
@@ -281,11 +284,23 @@ def _bundles(parts: Parts) -> Front:
     return Front(routers=(bundle_router(desk),))
 
 
+def _cut_off(parts: Parts) -> Front:
+    """What is cut off at once, for gateways that pull lists."""
+    from pdp.cut_off.desk import CutOffDesk
+    from pdp.cut_off.routes import cut_off_router
+
+    desk = CutOffDesk(introducing(parts.callers), parts.store, parts.directory.current, utc_now)
+    return Front(routers=(cut_off_router(desk),))
+
+
 @asynccontextmanager
 async def _governance(parts: Parts) -> AsyncIterator[Front]:
     """Revisions of policies: drafts, approvals, activations."""
     from pdp.gates.opening import open_gates
+    from pdp.gates.trying import Trials
     from pdp.governance.document import governance_document
+    from pdp.governance.drafts_document import drafts_document
+    from pdp.governance.jobs_document import jobs_document
     from pdp.governance.opening import open_governance
     from pdp.parts import configured_bundle, open_engine
 
@@ -301,12 +316,28 @@ async def _governance(parts: Parts) -> AsyncIterator[Front]:
             open_engine=lambda: open_engine(patient),
             configured=lambda: configured_bundle(settings),
             clock=utc_now,
+            aside=True,
         ),
+        trying=Trials(),
+        choices=_choices(settings),
         tell=lambda kind, epoch: parts.news.publish(kind, str(epoch)),
         clock=utc_now,
         new_id=new_id,
     ) as router:
-        yield Front(routers=(router,), documents=(governance_document(),))
+        yield Front(routers=(router,), documents=(governance_document(), drafts_document(), jobs_document()))
+
+
+def _choices(settings: Settings) -> Choices:
+    """What foresight and exports may be asked for."""
+    from connectors.sase.registry import MODULES
+    from pdp.delivery.standings import standings
+    from pdp.directory.personas import STORIES
+    from pdp.gates.foresight import CONTEXTS
+    from pdp.governance.jobs_desk import Choices
+
+    contexts = [{"id": one.id, "ja": one.ja or one.id, "en": one.en or one.id} for one in CONTEXTS]
+    examples = [{"id": number, "ja": one.ja, "en": one.en} for number, one in enumerate(STORIES)]
+    return Choices(contexts, examples, ("matrix", *MODULES), lambda: standings(settings.state_path))
 
 
 @asynccontextmanager
@@ -341,9 +372,26 @@ async def _posture(parts: Parts) -> AsyncIterator[Front]:
         stack.push_async_callback(ledger.close)
         access = await stack.enter_async_context(_access_caller(settings.cloudflare))
         scorer = Scorer(
-            introduce, store, parts.directory.current, lambda: parts.activation.active().bundle.data, utc_now, access
+            introduce,
+            store,
+            parts.directory.current,
+            lambda: parts.activation.active().bundle.data,
+            utc_now,
+            access,
+            _exported_sets(settings.cloudflare),
         )
         yield Front(routers=(posture_router(desk, scorer),), documents=(posture_document(),))
+
+
+def _exported_sets(account: CloudflareAccount | None) -> Callable[[str], Sequence[Condition]] | None:
+    """What the sets of devices mean that exported rules ask about, where the settings name files of exports."""
+    if account is None or not account.sets_files:
+        return None
+    from pathlib import Path
+
+    from pdp.posture.sets import ExportedSets
+
+    return ExportedSets([Path(one) for one in account.sets_files]).conditions
 
 
 @asynccontextmanager

@@ -103,6 +103,9 @@ class Health:
         """Not ready where the lease is over and denies: another instance may still know what is of record."""
         status = follower.status
         detail = f"{revision} (revision {status.number}, epoch {status.epoch})"
+        if (warning := status.warning) is not None:
+            why = f"cannot be had ({warning.fault})" if warning.fault else f"goes on until {warning.until.isoformat()}"
+            detail += f"; warns: what {warning.former[:12]} permits {why}"
         if status.fault is not None:
             detail += f"; what is of record is refused ({status.fault.why}): {status.fault.message}"
         if not follower.is_over():

@@ -17,11 +17,14 @@ from pdp.bundle.bundle import read_bundle
 from pdp.cache_metrics import CacheMetrics
 from pdp.callers.caller import UnsafeAnyone
 from pdp.callers.stored import StoredCallers
-from pdp.decide import Checkpoint, House
+from pdp.decide import Checkpoint
 from pdp.declog.segments import SegmentLog, first_free
+from pdp.delivery.metrics import DeliveryMetrics
 from pdp.directory.source import DirectorySource
+from pdp.ending import end
 from pdp.fronts import Parts, open_surface
 from pdp.health import Health
+from pdp.house import House
 from pdp.identity.revocations import StoredRevocations
 from pdp.insight.opening import workers_path
 from pdp.insight.percentiles import Buckets
@@ -53,7 +56,7 @@ from pdp.revisions.opening import open_follower
 from pdp.shipping.ledger import Ledger
 from pdp.shipping.metrics import ShippingMetrics
 from pdp.signals.listener import listening
-from pdp.simulate.shadow import shadow_of
+from pdp.simulate.shadow import Shadow, shadow_of
 from pdp.source_metrics import SourceMetrics
 
 if TYPE_CHECKING:
@@ -61,9 +64,9 @@ if TYPE_CHECKING:
 
     from pdp.api.lane import Lane
     from pdp.callers.caller import Callers
-    from pdp.decide import Observer
     from pdp.declog.port import DecisionLog
     from pdp.engine.port import Engine
+    from pdp.house import Observer
     from pdp.parts import Tokens
     from pdp.settings import Settings
     from pdp.signals.listener import Look
@@ -103,12 +106,14 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         stack.callback(store.close)
         max_age = timedelta(seconds=settings.directory_max_age_s)
         directory = DirectorySource(store, utc_now, max_age=max_age)
-        await directory.refresh()
+        reading = asyncio.create_task(directory.refresh())  # while the engine's processes prove the policy
+        stack.push_async_callback(end, reading)
         engine = open_engine(settings, children=settings.engine_children)
         stack.push_async_callback(engine.close)
         archive = bundle_archive(settings)
-        activation = Activation(engine, archive)
         revision_metrics = RevisionMetrics(metrics.registry)
+        activation = Activation(engine, archive, beside=lambda: open_engine(settings), counted=revision_metrics)
+        stack.push_async_callback(activation.close)
         follower = open_follower(
             settings,
             store,
@@ -120,6 +125,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
             changed=lambda bundle: metrics.policy_is(bundle.revision, bundle.digest),
         )
         await follower.start(lambda: configured_bundle(settings))
+        await reading
         keeper = await stack.enter_async_context(_keeping(settings))
         log = _open_log(settings)
         stack.push_async_callback(log.close)
@@ -167,10 +173,16 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         nudge = await stack.enter_async_context(listening(news, {**looks, "policy": follower.nudge}))
         await stack.enter_async_context(follower.following())
         said = WorkerFile(workers_path(settings), settings.node, utc_now())
+        if isinstance(observer, Shadow):
+            said.shadow = observer.told
         stack.callback(said.remove)
         await stack.enter_async_context(
             keep_fresh(
-                [*looks.values(), *([tokens.refresh] if tokens.refresh else [])],
+                [
+                    *looks.values(),
+                    lambda: activation.forget_former(utc_now()),
+                    *([tokens.refresh] if tokens.refresh else []),
+                ],
                 every_s=settings.directory_poll_s,
                 after=_measuring(
                     settings, health, metrics, keeper, said, lambda: revision_metrics.show(follower, utc_now())
@@ -258,6 +270,7 @@ def _measuring(  # noqa: PLR0913, PLR0917  # everything that is measured
 
     proof = None if keeper is None else ProofMetrics(metrics.registry)
     stored = StoreMetrics(metrics.registry, settings.state_path)
+    deliveries = DeliveryMetrics(metrics.registry, settings.state_path)
 
     def measure() -> None:
         health.measure(metrics, cache, sources)
@@ -268,6 +281,7 @@ def _measuring(  # noqa: PLR0913, PLR0917  # everything that is measured
         shipping.show(utc_now())
         copies.show(utc_now())
         now = utc_now()
+        deliveries.show(now)
         if said.is_due(now):
             checks = [Check(probe.name, probe.ok, probe.detail) for probe in health.probes()]
             said.write(now, checks, health.numbers(), Buckets(*metrics.durations()))

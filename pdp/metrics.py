@@ -65,7 +65,7 @@ class _Durations:
 
 
 class Metrics:
-    """Implements `pdp.decide.Observer`; the gauges are set by the composition root."""
+    """Implements `pdp.house.Observer`; the gauges are set by the composition root."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()

@@ -10,14 +10,14 @@ built at and the first one at which any fact could change by itself.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pdp.facts.document import build_facts
 from pdp.model.input import encode_input
+from pdp.recent import MAX_QUESTIONS, Recent
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pdp.model.authentication import Authentication
     from pdp.model.directory import Snapshot
     from pdp.model.request import AccessRequest
-
-MAX_REMEMBERED: Final = 8_192  # documents of some 1.6 KB with their keys: 20 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,15 @@ class Premises:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Standing:
+    """Premises, and the span in which every fact stands that they were built of: from `since`, and before `until`."""
+
     premises: Premises
     since: datetime
-    until: datetime | None
+    until: datetime | None  # None: for ever
+
+    def holds(self, now: datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
 
 
 class PremisesMemory:
@@ -63,31 +66,29 @@ class PremisesMemory:
         self._footprint = footprint
         self._keys = keys
         self._snapshot: Snapshot | None = None
-        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._kept: Recent[Hashable, Standing] = Recent(MAX_QUESTIONS)
 
-    def of_request(self, request: AccessRequest, proof: Authentication, snapshot: Snapshot, now: datetime) -> Premises:
+    def of_request(self, request: AccessRequest, proof: Authentication, snapshot: Snapshot, now: datetime) -> Standing:
         """Profile `zta`. Raises BadRequestError as `build_facts` does."""
         if snapshot is not self._snapshot:
             self._kept.clear()
             self._snapshot = snapshot
         asked = _asked(request, proof)
         kept = self._kept.get(asked)
-        if kept is not None and kept.since <= now and (kept.until is None or now < kept.until):
-            self._kept.move_to_end(asked)
-            return kept.premises
-        premises, until = self._build(request, proof, snapshot, now)
-        self._kept[asked] = _Kept(premises, now, until)
-        if len(self._kept) > MAX_REMEMBERED:
-            self._kept.popitem(last=False)
-        return premises
+        if kept is not None and kept.holds(now):
+            return kept
+        built = Standing(*self._build(request, proof, snapshot, now))
+        self._kept.keep(asked, built)
+        return built
 
-    def of_document(self, request: AccessRequest) -> Premises:
+    def of_document(self, request: AccessRequest, now: datetime) -> Standing:
         """Profile `plain`: the request's own document, in which nothing changes by itself."""
-        return Premises(msgspec.json.encode(request.document), self._keys.of_json(request.document), None)
+        document = request.document
+        return Standing(Premises(msgspec.json.encode(document), self._keys.of_json(document), None), now, None)
 
     def _build(
         self, request: AccessRequest, proof: Authentication, snapshot: Snapshot, now: datetime
-    ) -> tuple[Premises, datetime | None]:
+    ) -> tuple[Premises, datetime, datetime | None]:
         assert self._reference is not None
         facts = build_facts(request, proof, snapshot, self._reference, now)
         document, horizon = facts.document, facts.horizon
@@ -97,7 +98,7 @@ class PremisesMemory:
             changes=self._first_change(horizon, proof),
             group=document.resource.group,
         )
-        return premises, horizon.earliest()
+        return premises, now, horizon.earliest()
 
     def _first_change(self, horizon: Horizon, proof: Authentication) -> datetime | None:
         """Whatever the policy reads: once the token has ended, it is refused before the policy is asked."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pdp.declog.lock import FileLock
     from pdp.model.log_token import TokenKey
     from pdp.settings import Settings
+    from pdp.transparency.anchor import Anchor
     from pdp.transparency.keeper import Keeper
     from pdp.transparency.note import Signer
     from pdp.transparency.place import ProofPlace
@@ -97,24 +98,13 @@ def open_keeper(
     """
     from pdp.declog.disk import PosixDisk
     from pdp.transparency.anchor_feed import AnchorFeed
-    from pdp.transparency.anchors import open_anchor
     from pdp.transparency.keeper import Keeper
     from pdp.transparency.notary import Notary
 
     signing = signing_of(settings)
     layout, place = log_of(settings) if of == "decisions" else trail_of(settings)
     origin = signing.origin if of == "decisions" else f"{signing.origin}{TRAIL}"
-    anchors = [
-        open_anchor(
-            address,
-            node=settings.node,
-            clock=utc_now,
-            ca_file=settings.log_anchor_ca_file,
-            tsa_file=settings.log_anchor_tsa_file,
-            stamps=place.timestamps,
-        )
-        for address in settings.log_anchors
-    ]
+    anchors = _anchors(settings, place)
     if not signing.made and signing.token is None:
         signing.signers(origin)
 
@@ -139,6 +129,25 @@ def open_keeper(
         on_fault=on_fault,
         lock=lock,
     )
+
+
+def _anchors(settings: Settings, place: ProofPlace) -> list[Anchor]:
+    """Raises SettingsError where one of them cannot be used."""
+    if not settings.log_anchors:
+        return []
+    from pdp.transparency.anchors import open_anchor  # clients of four protocols
+
+    return [
+        open_anchor(
+            address,
+            node=settings.node,
+            clock=utc_now,
+            ca_file=settings.log_anchor_ca_file,
+            tsa_file=settings.log_anchor_tsa_file,
+            stamps=place.timestamps,
+        )
+        for address in settings.log_anchors
+    ]
 
 
 def utc_now() -> datetime:

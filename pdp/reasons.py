@@ -53,8 +53,8 @@ def reason_texts(codes: Sequence[str], reasons: Mapping[str, Reason]) -> tuple[T
     """
     if not codes:
         return _NOTHING, _NOTHING
-    user = _joined(reasons[code].user if code in reasons else _UNSAID for code in codes)
-    admin = _joined(_with_code(code, reasons[code].admin if code in reasons else _UNSAID) for code in codes)
+    user = joined(reasons[code].user if code in reasons else _UNSAID for code in codes)
+    admin = joined(_with_code(code, reasons[code].admin if code in reasons else _UNSAID) for code in codes)
     return user, admin
 
 
@@ -67,7 +67,8 @@ def _with_code(code: str, text: Text) -> Text:
     return Text(ja=f"{code}: {text.ja}", en=f"{code}: {text.en}")
 
 
-def _joined(texts: Iterable[Text]) -> Text:
+def joined(texts: Iterable[Text]) -> Text:
+    """One text of several, each sentence once."""
     distinct = list(dict.fromkeys(texts))
     return Text(
         ja="。".join(text.ja.rstrip("。") for text in distinct),

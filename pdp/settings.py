@@ -54,11 +54,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     policy_poll_s: Annotated[float, msgspec.Meta(ge=0.05, le=60)] = 0.25  # the longest until a revision is seen
     policy_lease_s: Annotated[int, msgspec.Meta(ge=0, le=31_622_400)] = 3600  # without a confirmation; 0: without end
     policy_lease_end: LeaseEnd = "deny_unless_disaster"
+    policy_warn_max_days: Annotated[int, msgspec.Meta(ge=0, le=92)] = 31  # of a time of warning; 0: there is none
     policy_invariants_file: str = ""  # YAML: what a draft is held to beside the shipped invariants
     foresight_losing_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05  # of all people, by one draft
+    foresight_losing_device_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05  # of the devices, by one draft
     foresight_stale_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1  # of the devices: beyond it, no pass
     foresight_protected_roles: list[str] = msgspec.field(default_factory=lambda: ["disaster_response"])
     foresight_protected_departments: list[str] = msgspec.field(default_factory=list)
+    export_mappings: str = ""  # directory with TARGET.yaml: our ids in the words of each target of exports
 
     database_url: str = ""  # empty: SQLite in state_dir
     directory_poll_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0

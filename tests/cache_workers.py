@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from pdp.active_policy import ActivePolicy
 from pdp.bundle.bundle import Bundle
 from pdp.cache.levels import VerdictCache
 from pdp.cache.local import LocalLevel
 from pdp.cache.seal import Seal
 from pdp.callers.caller import Caller
-from pdp.decide import ActivePolicy, Checkpoint, House
+from pdp.decide import Checkpoint
 from pdp.errors import EngineError, EngineSupersededError, EngineTimeoutError
+from pdp.house import House
 from pdp.identity.proof import NoIssuer
 from pdp.model.decision import Decision
 from pdp.model.directory import Snapshot
@@ -75,6 +78,7 @@ class Taken:
 
 
 _TAKEN: ContextVar[Taken] = ContextVar("taken")
+_NUMBERS: Final = itertools.count(1)
 
 
 class Surroundings(Protocol):
@@ -124,7 +128,7 @@ class Worker:
             House(
                 clock=self._clock,
                 stopwatch=lambda: 0,
-                new_id=lambda: "id",
+                new_id=lambda: f"decision-{next(_NUMBERS)}",
                 policies=self,
                 directory=self,
                 levels=LEVELS,
@@ -141,6 +145,10 @@ class Worker:
         taken = Taken()
         _TAKEN.set(taken)
         return await self._checkpoint.decide(msgspec.structs.replace(request, fresh=fresh), caller), taken
+
+    def record_of(self, decision: Decision) -> bytes:
+        sign = f'"id":"{decision.id}"'.encode()
+        return next(record for record in reversed(self.log.records) if sign in record)
 
     @property
     def now(self) -> datetime:

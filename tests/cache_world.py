@@ -16,9 +16,10 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 
+from pdp.active_policy import ActivePolicy
 from pdp.bundle.bundle import Bundle, make_bundle, read_bundle
 from pdp.callers.caller import PERMISSIONS, Caller
-from pdp.decide import ActivePolicy, believable, judge_raw
+from pdp.decide import believable, judge_raw
 from pdp.engine.footprint_check import bundle_footprint
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
@@ -43,7 +44,7 @@ from pdp.model.directory import (
     snapshot_of,
 )
 from pdp.model.input import encode_input
-from pdp.model.request import AccessRequest, AssertedClaims, Network
+from pdp.model.request import AccessRequest, AssertedClaims, Network, Reading
 from pdp.settings import load_settings
 
 T = TypeVar("T")
@@ -140,7 +141,7 @@ PEP = ("browser_only", "clipboard", "download", "print", "record_session", "save
 
 
 def _asks(user: str, device: str | None, resource: str, network: Network = OFFICE, **other: Any) -> AccessRequest:
-    asked: dict[str, Any] = {"action": "access", "identity": STRONG, "pep": PEP} | other
+    asked: dict[str, Any] = {"action": "access", "identity": STRONG, "pep": PEP, "reading": Reading()} | other
     return AccessRequest(subject_id=user, device_id=device, resource_id=resource, network=network, **asked)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-AXE = OWN_TOOLS.parent / "axe" / "axe.min.js"
+AXE = OWN_TOOLS.parent / "axe" / "package" / "axe.min.js"
 WIDTH, HEIGHT = 1360, 900
 
 

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import pytest
@@ -31,7 +31,7 @@ import pytest
 from tests.servers import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 HOME: Final = ROOT / ".tools" / "keycloak"
@@ -130,6 +130,39 @@ class Keycloak:
         found["attributes"] |= {"backchannel.logout.url": url, "backchannel.logout.session.required": "true"}
         self._call("PUT", f"/clients/{found['id']}", json=found)
 
+    def add_console(self, client: str, secret: str, base_url: str, **roles: Person) -> None:
+        """A client for the console at `base_url`, PKCE demanded, and roles of the realm in `groups` of its ID tokens."""
+        names = {
+            "name": "roles",
+            "protocol": "openid-connect",
+            "protocolMapper": "oidc-usermodel-realm-role-mapper",
+            "config": {
+                "claim.name": "groups",
+                "multivalued": "true",
+                "jsonType.label": "String",
+                "id.token.claim": "true",
+            },
+        }
+        self._call(
+            "POST",
+            "/clients",
+            json={
+                "clientId": client,
+                "secret": secret,
+                "redirectUris": [f"{base_url}/console/login/back"],
+                "attributes": {
+                    "pkce.code.challenge.method": "S256",
+                    "post.logout.redirect.uris": f"{base_url}/console/goodbye",
+                },
+                "protocolMappers": [names],
+            },
+        )
+        for role, person in roles.items():
+            self._call("POST", "/roles", json={"name": role})
+            (found,) = self._call("GET", "/users", params={"username": person.name, "exact": "true"}).json()
+            given = self._call("GET", f"/roles/{role}").json()
+            self._call("POST", f"/users/{found['id']}/role-mappings/realm", json=[given])
+
     def log_out(self, person: Person) -> None:
         """End every session of the person, as an administrator does."""
         (found,) = self._call("GET", "/users", params={"username": person.name, "exact": "true"}).json()
@@ -185,17 +218,38 @@ class Browser:
             page = self._send("POST", _action(page.text), data=self._filled_in(page.text, person))
         raise AssertionError(page.text[:2_000])
 
+    def enter(self, url: str, person: Person | None = None) -> httpx.Response:
+        """The page that is reached from there, whatever redirects and, where somebody logs in, pages lie between."""
+        return self._follow(self._send("GET", url), person)
+
+    def leave(self, page: httpx.Response) -> httpx.Response:
+        """Press `log out` on a page of the console."""
+        (csrf,) = set(re.findall(r'name="csrf" value="([^"]+)"', page.text))
+        headers = {"Origin": f"{page.url.scheme}://{page.url.netloc.decode()}"}
+        url = urljoin(str(page.url), "/console/logout")
+        return self._follow(self._send("POST", url, data={"csrf": csrf}, headers=headers))
+
+    def _follow(self, page: httpx.Response, person: Person | None = None) -> httpx.Response:
+        for _ in range(12):
+            if page.is_redirect:
+                page = self._send("GET", urljoin(str(page.url), page.headers["location"]))
+            elif person is not None and page.url.path.startswith("/realms/"):
+                page = self._send("POST", _action(page.text), data=self._filled_in(page.text, person))
+            else:
+                return page
+        raise AssertionError(page.text[:2_000])
+
     def _filled_in(self, page: str, person: Person) -> dict[str, str]:
         if 'name="otp"' in page:
             return {"otp": person.code()}
         assert 'name="password"' in page, page[:2_000]
         return {"username": person.name, "password": person.password}
 
-    def _send(self, method: str, url: str, **more: Any) -> httpx.Response:
+    def _send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
         """Cookies by hand: the server marks them `Secure`, which browsers let pass on loopback and httpx does not."""
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
-        answer = httpx.request(method, url, headers=headers, timeout=30, **more)
-        assert answer.status_code < 400, answer.text[:2_000]
+        cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+        answer = httpx.request(method, url, headers={**cookies, **(headers or {})}, timeout=30, **more)
+        assert answer.status_code in {*range(400), 403}, answer.text[:2_000]
         for line in answer.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
             self._cookies[name] = value

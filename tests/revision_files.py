@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
@@ -30,6 +31,28 @@ def policy(name: str, *, allow: bool = True, more: str = "") -> dict[str, str]:
         ".manifest": json.dumps(manifest),
         "house/house.rego": f"package house\n\ndecision := {answer}\n{more}",
         "house/house_test.rego": f"package house_test\n\ntest_it if data.house.decision.decision == {word}\n",
+    }
+
+
+def zta_policy(
+    name: str, *, allow: bool = True, more: str = "", networks: Sequence[dict[str, str]] = ()
+) -> dict[str, str]:
+    """A policy of profile `zta` with the data that facts need, which permits everything or nothing."""
+    manifest = {"revision": name, "rego_version": 1, "metadata": {"profile": "zta", "entrypoint": "pdp/decision"}}
+    data = {
+        "zta": {
+            "catalogue": [],
+            "networks": list(networks),
+            "calendar": {"office_hours": {"from": "08:30", "until": "17:15"}, "weekend": [], "closed_dates": {}},
+            "parameters": {"own_tenants": ["mie"], "business_cut_over": "2023-02-01"},
+        }
+    }
+    word = "allow" if allow else "deny"
+    answer = f'{{"outcome": "{word}", "reasons": ["{word.upper()}"], "obligations": {{}}}}'
+    return {
+        ".manifest": json.dumps(manifest),
+        "pdp.rego": f"package pdp\n\ndecision := {answer}\n{more}",
+        "data/zta.json": json.dumps(data),
     }
 
 

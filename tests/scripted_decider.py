@@ -14,7 +14,8 @@ from pdp.errors import NotAuthenticatedError, NotReadyError
 from pdp.model.decision import Decision, Outcome, Text, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
+    from typing import Any
 
     from pdp.callers.caller import Permission
     from pdp.model.request import AccessRequest, Refusal
@@ -72,6 +73,9 @@ class ScriptedDecider:
             fix="security_office",
             subject_id=request.subject_id,
         )
+
+    def begin(self, request: AccessRequest, caller: Caller) -> Coroutine[Any, Any, Decision]:
+        return self.decide(request, caller)
 
     async def refuse(self, refusal: Refusal, caller: Caller) -> str:
         if self.record_fails:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from pdp.api.surface import Probe, Surface
 from pdp.bundle.bundle import Bundle
 from pdp.cache.levels import VerdictCache
 from pdp.callers.caller import Callers, UnsafeAnyone
-from pdp.decide import Checkpoint, House
+from pdp.decide import Checkpoint
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
 from pdp.errors import RecordFailedError
+from pdp.house import House
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.metrics import Metrics
@@ -43,6 +45,14 @@ class MemoryLog:
         if self.full:
             raise RecordFailedError("the log is full")
         self.records.append(record)
+
+    def begin(self, record: bytes) -> asyncio.Future[None] | None:
+        if self.full:
+            raise RecordFailedError("the log is full")
+        self.records.append(record)
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        kept.set_result(None)
+        return kept
 
     def find(self, decision_id: str) -> bytes | None:
         return next((record for record in self.records if json.loads(record)["id"] == decision_id), None)

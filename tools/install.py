@@ -19,6 +19,7 @@
 | Chromium | a program on the PATH with a Japanese font, else Debian's packages unpacked below `.tools` (180 MB, once) |
 | pan-scm-sdk | its models alone, in `.tools/scm`: it asks for an older `cryptography` than ours (4 MB, once) |
 | axe-core | fetched by `npm` and checked by hash; the accessibility check of the console's pages |
+| csp_evaluator | fetched by `npm` and checked by hash; what it finds in the console's content security policy |
 | Cerbos | `--bench` only: built from its Go module (four minutes and 300 MB of other modules, once) |
 
 Tests look in `.tools/bin` first, then on the PATH, then (PostgreSQL) in /usr/lib/postgresql/*/bin.
@@ -57,6 +58,7 @@ SOFTHSM_TREE: Final = ROOT / ".tools" / "softhsm"
 KEYCLOAK_TREE: Final = ROOT / ".tools" / "keycloak"
 CHROMIUM_TREE: Final = ROOT / ".tools" / "chromium"
 AXE_TREE: Final = ROOT / ".tools" / "axe"
+CSP_TREE: Final = ROOT / ".tools" / "csp"
 SCM_TREE: Final = ROOT / ".tools" / "scm"
 
 OPA_VERSION: Final = "1.22.2"  # the version whose answers the contract suite holds
@@ -74,7 +76,9 @@ requests-oauthlib==2.0.0 --hash=sha256:7dd8a5c40426b779b0868c404bdef9768deccf227
 pyjwt==2.15.1 --hash=sha256:42d59d631f7768a1028a64c7ff581a9bf7519804daf91fc5b6c56e30eec5e193
 """
 AXE_VERSION: Final = "4.14.1"
-AXE_SHA256: Final = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
+AXE_SHA256: Final = "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745"
+CSP_VERSION: Final = "1.1.8"
+CSP_SHA256: Final = "2b4f2a30ed67a39908708c05ba559accbad0b5a6c0fa29f1761a641a342fd904"
 _MAVEN_COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _BUILD_DEADLINE_S: Final = 900  # a cold build of OPA took 80 s on two cores, of Cerbos 220 s
 _FETCH_DEADLINE_S: Final = 300
@@ -285,22 +289,31 @@ def scm() -> str:
 
 
 def axe() -> str:
-    """One file of the npm package, which the tests put into a page."""
-    script = AXE_TREE / "axe.min.js"
-    if not script.exists():
+    """The tests put one file of it into a page."""
+    return _npm("axe-core", AXE_VERSION, AXE_SHA256, AXE_TREE)
+
+
+def csp() -> str:
+    return _npm("csp_evaluator", CSP_VERSION, CSP_SHA256, CSP_TREE)
+
+
+def _npm(name: str, version: str, sha256: str, tree: Path) -> str:
+    """The package as it is published, without what it depends on, in `tree/package`."""
+    if not (tree / "package").exists():
         npm = shutil.which("npm")
         if npm is None:
             raise MissingError("npm is not on the PATH; install npm")
-        AXE_TREE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=AXE_TREE) as aside:
-            _run([npm, "pack", "--silent", f"axe-core@{AXE_VERSION}"], _FETCH_DEADLINE_S, cwd=Path(aside))
-            with tarfile.open(next(Path(aside).glob("*.tgz"))) as packed:
-                packed.extract("package/axe.min.js", aside, filter="data")
-            found = hashlib.sha256((Path(aside) / "package" / "axe.min.js").read_bytes()).hexdigest()
-            if found != AXE_SHA256:
-                raise MissingError(f"axe-core has the SHA-256 {found}, and not the one that is written down")
-            (Path(aside) / "package" / "axe.min.js").rename(script)
-    return AXE_VERSION
+        tree.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=tree) as aside:
+            _run([npm, "pack", "--silent", f"{name}@{version}"], _FETCH_DEADLINE_S, cwd=Path(aside))
+            archive = next(Path(aside).glob("*.tgz"))
+            found = hashlib.sha256(archive.read_bytes()).hexdigest()
+            if found != sha256:
+                raise MissingError(f"{name} has the SHA-256 {found}, and not the one that is written down")
+            with tarfile.open(archive) as packed:
+                packed.extractall(aside, filter="data")
+            (Path(aside) / "package").rename(tree / "package")
+    return version
 
 
 def _unzip(archive: Path, sha256: str, tree: Path) -> None:
@@ -460,6 +473,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "Keycloak": keycloak,
     "Chromium": chromium,
     "axe-core": axe,
+    "csp_evaluator": csp,
     "pan-scm-sdk": scm,
 }
 BENCH_PARTS: Final[Mapping[str, Callable[[], str]]] = {"Cerbos": cerbos}

@@ -12,39 +12,30 @@ by default and carries no allow of ours: it blocks the private addresses behind 
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.sase.cloudflare_gateway import GATEWAY, guard
-from connectors.sase.cloudflare_mapping import COUNTRY, LEVEL, SESSION_MAX, ZONE, Mapped, read_mapping
+from connectors.sase.cloudflare_mapping import Mapped, read_mapping
 from connectors.sase.cloudflare_reading import APPLICATIONS, HOME, POLICIES, POSTURE, SETS, CloudflareReading
-from connectors.sase.cloudflare_words import (
-    ELSEWHERE,
-    KEEP_CALLOUT,
-    LEFT,
-    NO_ACTION,
-    NO_CONTROL,
-    NO_FACT,
-    NO_ORGANISATION,
-    NO_PAIR,
-    NO_TIME,
-    NOT_HERE,
-    REMARKS,
-)
+from connectors.sase.cloudflare_words import NO_ACTION, NO_CONTROL, NO_FACT, NO_TIME, NOT_HERE, REMARKS
+from connectors.sase.controls import SESSION_MAX, lacking
+from connectors.sase.documents import conditions_told, conditions_words, encoded, shortened
+from connectors.sase.saying import ACTION, COUNTRY, LEVEL, ZONE, holds, of_class, unsayable_sets
+from connectors.sase.words import ELSEWHERE, KEEP_CALLOUT, LEFT
 from pdp.errors import ExportError
 from pdp.export.port import Exported, LeftOut
-from pdp.model.rules import OF_PAIR, Condition, Words, short_digest
+from pdp.model.rules import Condition, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pdp.model.rules import FactValue, Rule, RuleModel
+    from connectors.sase.saying import Unsaid
+    from pdp.model.rules import Rule, RuleModel
 
 MAX_POLICIES: Final = 500  # reusable ones of an account; account limits of Cloudflare One
 MAX_APPLICATIONS: Final = 500
 MAX_RULES: Final = 1000  # selectors of all policies of one application
 _EVERYTHING_ELSE: Final = "zt.deny-the-rest"
-_ACTION: Final = "action.name"
 _TIME: Final = frozenset({"context.business_day", "context.business_hours"})
 _MAX_DESCRIPTION: Final = 500  # of a posture rule; the API names no limit
 
@@ -117,46 +108,40 @@ class _Writing:
             )
         sets = [held for _, held in sorted(self._sets.items())]
         files = {
-            POLICIES: _json(policies),
-            APPLICATIONS: _json(applications),
-            POSTURE: _json([self._posture_rule(held) for held in sets]),
-            SETS: _json(sets),
-            GATEWAY: _json(guard(one for place in self._mapped.resources.values() for one in place.private)),
+            POLICIES: encoded(policies),
+            APPLICATIONS: encoded(applications),
+            POSTURE: encoded([self._posture_rule(held) for held in sets]),
+            SETS: encoded(sets),
+            GATEWAY: encoded(guard(one for place in self._mapped.resources.values() for one in place.private)),
         }
         return Exported(files, tuple(self._left_out), REMARKS)
 
     # What cannot be said.
 
-    def _cannot(self, rule: Rule) -> tuple[str, Words, Words] | None:
+    def _cannot(self, rule: Rule) -> Unsaid | None:
         if rule.resource in self._mapped.leave:
             return rule.resource, LEFT, ELSEWHERE
-        if lacking := [one for one in rule.controls if one not in self._mapped.enforces]:
-            return lacking[0], NO_CONTROL, KEEP_CALLOUT
-        if rule.users and self._asks_whose_data(rule):
-            return "organisation", NO_ORGANISATION, KEEP_CALLOUT
-        asked = [
-            one.fact for name in (rule.device, rule.posture) if name for one in self._model.profile(name).conditions
+        missing = [
+            one
+            for one in lacking(rule.controls, self._mapped.enforces)
+            if one != SESSION_MAX or one not in self._mapped.enforces  # named without a value: the files say it
         ]
-        if not self._mapped.one_person_devices and (pair := [fact for fact in asked if fact in OF_PAIR]):
-            return pair[0], NO_PAIR, KEEP_CALLOUT
-        return self._unsaid(rule)
+        if missing:
+            return missing[0], NO_CONTROL, KEEP_CALLOUT
+        return unsayable_sets(self._model, rule, pairs=self._mapped.one_person_devices) or self._unsaid(rule)
 
-    def _unsaid(self, rule: Rule) -> tuple[str, Words, Words] | None:
+    def _unsaid(self, rule: Rule) -> Unsaid | None:
         given = self._mapped.given_here
         for one in rule.conditions:
-            if one.fact in given and not _holds(one, given[one.fact]):
+            if one.fact in given and not holds(one, given[one.fact]):
                 return one.fact, NOT_HERE, ELSEWHERE
         for one in self._rest(rule):
-            if one.fact == _ACTION:
+            if one.fact == ACTION:
                 if self._mapped.resources[rule.resource].action not in one.values:
-                    return _ACTION, NO_ACTION, KEEP_CALLOUT
+                    return ACTION, NO_ACTION, KEEP_CALLOUT
             elif not self._is_tagged(one) and not self._selectors(one):
                 return one.fact, NO_TIME if one.fact in _TIME else NO_FACT, KEEP_CALLOUT
         return None
-
-    def _asks_whose_data(self, rule: Rule) -> bool:
-        users = self._model.profile(rule.users)
-        return any(one.fact == "organisation" for one in users.conditions) and not users.organisations
 
     def _rest(self, rule: Rule) -> list[Condition]:
         return [one for one in rule.conditions if one.fact not in self._mapped.given_here]
@@ -169,7 +154,7 @@ class _Writing:
 
     def _policies_of(self, rule: Rule) -> Iterator[dict[str, Any]]:
         """One policy; one for each zone where several will do, since `require` knows no OR."""
-        rest = [one for one in self._rest(rule) if one.fact != _ACTION]
+        rest = [one for one in self._rest(rule) if one.fact != ACTION]
         session = [one for one in rest if self._is_tagged(one)]
         required: list[list[Selector]] = [[]]
         for one in rest:
@@ -197,9 +182,7 @@ class _Writing:
         return {"azureAD": {"id": group or "", "identity_provider_id": provider}}
 
     def _sets_of(self, rule: Rule, session: Sequence[Condition]) -> list[Selector]:
-        named: list[tuple[str, Sequence[Condition]]] = [
-            (f"class-{rule.device_class}", (Condition("device.class", (rule.device_class,)),))
-        ]
+        named: list[tuple[str, Sequence[Condition]]] = [(f"class-{rule.device_class}", (of_class(rule.device_class),))]
         named += [(name, self._model.profile(name).conditions) for name in (rule.device, rule.posture) if name]
         if session:
             named.append((f"session-{short_digest(sorted(session))}", session))
@@ -210,12 +193,12 @@ class _Writing:
         if kept is None:
             self._missing.add(f"posture rule for `{name}`")
             return {}
-        words = _words_of(self._model, conditions)
+        words = conditions_words(self._model, conditions)
         self._sets[name] = {
             "name": name,
             "rule": kept.rule,
             "connection": kept.connection,
-            "all_of": [{"fact": one.fact, "values": list(one.values)} for one in conditions],
+            "all_of": conditions_told(conditions),
             "ja": words.ja,
             "en": words.en,
         }
@@ -243,7 +226,7 @@ class _Writing:
             "rule_id": held["rule"],
             "body": {
                 "name": f"zt-{held['name']}",
-                "description": text if len(text) <= _MAX_DESCRIPTION else text[: _MAX_DESCRIPTION - 1] + "…",
+                "description": shortened(text, _MAX_DESCRIPTION),
                 "type": "custom_s2s",
                 "schedule": f"{self._mapped.schedule_minutes}m",
                 "expiration": f"{self._mapped.expiration_minutes}m",
@@ -270,21 +253,3 @@ class _Writing:
                 "policies": [{"id": name, "precedence": at} for at, name in enumerate(names, 1)],
             },
         }
-
-
-def _holds(condition: Condition, given: FactValue) -> bool:
-    return any(given == one and type(given) is type(one) for one in condition.values)  # true is not 1
-
-
-def _words_of(model: RuleModel, conditions: Sequence[Condition]) -> Words:
-    ja, en = [], []
-    for condition in conditions:
-        fact = model.fact(condition.fact)
-        words = [word for value, word in zip(fact.values, fact.words, strict=True) if _holds(condition, value)]
-        ja.append(f"{fact.title.ja}: {'、'.join(one.ja for one in words)}")
-        en.append(f"{fact.title.en}: {', '.join(one.en for one in words)}")
-    return Words("；".join(ja), "; ".join(en))
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()

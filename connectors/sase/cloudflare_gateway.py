@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 GATEWAY: Final = "gateway-rules.json"
+_FIRST: Final = 1  # the precedence of the guard
 MAX_ADDRESSES: Final = 1000  # of one rule; account limits of Cloudflare One
 _KEYS: Final = frozenset(
     {"name", "description", "enabled", "action", "filters", "traffic", "identity", "device_posture", "precedence"}
@@ -43,7 +44,7 @@ def guard(addresses: Iterable[str]) -> list[dict[str, Any]]:
             "action": "block",
             "filters": ["l4"],
             "traffic": f"net.dst.ip in {{{' '.join(held)}}}",
-            "precedence": 1,
+            "precedence": _FIRST,
         }
     ]
 
@@ -73,6 +74,36 @@ def reaches(rules: Sequence[Mapping[str, Any]], address: str) -> bool:
         if for_all and any(_within(wanted, one) for one in named):
             return False
     return True
+
+
+def leads_past(rules: Sequence[Mapping[str, Any]], mark: str) -> list[str]:
+    """Names of rules of an account that stand before the guard, or would, and may let traffic past it.
+
+    `mark` begins the names of ours. Network rules that allow, and are not about other addresses for certain.
+    """
+    ours = [one for one in rules if str(one.get("name")).startswith(mark)]
+    first = min((int(one["precedence"]) for one in ours), default=_FIRST)
+    guarded = [ip_network(net) for one in ours for net in _named_in(one)]
+    return sorted(
+        str(one.get("name"))
+        for one in rules
+        if one not in ours
+        and one.get("enabled") is True
+        and one.get("filters") == ["l4"]
+        and one.get("action") != "block"
+        and int(one["precedence"]) <= first
+        and _may_name(one, guarded)
+    )
+
+
+def _named_in(rule: Mapping[str, Any]) -> list[str]:
+    found = _TRAFFIC.fullmatch(str(rule.get("traffic", "")))
+    return found[1].split() if found else []
+
+
+def _may_name(rule: Mapping[str, Any], guarded: Sequence[Network]) -> bool:
+    named = [ip_network(one) for one in _named_in(rule)]
+    return not named or not guarded or any(ours.overlaps(one) for ours in guarded for one in named)
 
 
 def _within(inner: Network, outer: Network) -> bool:

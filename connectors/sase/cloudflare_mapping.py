@@ -9,23 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from connectors.sase.controls import SESSION_MAX, refuse_controls
+from connectors.sase.mapping import converted, given_with_controls, refuse_action, refuse_given
 from pdp.errors import SettingsError
-from pdp.model.input import ACTIONS
-from pdp.model.rules import section_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pdp.model.rules import FactValue
+    from pdp.model.rules import FactValue, Section
 
-CONTROLS: Final = ("clipboard", "print", "save", "download", "browser_only", "record_session")  # words of `context.pep`
-SESSION_MAX: Final = "session_max_minutes"
-ZONE: Final = "context.zone"
-COUNTRY: Final = "context.country"
-LEVEL: Final = "subject.auth_level"
 MAX_EXPIRATION_MINUTES: Final = 60  # what is no longer true must not be held for true longer than an hour
 MAX_SESSION_MINUTES: Final = 24 * 60  # groups are looked at when a session begins: a day is the longest delay
-_GIVEN: Final = frozenset({"network", "resource", "enforcement"})  # sections that can be so of all traffic to a system
+_GIVEN: Final[frozenset[Section]] = frozenset(
+    {"network", "resource", "enforcement"}
+)  # sections that can be so of all traffic to a system
 _TAGGED: Final = frozenset({"context.risk", "context.disaster_mode", "context.work_permit"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _METHOD: Final = re.compile(r"[a-z]{2,16}", re.ASCII)  # RFC 8176, section 2
@@ -84,15 +81,12 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def given_here(self) -> Mapping[str, FactValue]:
         """What is given everywhere, the controls with it."""
-        return {**{f"context.pep∋{word}": word in self.enforces for word in CONTROLS}, **self.given}
+        return given_with_controls(self.given, self.enforces)
 
 
 def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
     """Raises SettingsError with the place of what is wrong."""
-    try:
-        mapped = msgspec.convert(dict(mapping), Mapped)
-    except msgspec.ValidationError as fault:
-        raise SettingsError(f"the mapping of cloudflare: {fault}") from None
+    mapped = converted(mapping, Mapped, "cloudflare")
     _refuse_ids("identity_provider", [("identity_provider", mapped.identity_provider)])
     _refuse_ids("groups", mapped.groups.items())
     _refuse_ids("zones", mapped.zones.items())
@@ -103,6 +97,7 @@ def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
     _refuse_facts(mapped)
     _refuse_methods(mapped)
     _refuse_times(mapped)
+    refuse_controls(mapped.enforces, valued_by_files=(SESSION_MAX,))
     return mapped
 
 
@@ -122,8 +117,7 @@ def _refuse_places(mapped: Mapped) -> None:
     for name, place in mapped.resources.items():
         if _DOMAIN.fullmatch(place.domain) is None or "/." in place.domain:
             raise SettingsError(f"`{name}`: a host name in small letters, with a path or not, is needed")
-        if place.action is not None and place.action not in ACTIONS:
-            raise SettingsError(f"`{name}`: there is no action `{place.action}`")
+        refuse_action(name, place.action)
         for address in place.private:
             _refuse_network(name, address)
     for (name, one), (other_name, other) in combinations(sorted(mapped.resources.items()), 2):
@@ -142,13 +136,7 @@ def _refuse_network(name: str, address: str) -> None:
 
 
 def _refuse_facts(mapped: Mapped) -> None:
-    for name in mapped.given:
-        try:
-            section = section_of(name)
-        except KeyError:
-            raise SettingsError(f"`given`: there is no fact `{name}`") from None
-        if section not in _GIVEN:
-            raise SettingsError(f"`given`: `{name}` differs from one access to the next")
+    refuse_given(mapped.given, _GIVEN)
     for name in mapped.tagged:
         if name.partition("∋")[0] not in _TAGGED:
             raise SettingsError(f"`tagged`: `{name}` is nothing that a device has for minutes")

@@ -18,12 +18,14 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.sase.cloudflare_gateway import GATEWAY, reaches, refuse_rules
-from connectors.sase.cloudflare_mapping import COUNTRY, LEVEL, MAX_EXPIRATION_MINUTES, MAX_SESSION_MINUTES, ZONE
+from connectors.sase.cloudflare_mapping import MAX_EXPIRATION_MINUTES, MAX_SESSION_MINUTES
+from connectors.sase.controls import SESSION_MAX, carried_out
+from connectors.sase.saying import COUNTRY, LEVEL, ZONE
 from pdp.errors import ExportError
 from pdp.model.rules import OF_PAIR, Condition, conditions_about, decode_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from connectors.sase.cloudflare_mapping import Mapped
     from pdp.export.port import Region, Sieve
@@ -33,6 +35,7 @@ POLICIES: Final = "access-policies.json"
 APPLICATIONS: Final = "applications.json"
 POSTURE: Final = "posture-rules.json"
 SETS: Final = "sets.json"
+BROWSER_ONLY: Final = "browser_only"  # carried out by Browser Isolation, where a policy asks for it
 HOME: Final = "JP"  # the one country that the policy names; what we say of any other may be true of `(other)`
 _POLICY_KEYS: Final = frozenset(
     {"name", "decision", "include", "require", "exclude", "session_duration", "isolation_required"}
@@ -93,13 +96,33 @@ class CloudflareReading:
                 found |= self._through(application, resource, sieve)
         return found
 
-    def _through(self, application: Mapping[str, Any], resource: str, sieve: Sieve) -> Region:
+    def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+        """As the port says: sessions by their length, isolation where a policy has it; the rest the mapping says."""
+        if carried_out(control, value, self._mapped.enforces) and control != BROWSER_ONLY:
+            return sieve.nothing
+        if control not in self._mapped.enforces or control not in (SESSION_MAX, BROWSER_ONLY):
+            return sieve.everything
+        place = self._mapped.resources.get(resource)
+        found = sieve.nothing
+        for application in self._applications if place is not None else ():
+            if place is not None and _lie_within(application["domain"], place.domain):
+                found |= self._through(application, resource, sieve, _lax(control, value))
+        return found
+
+    def _through(
+        self,
+        application: Mapping[str, Any],
+        resource: str,
+        sieve: Sieve,
+        counts: Callable[[Policy], bool] | None = None,
+    ) -> Region:
+        """What comes through the policies of an application, by those of its allows that count: all, or some."""
         allowed, denied = sieve.nothing, sieve.nothing
         for policy in self._in_order(application):
             certain, possible = self._matching(policy, self._resources[resource], sieve)
             if policy["decision"] == "deny":
                 denied |= certain
-            else:
+            elif counts is None or counts(policy):
                 allowed |= possible & ~denied
         return allowed
 
@@ -227,6 +250,18 @@ class CloudflareReading:
                 yield "two policies of one precedence"
             if any(link["id"] not in self._policies for link in one["policies"]):
                 yield "an application with a policy that is not known"
+
+
+def _lax(control: str, value: str | int) -> Callable[[Policy], bool]:
+    """Whether a policy lets people through with less than this control."""
+
+    def is_lax(policy: Policy) -> bool:
+        if control == BROWSER_ONLY:
+            return policy.get("isolation_required") is not True
+        session = _minutes(policy.get("session_duration"))
+        return session is None or not isinstance(value, int) or session > value
+
+    return is_lax
 
 
 def _minutes(text: str | None) -> int | None:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from connectors.sase.words import no_control
 from pdp.model.rules import Words
 
-NO_CONTROL: Final = Words(
-    ja="この制限を実施する者が Cloudflare Access の後ろにいない（対応表の enforces にない）",
-    en="nobody behind Cloudflare Access carries this control out (it is not in `enforces` of the mapping)",
-)
-NO_ORGANISATION: Final = Words(
-    ja="どの団体のデータかは要求ごとに決まり、静的な規則では表せない",
-    en="whose data it is depends on each request; a static rule cannot say it",
-)
+NO_CONTROL: Final = no_control("Cloudflare Access")
 NO_ACTION: Final = Words(
     ja="Access は操作の種類を見ない（その操作しか行えないアプリケーションなら、対応表の resources に action を書く）",
     en="Access does not see which action it is (for an application where nothing else is done, name its `action`)",
@@ -26,20 +20,10 @@ NO_FACT: Final = Words(
     ja="この条件を表す選択子が Access になく、対応表の given・zones・authentication・tagged にもない",
     en="Access has no selector for this condition, and `given`, `zones`, `authentication` and `tagged` do not name it",
 )
-NO_PAIR: Final = Words(
-    ja="端末と利用者の組の条件。端末ごとの検査では表せない（一人しかサインインできない端末なら one_person_devices）",
-    en="a condition of device and person together, which no check of a device says (`one_person_devices`)",
-)
 NOT_HERE: Final = Words(
     ja="ここでは成り立たない条件がある（対応表の given）",
     en="a condition does not hold here (`given` of the mapping)",
 )
-LEFT: Final = Words(ja="対応表で対象外としたシステム", en="the mapping leaves this system out")
-KEEP_CALLOUT: Final = Words(
-    ja="この利用は、Sekisho に問い合わせるゲートウェイで判定する",
-    en="have these accesses decided by a gateway that asks Sekisho",
-)
-ELSEWHERE: Final = Words(ja="別のゲートウェイで利用する", en="use another gateway for it")
 
 REMARKS: Final = (
     Words(

@@ -9,33 +9,24 @@ what the client says of itself. Everything is report-only, and every policy excl
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sase.documents import conditions_told, encoded, shortened
 from connectors.sase.entra_clauses import Clause, Term, clauses_of
-from connectors.sase.entra_mapping import Mapped, holds, read_mapping, said_of
+from connectors.sase.entra_mapping import Mapped, read_mapping, said_of
 from connectors.sase.entra_reading import EntraReading
-from connectors.sase.entra_words import (
-    ELSEWHERE,
-    KEEP_CALLOUT,
-    LEFT,
-    NO_ACTION,
-    NO_CONTROL,
-    NO_FACT,
-    NO_ORGANISATION,
-    NO_PAIR,
-    NO_STATE,
-    NOT_HERE,
-    REMARKS,
-)
+from connectors.sase.entra_words import NO_ACTION, NO_CONTROL, NO_FACT, NO_STATE, NOT_HERE, REMARKS
+from connectors.sase.saying import ACTION, LEVEL, holds, of_class, unsayable
+from connectors.sase.words import ELSEWHERE, KEEP_CALLOUT
 from pdp.errors import ExportError
 from pdp.export.port import Exported, LeftOut
-from pdp.model.rules import OF_PAIR, Condition, short_digest
+from pdp.model.rules import Condition, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pdp.model.rules import Rule, RuleModel, Words
+    from connectors.sase.saying import Unsaid
+    from pdp.model.rules import Rule, RuleModel
 
 POLICIES: Final = "policies.json"
 SETS: Final = "sets.json"
@@ -44,8 +35,6 @@ MAX_POLICIES: Final = 195  # of a tenant; policies in every state count
 MAX_APPLICATIONS: Final = 250  # of a policy
 MAX_FILTER: Final = 3072  # characters of a device filter
 MAX_ATTRIBUTE: Final = 1024  # characters of an extension attribute
-_ACTION: Final = "action.name"
-_LEVEL: Final = "subject.auth_level"
 _HIGHEST: Final = 3
 _MAX_DESCRIPTION: Final = 1000
 
@@ -85,7 +74,7 @@ class EntraTarget:
                 of.setdefault(clause, []).append(resource)
         policies = [self._policy(model, clause, of[clause], sets) for clause in sorted(of, key=lambda one: one.key)]
         _refuse_beyond(policies)
-        return Exported({POLICIES: _json(policies), SETS: _json(sets.document())}, tuple(left_out), REMARKS)
+        return Exported({POLICIES: encoded(policies), SETS: encoded(sets.document())}, tuple(left_out), REMARKS)
 
     def interpreter(self, files: Mapping[str, bytes]) -> EntraReading:
         """As the port says."""
@@ -93,29 +82,19 @@ class EntraTarget:
 
     # What cannot be said.
 
-    def _cannot(self, model: RuleModel, rule: Rule) -> tuple[str, Words, Words] | None:
-        if rule.resource in self._mapped.leave:
-            return rule.resource, LEFT, ELSEWHERE
-        if rule.mode != "ordinary":
+    def _cannot(self, model: RuleModel, rule: Rule) -> Unsaid | None:
+        if rule.mode != "ordinary" and rule.resource not in self._mapped.leave:
             return rule.mode, NO_STATE, KEEP_CALLOUT
-        if lacking := [one for one in rule.controls if one not in self._mapped.enforces]:
-            return lacking[0], NO_CONTROL, KEEP_CALLOUT
-        users = model.profile(rule.users) if rule.users else None
-        if users and any(one.fact == "organisation" for one in users.conditions) and not users.organisations:
-            return "organisation", NO_ORGANISATION, KEEP_CALLOUT
-        device = model.profile(rule.device).conditions if rule.device else ()
-        pair = [one.fact for one in device if one.fact in OF_PAIR]
-        if pair and not self._mapped.one_person_devices:
-            return pair[0], NO_PAIR, KEEP_CALLOUT
-        return self._cannot_ask(rule)
+        common = unsayable(model, rule, self._mapped, NO_CONTROL, pairs=self._mapped.one_person_devices)
+        return common or self._cannot_ask(rule)
 
-    def _cannot_ask(self, rule: Rule) -> tuple[str, Words, Words] | None:
+    def _cannot_ask(self, rule: Rule) -> Unsaid | None:
         for condition in rule.conditions:
             given = self._mapped.given_here.get(condition.fact)
             if given is not None:
                 if not holds(condition, given):
                     return condition.fact, NOT_HERE, ELSEWHERE
-            elif condition.fact == _ACTION:
+            elif condition.fact == ACTION:
                 if self._mapped.applications[rule.resource].action not in condition.values:
                     return condition.fact, NO_ACTION, KEEP_CALLOUT
             elif self._atom(condition) is None:
@@ -130,7 +109,7 @@ class EntraTarget:
         if rule.users:
             atoms.append(Clause(people=frozenset({sets.group(rule.users)})))
         for condition in rule.conditions:
-            if condition.fact in self._mapped.given_here or condition.fact == _ACTION:
+            if condition.fact in self._mapped.given_here or condition.fact == ACTION:
                 continue
             atom = self._atom(condition)
             if atom is None:
@@ -145,7 +124,7 @@ class EntraTarget:
         places = [known[value] for value in condition.values if isinstance(value, str) and value in known]
         if len(places) == len(condition.values):
             return Clause(places=frozenset(places))
-        if condition.fact == _LEVEL:
+        if condition.fact == LEVEL:
             enough = [
                 level
                 for level in sorted(self._mapped.strengths.levels)
@@ -179,7 +158,7 @@ class EntraTarget:
         titles = "、".join(model.resource(resource).title.ja for resource in resources)
         return {
             "displayName": f"ZT-{kind}-{short_digest(clause.key)}",
-            "description": _shortened(f"{sets.words(clause)}。対象: {titles}"),
+            "description": shortened(f"{sets.words(clause)}。対象: {titles}", _MAX_DESCRIPTION),
             "state": REPORT_ONLY,
             "conditions": conditions,
             "grantControls": grant,
@@ -199,7 +178,7 @@ class _Sets:
         """The word for the devices of a class in these two profiles."""
         profiles = [one for one in (rule.device, rule.posture) if one]
         word = f"{rule.device_class}.{short_digest([rule.device_class, profiles])}"
-        asked = [Condition("device.class", (rule.device_class,))]
+        asked = [of_class(rule.device_class)]
         self._devices[word] = _meaning(asked, profiles, self._words(asked, profiles))
         return word
 
@@ -251,8 +230,7 @@ class _Sets:
 
 
 def _meaning(conditions: Sequence[Condition], profiles: Sequence[str], words: str) -> dict[str, Any]:
-    all_of = [{"fact": one.fact, "values": list(one.values)} for one in conditions]
-    return {"all_of": all_of, "profiles": list(profiles), "ja": words}
+    return {"all_of": conditions_told(conditions), "profiles": list(profiles), "ja": words}
 
 
 def _refuse_beyond(policies: Sequence[Mapping[str, Any]]) -> None:
@@ -262,11 +240,3 @@ def _refuse_beyond(policies: Sequence[Mapping[str, Any]]) -> None:
         count = len(policy["conditions"]["applications"]["includeApplications"])
         if count > MAX_APPLICATIONS:
             raise ExportError(f"a policy for {count} applications; {MAX_APPLICATIONS} are possible")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_DESCRIPTION else text[: _MAX_DESCRIPTION - 1] + "…"
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from connectors.sase.controls import refuse_controls
+from connectors.sase.mapping import converted, given_with_controls, refuse_action, refuse_given, section
+from connectors.sase.saying import value_text
 from pdp.errors import SettingsError
-from pdp.model.input import ACTIONS
-from pdp.model.rules import section_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pdp.model.rules import Condition, FactValue
+    from pdp.model.rules import Condition, FactValue, Section
 
-CONTROLS: Final = ("clipboard", "print", "save", "download", "browser_only", "record_session")  # words of `context.pep`
 _OF_PEOPLE: Final = frozenset({"user", "risk"})  # sections: what is true of a person, whichever session asks
-_NEVER_GIVEN: Final = frozenset({"user", "device", "posture", "authentication", "risk"})  # sections
+# Sections that all sign-ins can have in common: nothing of a person, a device or a login.
+_GIVEN: Final[frozenset[Section]] = frozenset({"network", "time", "action", "enforcement", "resource"})
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _ATTRIBUTE: Final = re.compile(r"extensionAttribute([1-9]|1[0-5])", re.ASCII)
 
@@ -67,7 +68,7 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def given_here(self) -> Mapping[str, FactValue]:
         """What is given for all sign-ins, the controls with it."""
-        return {**{f"context.pep∋{word}": word in self.enforces for word in CONTROLS}, **self.given}
+        return given_with_controls(self.given, self.enforces)
 
     @property
     def places(self) -> dict[str, dict[str, str]]:
@@ -77,10 +78,7 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
     """Raises SettingsError with the place of what is wrong."""
-    try:
-        mapped = msgspec.convert(dict(mapping), Mapped)
-    except msgspec.ValidationError as fault:
-        raise SettingsError(f"the mapping of entra: {fault}") from None
+    mapped = converted(mapping, Mapped, "entra")
     # Attack: two sets in one group make the members of the wider one members of the narrower one; and the group
     # that every policy excludes must be nobody's way in.
     _refuse_ids("group", [("break_glass", mapped.break_glass), *mapped.groups.items(), *mapped.people.items()])
@@ -88,40 +86,22 @@ def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
     _refuse_ids("application", [(name, one.id) for name, one in mapped.applications.items()])
     _refuse_ids("strength", [(f"level_{level}", said) for level, said in mapped.strengths.levels.items()])
     for name, one in mapped.applications.items():
-        if one.action is not None and one.action not in ACTIONS:
-            raise SettingsError(f"`{name}`: there is no action `{one.action}`")
+        refuse_action(name, one.action)
     if both := sorted(set(mapped.applications) & set(mapped.leave)):
         raise SettingsError(f"`{both[0]}` is mapped and left out")
     if _ATTRIBUTE.fullmatch(mapped.attribute) is None:
         raise SettingsError(f"`{mapped.attribute}`: extensionAttribute1 to extensionAttribute15 are there")
-    for name in mapped.given:
-        if _section("given", name) in _NEVER_GIVEN:
-            raise SettingsError(f"`given`: `{name}` differs from person to person and device to device")
+    refuse_given(mapped.given, _GIVEN)
+    refuse_controls(mapped.enforces)
     for said in mapped.people:
-        if _section("people", said.partition("=")[0]) not in _OF_PEOPLE:
+        if section(said.partition("=")[0], "people") not in _OF_PEOPLE:
             raise SettingsError(f"`people`: `{said}` is not true of a person: it differs from session to session")
     return mapped
 
 
 def said_of(condition: Condition) -> str:
     """A condition as a key of `people`: `context.risk∋malware_alert=false`, `context.underlay=office|home`."""
-    return f"{condition.fact}={'|'.join(_text(value) for value in condition.values)}"
-
-
-def holds(condition: Condition, given: FactValue) -> bool:
-    """Whether a given value is among those that a condition asks for: true is not 1."""
-    return any(given == one and type(given) is type(one) for one in condition.values)
-
-
-def _text(value: FactValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _section(part: str, name: str) -> str:
-    try:
-        return section_of(name)
-    except KeyError:
-        raise SettingsError(f"`{part}`: there is no fact `{name}`") from None
+    return f"{condition.fact}={'|'.join(value_text(value) for value in condition.values)}"
 
 
 def _refuse_ids(what: str, named: Iterable[tuple[str, str]]) -> None:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from connectors.sase.controls import carried_out
+from connectors.sase.saying import ACTION, LEVEL
 from pdp.errors import ExportError
 from pdp.model.rules import OF_PAIR, Condition, decode_model
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 _FILE: Final = "policies.json"
 _SETS: Final = "sets.json"
 _ALL: Final = "All"
-_ACTION: Final = "action.name"
-_LEVEL: Final = "subject.auth_level"
 _MAX_POLICIES: Final = 195
 _WORD: Final = re.compile(r'device\.(extensionAttribute\d+) -contains "([a-z0-9_.-]+)"', re.ASCII)
 
@@ -139,11 +139,16 @@ class EntraReading:
             return sieve.nothing
         found = sieve.everything  # open, until a policy applies
         if application.action is not None:
-            found &= sieve.where([_ACTION], _is(application.action))
+            found &= sieve.where([ACTION], _is(application.action))
         for policy in self._policies:
             if application.id in policy.conditions.applications.includeApplications:
                 found &= ~self._applies(policy, resource, sieve) | self._satisfied(policy, sieve)
         return found
+
+    def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+        """As the port says: the files say nothing of controls, the mapping says what the applications carry out."""
+        del resource
+        return sieve.nothing if carried_out(control, value, self._mapped.enforces) else sieve.everything
 
     def _applies(self, policy: _Policy, resource: str, sieve: Sieve) -> Region:
         """To these people, at these places, on these devices. The break-glass group is nobody of the register."""
@@ -168,7 +173,7 @@ class EntraReading:
             return sieve.nothing  # block
         for level, said in self._mapped.strengths.levels.items():
             if said == strength.id:
-                return sieve.where([_LEVEL], _at_least(level))
+                return sieve.where([LEVEL], _at_least(level))
         raise ExportError(f"the mapping knows no strength `{strength.id}`", where=_FILE)
 
     def _in_groups(self, groups: Sequence[str], resource: str, sieve: Sieve) -> Region:

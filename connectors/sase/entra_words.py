@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from connectors.sase.words import no_control
 from pdp.model.rules import Words
 
-NO_CONTROL: Final = Words(
-    ja="この制限を実施する者が Entra の後ろにいない（対応表の enforces にない）",
-    en="nobody behind Entra carries this control out (it is not in `enforces` of the mapping)",
-)
-NO_ORGANISATION: Final = Words(
-    ja="どの団体のデータかは要求ごとに決まり、サインイン時の規則では表せない",
-    en="whose data it is depends on each request; a rule of the sign-in cannot say it",
-)
+NO_CONTROL: Final = no_control("Entra")
 NO_ACTION: Final = Words(
     ja="操作の種類はサインインから分からない（その操作しか行えないアプリなら、対応表の applications に action を書く）",
     en="a sign-in does not show which action it is (for an application where nothing else is done, name its `action`)",
@@ -26,20 +20,10 @@ NO_STATE: Final = Words(
     ja="災害時運用・確認先停止中の広げた許可は、Entra の側で状態を知ることができないため書かない",
     en="allowed beyond the ordinary, in disaster mode or while posture is down: Entra does not know these states",
 )
-NO_PAIR: Final = Words(
-    ja="端末と利用者の組の条件。端末の属性では表せない（一人しかサインインできない端末なら one_person_devices）",
-    en="a condition of device and person together, which no attribute of a device says (`one_person_devices`)",
-)
 NOT_HERE: Final = Words(
     ja="Entra のサインインでは成り立たない条件がある（対応表の given）",
     en="a condition does not hold for these sign-ins (`given` of the mapping)",
 )
-LEFT: Final = Words(ja="対応表で対象外としたシステム", en="the mapping leaves this system out")
-KEEP_CALLOUT: Final = Words(
-    ja="この利用は、Sekisho に問い合わせるゲートウェイで判定する",
-    en="have these accesses decided by a gateway that asks Sekisho",
-)
-ELSEWHERE: Final = Words(ja="別のゲートウェイで利用する", en="use another gateway for it")
 
 REMARKS: Final = (
     Words(

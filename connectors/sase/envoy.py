@@ -11,12 +11,15 @@ applications behind this gateway carry them out; and the organisation whose data
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sase.controls import lacking
+from connectors.sase.documents import encoded, members_told
 from connectors.sase.envoy_config import ROUTED, bootstrap
 from connectors.sase.envoy_mapping import Mapped, read_mapping
 from connectors.sase.envoy_reading import EnvoyReading
+from connectors.sase.saying import ORGANISATION, asks_whose_data, holds, of_class, value_text
+from connectors.sase.words import ELSEWHERE, LEFT, NO_ORGANISATION
 from pdp.errors import ExportError
 from pdp.export.port import Exported, LeftOut
 from pdp.model.rules import Condition, Words, short_digest
@@ -32,7 +35,6 @@ METADATA: Final = "envoy.filters.http.jwt_authn"
 PAYLOAD: Final = "sekisho"  # the key below which the verified claims stand
 SETS: Final = "sets"
 FACTS: Final = "facts"
-_ORGANISATION: Final = "organisation"
 _DEPARTMENTS: Final = "departments"
 
 _NO_CONTROL: Final = Words(
@@ -43,10 +45,6 @@ _KEEP_CALLOUT: Final = Words(
     ja="この利用は ext_authz（Sekisho への問合せ）で判定する",
     en="have these accesses decided by ext_authz (Sekisho itself)",
 )
-_NO_ORGANISATION: Final = Words(
-    ja="どの団体のデータかは要求ごとに決まり、静的な規則では表せない",
-    en="whose data it is depends on each request; a static rule cannot say it",
-)
 _NOT_HERE: Final = Words(
     ja="このゲートウェイでは成り立たない条件がある（対応表の given）",
     en="a condition does not hold at this gateway (`given` of the mapping)",
@@ -55,8 +53,6 @@ _NO_ACTION: Final = Words(
     ja="この操作になる HTTP メソッドも経路もない（対応表の methods、resources の action）",
     en="no HTTP method and no route is this action (`methods`, and `action` of a route, in the mapping)",
 )
-_ELSEWHERE: Final = Words(ja="別のゲートウェイで利用する", en="use another gateway for it")
-_LEFT: Final = Words(ja="対応表で対象外としたシステム", en="the mapping leaves this system out")
 
 
 def target(mapping: Mapping[str, Any]) -> EnvoyTarget:
@@ -85,7 +81,7 @@ class EnvoyTarget:
             if why is not None:
                 left_out.append(why)
                 continue
-            asked = (Condition("device.class", (rule.device_class,)), *rule.conditions)
+            asked = (of_class(rule.device_class), *rule.conditions)
             conditions = [one for one in asked if one.fact not in self._mapped.given]
             key = short_digest([sorted(conditions), rule.users, rule.device, rule.posture, rule.device_class])
             said.setdefault(key, (conditions, []))[1].append(rule)
@@ -94,7 +90,7 @@ class EnvoyTarget:
             for key, (conditions, rules) in sorted(said.items())
         }
         config = bootstrap(self._mapped, policies)
-        files = {FILE: _json(config), CLAIMS: _json(_claims_guide(model, self._mapped))}
+        files = {FILE: encoded(config), CLAIMS: encoded(_claims_guide(model, self._mapped))}
         return Exported(files, tuple(left_out), _REMARKS)
 
     def interpreter(self, files: Mapping[str, bytes]) -> EnvoyReading:
@@ -103,20 +99,18 @@ class EnvoyTarget:
 
     def _cannot(self, model: RuleModel, rule: Rule) -> LeftOut | None:
         if rule.resource in self._mapped.leave:
-            return LeftOut(rule.id, rule.resource, _LEFT, _ELSEWHERE)
-        for control in rule.controls:
-            if control not in self._mapped.enforces:
-                return LeftOut(rule.id, control, _NO_CONTROL, _KEEP_CALLOUT)
-        users = model.profile(rule.users) if rule.users else None
-        if users and any(one.fact == _ORGANISATION for one in users.conditions) and not users.organisations:
-            return LeftOut(rule.id, _ORGANISATION, _NO_ORGANISATION, _KEEP_CALLOUT)
+            return LeftOut(rule.id, rule.resource, LEFT, ELSEWHERE)
+        for control in lacking(rule.controls, self._mapped.enforces):
+            return LeftOut(rule.id, control, _NO_CONTROL, _KEEP_CALLOUT)
+        if asks_whose_data(model, rule):
+            return LeftOut(rule.id, ORGANISATION, NO_ORGANISATION, _KEEP_CALLOUT)
         actions = next((one.values for one in rule.conditions if _routed(one)), None)
         if not list(self._permissions(rule.resource, actions)):
             return LeftOut(rule.id, "action.name", _NO_ACTION, _KEEP_CALLOUT)
         for condition in model.conditions_of(rule):
             given = self._mapped.given.get(condition.fact)
-            if given is not None and not any(given == one and type(given) is type(one) for one in condition.values):
-                return LeftOut(rule.id, condition.fact, _NOT_HERE, _ELSEWHERE)
+            if given is not None and not holds(condition, given):
+                return LeftOut(rule.id, condition.fact, _NOT_HERE, ELSEWHERE)
         return None
 
     def _policy(self, rules: Sequence[Rule], conditions: Sequence[Condition]) -> dict[str, Any]:
@@ -178,16 +172,15 @@ def claims_of(
     (action) and of the resource are not the token's to say.
     """
 
-    def holds(condition: Condition, profile: Profile) -> bool:
+    def applies(condition: Condition, profile: Profile) -> bool:
         if condition.fact == _DEPARTMENTS:
             return _standing(departments, profile.departments) in condition.values
-        if condition.fact == _ORGANISATION:
+        if condition.fact == ORGANISATION:
             named = "named" if organisation in profile.organisations else "none"
             return bool(profile.organisations) and named in condition.values
-        value = facts[condition.fact]
-        return any(value == one and type(value) is type(one) for one in condition.values)
+        return holds(condition, facts[condition.fact])
 
-    sets = [profile.id for profile in model.profiles if all(holds(one, profile) for one in profile.conditions)]
+    sets = [profile.id for profile in model.profiles if all(applies(one, profile) for one in profile.conditions)]
     named = {one.fact for rule in model.rules for one in rule.conditions} | {"device.class"}
     told = sorted(name for name in named if name not in given and not name.startswith("action."))
     return {SETS: sets, FACTS: [fact_text(name, facts[name]) for name in told]}
@@ -206,7 +199,7 @@ def _standing(departments: Sequence[str], named: Sequence[str]) -> str:
 
 def fact_text(name: str, value: FactValue) -> str:
     """A fact as one word of the claim `facts`: `subject.auth_level=2`, `context.zone=office`."""
-    return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+    return f"{name}={value_text(value)}"
 
 
 def _routed(condition: Condition) -> bool:
@@ -242,18 +235,5 @@ def _claims_guide(model: RuleModel, mapped: Mapped) -> dict[str, Any]:
             for fact in model.facts
             if fact.name in named and fact.name not in mapped.given and fact.name not in ROUTED
         },
-        SETS: {
-            profile.id: {
-                "all_of": [{"fact": one.fact, "values": list(one.values)} for one in profile.conditions],
-                "departments": list(profile.departments),
-                "organisations": list(profile.organisations),
-                "ja": profile.title.ja,
-                "en": profile.title.en,
-            }
-            for profile in model.profiles
-        },
+        SETS: {profile.id: members_told(profile) for profile in model.profiles},
     }
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()

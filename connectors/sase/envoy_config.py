@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 
 ROUTED: Final = frozenset({"action.name"})  # facts that the request's own line says, not the token
 LISTENER: Final = "rules"
+# Attack: the rules judge the request's own line, and many frameworks let a header say another method, path or host than
+# that one. None of these reaches an application; what Envoy itself knows of the client it adds afterwards.
+STRIPPED_PREFIXES: Final = ("x-sekisho-", "x-forwarded-", "x-envoy-", "x-original-", "x-rewrite-", "x-http-method")
+STRIPPED: Final = (
+    "x-method-override", "x-http-path-override", "x-override-url", "x-real-url", "x-host", "x-http-host-override",
+    "x-url-scheme", "x-accel-redirect", "x-sendfile", "forwarded", "front-end-https", "x-real-ip", "x-client-ip",
+    "true-client-ip", "proxy",
+)  # fmt: skip
 _TYPES: Final = "type.googleapis.com/envoy.extensions."
 
 
@@ -51,7 +59,10 @@ def _manager(mapped: Mapped, policies: Mapping[str, Any]) -> dict[str, Any]:
                     "name": "envoy.http.early_header_mutation.header_mutation",
                     "typed_config": {
                         "@type": _TYPES + "http.early_header_mutation.header_mutation.v3.HeaderMutation",
-                        "mutations": [{"remove_on_match": {"key_matcher": {"prefix": "x-sekisho-"}}}],
+                        "mutations": [
+                            *({"remove_on_match": {"key_matcher": {"prefix": one}}} for one in STRIPPED_PREFIXES),
+                            *({"remove": one} for one in STRIPPED),
+                        ],
                     },
                 }
             ],

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from connectors.sase.controls import refuse_controls
+from connectors.sase.mapping import converted, given_with_controls, refuse_action, refuse_given
 from pdp.errors import SettingsError
 from pdp.model.input import ACTIONS
-from pdp.model.rules import section_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pdp.model.rules import FactValue
+    from pdp.model.rules import FactValue, Section
 
-CONTROLS: Final = ("clipboard", "print", "save", "download", "browser_only", "record_session")  # words of `context.pep`
 METHODS: Final = {
     "GET": "read", "HEAD": "read", "POST": "write", "PUT": "write", "PATCH": "write", "DELETE": "write",
 }  # fmt: skip
 # What a gateway can be, whoever comes. Attack: a fact of the person or the device that is `given` is asked of nobody.
-_GIVEN: Final = frozenset({"network", "enforcement"})
-_TENANT: Final = "resource.tenant"
+_GIVEN: Final[frozenset[Section]] = frozenset({"network", "enforcement"})
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", re.ASCII)
 _PREFIX: Final = re.compile(r"/([A-Za-z0-9._~-]+/)*", re.ASCII)
 
@@ -60,38 +59,25 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def given_here(self) -> Mapping[str, FactValue]:
         """What is given, the words that this gateway declares with it."""
-        return {**{f"context.pep∋{word}": word in self.enforces for word in CONTROLS}, **self.given}
+        return given_with_controls(self.given, self.enforces)
 
 
 def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
     """Raises SettingsError with the place of what is wrong."""
-    try:
-        mapped = msgspec.convert(dict(mapping), Mapped)
-    except msgspec.ValidationError as fault:
-        raise SettingsError(f"the mapping of envoy: {fault}") from None
+    mapped = converted(mapping, Mapped, "envoy")
     for name, route in mapped.resources.items():
         if _HOST.fullmatch(route.host) is None or _PREFIX.fullmatch(route.prefix) is None:
             raise SettingsError(
                 f"`{name}`: a host in lower case and a prefix that begins and ends with a slash are needed"
             )
-        if route.action is not None and route.action not in ACTIONS:
-            raise SettingsError(f"`{name}`: there is no action `{route.action}`")
+        refuse_action(name, route.action)
     _refuse_overlaps(mapped)
-    _refuse_given(mapped)
+    refuse_given(mapped.given, _GIVEN)
+    refuse_controls(mapped.enforces)
     for action in mapped.methods.values():
         if action not in ACTIONS:
             raise SettingsError(f"there is no action `{action}`")
     return msgspec.structs.replace(mapped, given=dict(mapped.given_here))
-
-
-def _refuse_given(mapped: Mapped) -> None:
-    for name in mapped.given:
-        try:
-            section = section_of(name)
-        except KeyError:
-            raise SettingsError(f"`given`: there is no fact `{name}`") from None
-        if name != _TENANT and section not in _GIVEN:
-            raise SettingsError(f"`given`: `{name}` differs from one access to the next")
 
 
 def _refuse_overlaps(mapped: Mapped) -> None:

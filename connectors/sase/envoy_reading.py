@@ -14,12 +14,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sase.controls import carried_out
 from connectors.sase.envoy_config import bootstrap
+from connectors.sase.regions import all_of, any_of, members_here
+from connectors.sase.saying import value_text
 from pdp.errors import ExportError
-from pdp.model.rules import conditions_about, decode_model
+from pdp.model.rules import decode_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from connectors.sase.envoy_mapping import Mapped, Route
     from pdp.export.port import Region, Sieve
@@ -60,8 +63,11 @@ class EnvoyReading:
         found = sieve.nothing
         for policy in self._policies:
             _refuse_keys(policy, "permissions", "principals")  # a condition could turn on what is no fact
+            here = [permission for permission in policy["permissions"] if _can_be_for(permission, route)]
+            if not here:
+                continue
             permissions = sieve.nothing
-            for permission in policy["permissions"]:
+            for permission in here:
                 permissions |= self._permission(permission, route, sieve)
             principals = sieve.nothing
             for principal in policy["principals"]:
@@ -71,6 +77,11 @@ class EnvoyReading:
             found &= sieve.where([_ACTION], lambda value: bool(value == route.action))
         return found
 
+    def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+        """As the port says: the files say nothing of controls, the mapping says what the applications carry out."""
+        del resource
+        return sieve.nothing if carried_out(control, value, self._mapped.enforces) else sieve.everything
+
     # Which request.
 
     def _permission(self, permission: Mapping[str, Any], route: Route, sieve: Sieve) -> Region:
@@ -78,9 +89,9 @@ class EnvoyReading:
         if kind == "any" and held is True:
             return sieve.everything
         if kind == "and_rules":
-            return _all(sieve, [self._permission(one, route, sieve) for one in held["rules"]])
+            return all_of([self._permission(one, route, sieve) for one in held["rules"]], sieve)
         if kind == "or_rules":
-            return _any(sieve, [self._permission(one, route, sieve) for one in held["rules"]])
+            return any_of([self._permission(one, route, sieve) for one in held["rules"]], sieve)
         if kind == "url_path":
             _refuse_keys(held, "path")
             _refuse_keys(held["path"], "prefix")
@@ -116,9 +127,9 @@ class EnvoyReading:
         if kind == "any" and held is True:
             return sieve.everything
         if kind == "and_ids":
-            return _all(sieve, [self._principal(one, resource, sieve) for one in held["ids"]])
+            return all_of([self._principal(one, resource, sieve) for one in held["ids"]], sieve)
         if kind == "or_ids":
-            return _any(sieve, [self._principal(one, resource, sieve) for one in held["ids"]])
+            return any_of([self._principal(one, resource, sieve) for one in held["ids"]], sieve)
         if kind == "sourced_metadata":
             _refuse_keys(held, "metadata_matcher")
             matcher = held["metadata_matcher"]
@@ -133,29 +144,26 @@ class EnvoyReading:
 
     def _claim(self, claim: str, word: str, resource: Resource, sieve: Sieve) -> Region:
         if claim == "sets" and word in self._profiles:
-            return sieve.holding(conditions_about(self._profiles[word], resource))
+            return members_here(self._profiles[word], resource, sieve)
         name, equals, text = word.partition("=")
         if claim == "facts" and equals and name not in _OF_SYSTEM:
             return sieve.where([name], _says(text))
         raise ExportError(f"nobody fills the claim `{claim}` with `{word}`", where=_FILE)
 
 
+def _can_be_for(permission: Mapping[str, Any], route: Route) -> bool:
+    """False only where a permission is plainly for another host: what is unsure is read, and refused if unknown."""
+    ((kind, held),) = permission.items()
+    if kind == "and_rules":
+        return all(_can_be_for(one, route) for one in held["rules"])
+    if kind != "header" or set(held) != {"name", "string_match"} or held["name"] != ":authority":
+        return True
+    said = held["string_match"]
+    return set(said) != {"exact", "ignore_case"} or route.host == said["exact"].lower()
+
+
 def _says(text: str) -> Callable[[FactValue], bool]:
-    return lambda value: (value if isinstance(value, str) else json.dumps(value)) == text
-
-
-def _all(sieve: Sieve, regions: Sequence[Region]) -> Region:
-    found = sieve.everything
-    for region in regions:
-        found &= region
-    return found
-
-
-def _any(sieve: Sieve, regions: Sequence[Region]) -> Region:
-    found = sieve.nothing
-    for region in regions:
-        found |= region
-    return found
+    return lambda value: value_text(value) == text
 
 
 def _policies(config: Mapping[str, Any], mapped: Mapped) -> list[Mapping[str, Any]]:

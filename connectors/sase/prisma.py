@@ -14,25 +14,16 @@ each holds one name, and a country cannot stand beside a group of sessions: it i
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sase.documents import encoded, refuse_lacking, rules_words, shortened
 from connectors.sase.prisma_calendar import BUSINESS_DAY, BUSINESS_HOURS
 from connectors.sase.prisma_mapping import ANY, Mapped, read_mapping
-from connectors.sase.prisma_objects import NOT_BY_ITS_OWN_WORD, Objects, check_of, shortened
+from connectors.sase.prisma_objects import NOT_BY_ITS_OWN_WORD, Objects, check_of
 from connectors.sase.prisma_reading import PrismaReading
-from connectors.sase.prisma_words import (
-    ELSEWHERE,
-    KEEP_CALLOUT,
-    LEFT,
-    NO_ACTION,
-    NO_CONTROL,
-    NO_FACT,
-    NO_ORGANISATION,
-    NOT_HERE,
-    REMARKS,
-)
-from pdp.errors import ExportError
+from connectors.sase.prisma_words import NO_ACTION, NO_CONTROL, NO_FACT, NOT_HERE, REMARKS
+from connectors.sase.saying import ACTION, holds, of_class, unsayable
+from connectors.sase.words import ELSEWHERE, KEEP_CALLOUT
 from pdp.export.port import Exported, LeftOut
 from pdp.model.rules import Condition, short_digest
 
@@ -40,13 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from connectors.sase.prisma_mapping import Folder, Place
-    from pdp.model.rules import FactValue, Rule, RuleModel, Words
+    from pdp.model.rules import FactValue, Rule, RuleModel
 
 RULES: Final = "security-rules.json"
-_ACTION: Final = "action.name"
 _TIME: Final = (BUSINESS_DAY, BUSINESS_HOURS)
 _MAX_DESCRIPTION: Final = 1000  # of a rule; the OpenAPI gives none, PAN-OS has 1,024
-_NAMED_SYSTEMS: Final = 5  # in a rule's description
 
 
 def target(mapping: Mapping[str, Any]) -> PrismaTarget:
@@ -66,7 +55,7 @@ class PrismaTarget:
 
     def export(self, model: RuleModel) -> Exported:
         """As the port says. Raises ExportError for a system or a group of users that the mapping lacks."""
-        _refuse_lacking(
+        refuse_lacking(
             "place", {rule.resource for rule in model.rules} - {*self._mapped.resources, *self._mapped.leave}
         )
         left_out = []
@@ -78,11 +67,11 @@ class PrismaTarget:
             for key in folders:
                 said[key].append(rule)
         written = {rule.users for found in said.values() for rule in found if rule.users}
-        _refuse_lacking("group", written - self._mapped.groups.keys())
+        refuse_lacking("group", written - self._mapped.groups.keys())
         objects = Objects(model, self._mapped)
         rules = [made for key, found in said.items() for made in self._rulebase(model, key, found, objects)]
-        files = {RULES: _json(rules)}
-        files |= {f"{kind}.json": _json(held) for kind, held in objects.documents().items()}
+        files = {RULES: encoded(rules)}
+        files |= {f"{kind}.json": encoded(held) for kind, held in objects.documents().items()}
         return Exported(files, tuple(left_out), REMARKS)
 
     def interpreter(self, files: Mapping[str, bytes]) -> PrismaReading:
@@ -93,19 +82,13 @@ class PrismaTarget:
 
     def _cannot(self, model: RuleModel, rule: Rule) -> tuple[LeftOut | None, list[str]]:
         """Why a rule is left out, or the folders that it belongs to."""
-        what: tuple[str, Words, Words] | None = None
-        if rule.resource in self._mapped.leave:
-            what = rule.resource, LEFT, ELSEWHERE
-        elif lacking := [one for one in rule.controls if one not in self._mapped.enforces]:
-            what = lacking[0], NO_CONTROL, KEEP_CALLOUT
-        elif self._asks_whose_data(model, rule):
-            what = "organisation", NO_ORGANISATION, KEEP_CALLOUT
-        elif not self._is_action(rule):
-            what = _ACTION, NO_ACTION, KEEP_CALLOUT
+        what = unsayable(model, rule, self._mapped, NO_CONTROL, pairs=True)  # tags are of sessions
+        if what is None and not self._is_action(rule):
+            what = ACTION, NO_ACTION, KEEP_CALLOUT
         folders: list[str] = []
         for key, folder in self._mapped.folders.items() if what is None else ():
             given = {**self._mapped.given_here, **folder.given}
-            unlike = [one for one in rule.conditions if one.fact in given and not _holds(one, given[one.fact])]
+            unlike = [one for one in rule.conditions if one.fact in given and not holds(one, given[one.fact])]
             unsaid = [one for one in _rest(rule, given) if not self._sayable(one)]
             if unlike:
                 what = what or (unlike[0].fact, NOT_HERE, ELSEWHERE)
@@ -125,15 +108,8 @@ class PrismaTarget:
 
     def _is_action(self, rule: Rule) -> bool:
         """A rule of one action can stand where nothing else is done: a firewall sees no other difference."""
-        asked = next((one for one in rule.conditions if one.fact == _ACTION), None)
+        asked = next((one for one in rule.conditions if one.fact == ACTION), None)
         return asked is None or self._mapped.resources[rule.resource].action in asked.values
-
-    @staticmethod
-    def _asks_whose_data(model: RuleModel, rule: Rule) -> bool:
-        if not rule.users:
-            return False
-        users = model.profile(rule.users)
-        return any(one.fact == "organisation" for one in users.conditions) and not users.organisations
 
     # The rulebase of one folder.
 
@@ -169,7 +145,7 @@ class PrismaTarget:
         posture = model.profile(rule.posture).conditions if rule.posture else ()
         checks = {one: check_of(one, rule.device_class, self._mapped.checks) for one in posture}
         sets: list[tuple[str, Sequence[Condition]]] = [
-            ("class", (Condition("device.class", (rule.device_class,)),)),
+            ("class", (of_class(rule.device_class),)),
             ("device", model.profile(rule.device).conditions if rule.device else ()),
             ("posture", [one for one in posture if checks[one] is None or one.fact in NOT_BY_ITS_OWN_WORD]),
             ("session", [one for one in rest if not self._scheduled(one)]),
@@ -185,7 +161,7 @@ class PrismaTarget:
             extra["source_hip"] = [objects.hip(found)]
         if hours:
             extra["schedule"] = objects.schedule(hours=BUSINESS_HOURS in hours)
-        return self._rule(folder, name, "allow", _words(model, rules), **extra)
+        return self._rule(folder, name, "allow", rules_words(model, rules), **extra)
 
     def _scheduled(self, condition: Condition) -> bool:
         return (
@@ -215,12 +191,6 @@ class PrismaTarget:
         return rule if self._mapped.log_setting is None else {**rule, "log_setting": self._mapped.log_setting}
 
 
-def _refuse_lacking(what: str, names: set[str]) -> None:
-    """All at once, so that an administrator fills a mapping in one go. Raises ExportError."""
-    if names:
-        raise ExportError(f"the mapping has no {what} for {', '.join(f'`{name}`' for name in sorted(names))}")
-
-
 def _place_of(place: Place) -> dict[str, list[str]]:
     return {
         "application": list(place.application),
@@ -230,23 +200,6 @@ def _place_of(place: Place) -> dict[str, list[str]]:
     }
 
 
-def _holds(condition: Condition, given: FactValue) -> bool:
-    return any(given == one and type(given) is type(one) for one in condition.values)  # true is not 1
-
-
 def _rest(rule: Rule, given: Mapping[str, FactValue]) -> list[Condition]:
     """What is neither given here nor the action, which the place says."""
-    return [one for one in rule.conditions if one.fact not in given and one.fact != _ACTION]
-
-
-def _words(model: RuleModel, rules: Sequence[Rule]) -> str:
-    names = sorted({model.resource(rule.resource).title.ja for rule in rules})
-    more = f" ほか{len(names) - _NAMED_SYSTEMS}件" if len(names) > _NAMED_SYSTEMS else ""
-    device = model.fact("device.class")
-    what = device.words[device.values.index(rules[0].device_class)].ja
-    ids = " ".join(sorted(rule.id for rule in rules))
-    return f"{what}: {'、'.join(names[:_NAMED_SYSTEMS])}{more} [{ids}]"
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1) + "\n").encode()
+    return [one for one in rule.conditions if one.fact not in given and one.fact != ACTION]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from connectors.sase.controls import refuse_controls
+from connectors.sase.mapping import OF_TRAFFIC, converted, given_with_controls, refuse_action, refuse_given, section
 from connectors.sase.prisma_calendar import Calendar, refuse_calendar
 from pdp.errors import SettingsError
-from pdp.model.input import ACTIONS
-from pdp.model.rules import section_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 
 ANY: Final = "any"
 APPLICATION_DEFAULT: Final = "application-default"
-CONTROLS: Final = ("clipboard", "print", "save", "download", "browser_only", "record_session")  # words of `context.pep`
 RESERVED_USERS: Final = frozenset({ANY, "pre-login", "known-user", "unknown"})  # pan.dev OpenAPI, base-rule-properties
 CONTAINER: Final = re.compile(r"[a-zA-Z\d\-_. ]{1,64}", re.ASCII)  # folders: objects of the same OpenAPI
 _KEY: Final = re.compile(r"[a-z0-9-]{1,16}", re.ASCII)
 _MAX_URL: Final = 255
-_GIVEN: Final = frozenset({"network", "authentication"})  # sections that a folder's traffic can have in common
-_TAGGED: Final = frozenset({"network", "authentication", "time", "risk"})  # and those that a session can have
-_TENANT: Final = "resource.tenant"  # the one fact of requests that a whole tenant can rule out
+_TAGGED: Final = OF_TRAFFIC | {"time", "risk"}  # sections that a session can have
 
 
 class Folder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"zones": "from"}):
@@ -95,26 +92,23 @@ class Mapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def given_here(self) -> Mapping[str, FactValue]:
         """What is given everywhere, the controls with it."""
-        return {**{f"context.pep∋{word}": word in self.enforces for word in CONTROLS}, **self.given}
+        return given_with_controls(self.given, self.enforces)
 
 
 def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
     """Raises SettingsError with the place of what is wrong."""
-    try:
-        mapped = msgspec.convert(dict(mapping), Mapped)
-    except msgspec.ValidationError as fault:
-        raise SettingsError(f"the mapping of prisma: {fault}") from None
+    mapped = converted(mapping, Mapped, "prisma")
     for key, folder in mapped.folders.items():
         if _KEY.fullmatch(key) is None:
             raise SettingsError(f"`{key}`: a folder's key is 16 small letters and digits at most")
         _refuse_folder(folder.folder)
-        _refuse_given({**mapped.given, **folder.given}, key)
+        refuse_given({**mapped.given, **folder.given}, OF_TRAFFIC, key)
         if shared := sorted(set(folder.given) & set(mapped.given_here)):
             raise SettingsError(f"`{key}`: `{shared[0]}` is given for the folder and for all")
     if len({folder.folder for folder in mapped.folders.values()}) < len(mapped.folders):
         raise SettingsError("a folder is named twice")
     for name in mapped.tagged:
-        if _section(name, "tagged") not in _TAGGED:
+        if section(name, "tagged") not in _TAGGED:
             raise SettingsError(f"`tagged`: `{name}` is no fact of a session")
     if not mapped.folders:
         raise SettingsError("a mapping of prisma names at least one folder")
@@ -122,6 +116,7 @@ def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
     _refuse_groups(mapped)
     _refuse_places(mapped)
     refuse_calendar(mapped.calendar)
+    refuse_controls(mapped.enforces)
     if mapped.cut_off and not (mapped.cut_off.url.startswith("https://") and len(mapped.cut_off.url) <= _MAX_URL):
         raise SettingsError(f"`cut_off`: an https address of {_MAX_URL} characters at most is needed")
     return mapped
@@ -130,19 +125,6 @@ def read_mapping(mapping: Mapping[str, Any]) -> Mapped:
 def _refuse_folder(name: str) -> None:
     if CONTAINER.fullmatch(name) is None:
         raise SettingsError(f"`{name}` is no name of a folder")
-
-
-def _refuse_given(given: Mapping[str, FactValue], key: str) -> None:
-    for name in given:
-        if name != _TENANT and _section(name, key) not in _GIVEN:
-            raise SettingsError(f"`{key}`: `{name}` differs from one access to the next")
-
-
-def _section(name: str, key: str) -> str:
-    try:
-        return section_of(name)
-    except KeyError:
-        raise SettingsError(f"`{key}`: there is no fact `{name}`") from None
 
 
 def _refuse_groups(mapped: Mapped) -> None:
@@ -160,8 +142,7 @@ def _refuse_groups(mapped: Mapped) -> None:
 def _refuse_places(mapped: Mapped) -> None:
     """Attack: what is allowed for one system must not reach another that stands in the same place."""
     for name, place in mapped.resources.items():
-        if place.action is not None and place.action not in ACTIONS:
-            raise SettingsError(f"`{name}`: there is no action `{place.action}`")
+        refuse_action(name, place.action)
         for said in (place.destination, place.application, place.service, place.category, place.to):
             if not said or len(set(said)) != len(said) or (ANY in said and len(said) > 1):
                 raise SettingsError(f"`{name}`: every list names something, once; `any` stands alone")

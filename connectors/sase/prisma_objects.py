@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sase.documents import conditions_told, conditions_words, members_told, shortened
 from connectors.sase.prisma_calendar import schedule
 from pdp.errors import ExportError
-from pdp.model.rules import Condition, Words, short_digest
+from pdp.model.rules import Condition, short_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from connectors.sase.prisma_mapping import Checks, Mapped
-    from pdp.model.rules import FactValue, RuleModel
+    from pdp.model.rules import RuleModel
 
 TAGGING: Final = "tagging"
 DESCRIPTIONS: Final[Mapping[str, tuple[str, int]]] = {  # the field for people, and its length by the OpenAPI
@@ -97,18 +98,14 @@ class Objects:
             "name": group,
             "of": "group",
             "profile": profile_id,
-            "all_of": _said(profile.conditions),
-            "departments": list(profile.departments),
-            "organisations": list(profile.organisations),
-            "ja": profile.title.ja,
-            "en": profile.title.en,
+            **members_told(profile),
         }
         return group
 
     def _tag(self, name: str, of: str, conditions: Sequence[Condition]) -> str:
-        words = words_of(self._model, conditions)
+        words = conditions_words(self._model, conditions)
         self._add("tags", name, words.ja)
-        told = {"name": name, "of": of, "all_of": _said(conditions), "ja": words.ja, "en": words.en}
+        told = {"name": name, "of": of, "all_of": conditions_told(conditions), "ja": words.ja, "en": words.en}
         self._held[TAGGING][name] = told
         return name
 
@@ -127,10 +124,13 @@ class Objects:
 
     def schedule(self, *, hours: bool) -> str:
         """Raises ExportError where the mapping has no calendar."""
-        if self._mapped.calendar is None:
-            raise ExportError("the mapping has no `calendar` for business days and hours")
+        calendar, office = self._mapped.calendar, self._model.office
+        if calendar is None or office is None:
+            raise ExportError(
+                "business days and hours need a `calendar` in the mapping, and office hours in the policy"
+            )
         name = "zt-business-hours" if hours else "zt-business-days"
-        self._held["schedules"][name] = schedule(name, self._mapped.objects_folder, self._mapped.calendar, hours=hours)
+        self._held["schedules"][name] = schedule(name, self._mapped.objects_folder, calendar, office, hours=hours)
         return name
 
     def _add(self, kind: str, name: str, words: str, **rest: Any) -> None:
@@ -161,29 +161,6 @@ def check_of(condition: Condition, device_class: str, checks: Checks) -> Check |
     if said == ("device.posture.screen_lock", (True,)) and checks.phones and phone:
         return "zt-passcode", {"mobile_device": {"criteria": {"passcode_set": True}}}, "画面ロックを設定"
     return None
-
-
-def words_of(model: RuleModel, conditions: Sequence[Condition]) -> Words:
-    """Conditions for people, by the titles of the model."""
-    ja, en = [], []
-    for condition in conditions:
-        fact = model.fact(condition.fact)
-        values = [fact.words[_place(fact.values, value)] for value in condition.values]
-        ja.append(f"{fact.title.ja}: {'、'.join(value.ja for value in values)}")
-        en.append(f"{fact.title.en}: {', '.join(value.en for value in values)}")
-    return Words("；".join(ja), "; ".join(en))
-
-
-def shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _place(values: Sequence[FactValue], value: FactValue) -> int:
-    return next(at for at, one in enumerate(values) if one == value and type(one) is type(value))
-
-
-def _said(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
-    return [{"fact": one.fact, "values": list(one.values)} for one in conditions]
 
 
 def _text_or_digest(kind: str, conditions: Sequence[Condition]) -> str:

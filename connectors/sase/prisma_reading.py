@@ -16,6 +16,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sase.controls import carried_out
 from connectors.sase.prisma_calendar import BUSINESS_DAY, BUSINESS_HOURS, moments
 from connectors.sase.prisma_mapping import ANY, RESERVED_USERS, covers, meets
 from pdp.errors import ExportError
@@ -60,6 +61,7 @@ class PrismaReading:
             self._refuse_rules()
         except (KeyError, ValueError, TypeError, AttributeError) as fault:
             raise ExportError(f"not an exported Prisma Access: {type(fault).__name__}", where=_RULES) from None
+        self._office = model.office
         self._profiles: dict[str, Profile] = {profile.id: profile for profile in model.profiles}
         self._resources: dict[str, Resource] = {resource.id: resource for resource in model.resources}
         self._in_group = {group: profile for profile, group in mapped.groups.items()}
@@ -81,6 +83,11 @@ class PrismaReading:
             through = self._first_match(here, place, self._resources[resource], sieve)
             found |= through & sieve.holding([Condition(name, (value,)) for name, value in folder.given.items()])
         return found
+
+    def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+        """As the port says: the files say nothing of controls, the mapping says what the applications carry out."""
+        del resource
+        return sieve.nothing if carried_out(control, value, self._mapped.enforces) else sieve.everything
 
     def _first_match(self, rules: Sequence[Rule], place: Place, resource: Resource, sieve: Sieve) -> Region:
         """INVARIANT (denies): a deny that asks who comes counts for nothing: tags, groups and reports can be late."""
@@ -154,7 +161,7 @@ class PrismaReading:
         held = self._objects["schedules"].get(name)
         if held is None:
             raise ExportError(f"a schedule `{name}` is not known", where="schedules.json")
-        possible = moments(held, self._mapped.calendar)
+        possible = moments(held, self._office)
         return sieve.where([BUSINESS_DAY, BUSINESS_HOURS], lambda day, hours: (day, hours) in possible)
 
     def _refuse_rules(self) -> None:

@@ -20,8 +20,10 @@ MODULES: Final[Mapping[str, str]] = {
     "cloudflare": "connectors.sase.cloudflare",
     "envoy": "connectors.sase.envoy",
     "prisma": "connectors.sase.prisma",
+    "netskope": "connectors.sase.netskope",
     "zpa": "connectors.sase.zpa",
 }
+PREVIEWS: Final = frozenset({"netskope"})  # targets of whose API the vendor's own sources tell different things
 
 
 def make(name: str, mapping: Mapping[str, Any]) -> Target:

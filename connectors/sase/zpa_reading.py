@@ -14,9 +14,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.sase.controls import carried_out
+from connectors.sase.regions import all_of, any_of, members_here
+from connectors.sase.saying import ACTION, COUNTRY, ZONE, of_class, value_text
 from connectors.sase.zpa_schema import faults
 from pdp.errors import ExportError
-from pdp.model.rules import OF_PAIR, Condition, conditions_about, decode_model
+from pdp.model.rules import OF_PAIR, decode_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,10 +30,6 @@ if TYPE_CHECKING:
 
 _RULES: Final = "access-rules.json"
 _NO_FACT: Final = frozenset({"PLATFORM", "CLIENT_TYPE"})
-_CLASS: Final = "device.class"
-_ZONE: Final = "context.zone"
-_COUNTRY: Final = "context.country"
-_ACTION: Final = "action.name"
 
 
 class ZpaReading:
@@ -51,8 +50,8 @@ class ZpaReading:
             raise ExportError("two rules have one name", where=_RULES)
         self._profiles: dict[str, Profile] = {profile.id: profile for profile in model.profiles}
         self._resources: dict[str, Resource] = {resource.id: resource for resource in model.resources}
-        self._countries = {value for fact in model.facts if fact.name == _COUNTRY for value in fact.values}
-        self._knows_actions = any(fact.name == _ACTION for fact in model.facts)
+        self._countries = {value for fact in model.facts if fact.name == COUNTRY for value in fact.values}
+        self._knows_actions = any(fact.name == ACTION for fact in model.facts)
         self._in_group = {group: profile for profile, group in mapped.groups.items()}
         self._passing = {check: profile for profile, check in mapped.sets.items()}
         self._class_of = {device.posture: name for name, device in mapped.classes.items()}
@@ -74,8 +73,13 @@ class ZpaReading:
         for segment in place.segments:
             found |= self._first_match(segment, self._resources[resource], sieve)
         if place.action is not None and self._knows_actions:  # whoever comes this way does nothing else
-            found &= sieve.where([_ACTION], lambda value: bool(value == place.action))
+            found &= sieve.where([ACTION], lambda value: bool(value == place.action))
         return found
+
+    def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+        """As the port says: the files say nothing of controls, the mapping says what the applications carry out."""
+        del resource
+        return sieve.nothing if carried_out(control, value, self._mapped.enforces) else sieve.everything
 
     def _first_match(self, segment: str, resource: Resource, sieve: Sieve) -> Region:
         allowed = sieve.nothing
@@ -84,6 +88,8 @@ class ZpaReading:
                 if _denies_all(rule, segment):
                     return allowed
             elif rule["action"] == "ALLOW":
+                if _is_elsewhere(rule, segment):
+                    continue
                 allowed |= self._asked(rule, segment, resource, sieve)
             else:
                 raise ExportError(f"an action `{rule['action']}` is not known", where=_RULES)
@@ -115,11 +121,11 @@ class ZpaReading:
 
     def _entry(self, kind: str, left: str, right: str, resource: Resource, sieve: Sieve) -> Region:
         if kind == "SCIM_GROUP" and left == self._mapped.idp and right in self._in_group:
-            return _members(self._profile(self._in_group[right]), resource, sieve)
+            return members_here(self._profile(self._in_group[right]), resource, sieve)
         if kind in ("POSTURE", "TRUSTED_NETWORK") and right == "false":
             return sieve.everything  # a check that nobody made may count as failed
         if kind == "POSTURE" and left in self._class_of:
-            return sieve.holding([Condition(_CLASS, (self._class_of[left],))])
+            return sieve.holding([of_class(self._class_of[left])])
         if kind == "POSTURE" and left in self._passing:
             return self._checked(self._profile(self._passing[left]), sieve)
         return self._of_session(kind, left, right, sieve)
@@ -132,12 +138,12 @@ class ZpaReading:
     def _of_session(self, kind: str, left: str, right: str, sieve: Sieve) -> Region:
         if kind == "TRUSTED_NETWORK" and left in self._zone_of:
             zone = self._zone_of[left]
-            return sieve.where([_ZONE], lambda value: bool(value == zone))
+            return sieve.where([ZONE], lambda value: bool(value == zone))
         if kind == "COUNTRY_CODE":
             country = left if left in self._countries else "(other)"
-            return sieve.where([_COUNTRY], lambda value: bool(value == country))
+            return sieve.where([COUNTRY], lambda value: bool(value == country))
         if (kind, left) in self._fact_of:
-            return sieve.where([self._fact_of[kind, left]], lambda value: _text(value) == right)
+            return sieve.where([self._fact_of[kind, left]], lambda value: value_text(value) == right)
         raise ExportError(f"nobody says what `{kind}` `{left}` is", where=_RULES)
 
     def _profile(self, profile_id: str) -> Profile:
@@ -148,15 +154,16 @@ class ZpaReading:
 
 
 def _joined(operator: str, regions: Sequence[Region], sieve: Sieve) -> Region:
-    found = sieve.everything if operator == "AND" else sieve.nothing
-    for region in regions:
-        found = found & region if operator == "AND" else found | region
-    return found
+    return all_of(regions, sieve) if operator == "AND" else any_of(regions, sieve)
 
 
-def _members(profile: Profile, resource: Resource, sieve: Sieve) -> Region:
-    """Who is in a group, as far as it counts here: those of another system's departments need not be in this one's."""
-    return sieve.holding(conditions_about(profile, resource))
+def _is_elsewhere(rule: Mapping[str, Any], segment: str) -> bool:
+    """Whether an allow plainly asks for other segments: one of the blocks that it joins by AND names no other thing."""
+    return rule["operator"] == "AND" and any(
+        block["operands"]
+        and all(one["objectType"] == "APP" and segment not in one["values"] for one in block["operands"])
+        for block in rule["conditions"]
+    )
 
 
 def _denies_all(rule: Mapping[str, Any], segment: str) -> bool:
@@ -166,7 +173,3 @@ def _denies_all(rule: Mapping[str, Any], segment: str) -> bool:
         and segment in block["operands"][0]["values"]
         for block in rule["conditions"]
     )
-
-
-def _text(value: FactValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -1,6 +1,6 @@
 """The FastAPI application behind the lane: health, readiness, metrics, the OpenAPI document, other routers.
 
-FastAPI's own habits that are taken off: 422 becomes 400, `{"detail": …}` becomes our error form, a path
+FastAPI's own habits that are taken off: 422 becomes 400, `{"detail": …}` becomes our form of problem details, a path
 with one slash more or less is another path, and no page loads its scripts from a foreign host.
 """
 
@@ -17,7 +17,7 @@ from pdp import __version__
 from pdp.api.lane import Lane
 from pdp.api.openapi import complete_document
 from pdp.errors import SekishoError
-from pdp.wire.error_answer import error_answer, error_body
+from pdp.posture.problem import PROBLEM, problem, problem_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,8 +94,7 @@ def _shown(check: Probe) -> dict[str, Any]:
 async def _http_error(_: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)
     code, message, next_step = _HTTP.get(fault.status_code, ("http_error", str(fault.detail), "see `/openapi.json`"))
-    body = error_body(code, message, next_step)
-    return Response(body, fault.status_code, headers=fault.headers, media_type="application/json")
+    return _problem(fault.status_code, code, message, next_step, fault.headers)
 
 
 async def _invalid(_: Request, fault: Exception) -> Response:
@@ -103,21 +102,25 @@ async def _invalid(_: Request, fault: Exception) -> Response:
     assert isinstance(fault, RequestValidationError)
     first = fault.errors()[0]
     place = "/".join(str(part) for part in first["loc"])
-    body = error_body(
-        "bad_request", f"{str(first['msg']).lower()}, at `{place}`", "correct the request and send it again"
-    )
-    return Response(body, 400, media_type="application/json")
+    message = f"{str(first['msg']).lower()}, at `{place}`"
+    return _problem(400, "bad_request", message, "correct the request and send it again")
 
 
 async def _refused(_: Request, fault: Exception) -> Response:
     assert isinstance(fault, SekishoError)
-    answer = error_answer(fault)
+    answer = problem_answer(fault)
     return Response(answer.body, answer.status, headers=dict(answer.headers))
 
 
 async def _bug(_: Request, __: Exception) -> Response:
     """The framework raises the error again after this answer, and the lane reports it."""
-    body = error_body(
-        "internal_error", "the request could not be served", "tell the operator the request id and the time"
+    return _problem(
+        500, "internal_error", "the request could not be served", "tell the operator the request id and the time"
     )
-    return Response(body, 500, media_type="application/json")
+
+
+def _problem(
+    status: int, code: str, message: str, next_step: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    members = problem(status, code, message, next_step)
+    return JSONResponse(members, status, headers=headers, media_type=PROBLEM[1])

@@ -19,16 +19,17 @@ from pdp.api.lane import STOP, Lane, bug_answer
 from pdp.api.one_write import OneWriteProtocol
 from pdp.api.response import CLOSE, joined_answer
 from pdp.wire.error_answer import JSON, error_body
-from pdp.wire.exchange import HttpAnswer, HttpRequest
+from pdp.wire.exchange import HttpAnswer, HttpRequest, Promise
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
 
     from uvicorn.config import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
-    from pdp.wire.exchange import Handler
+    from pdp.api.lane import Begin
 
 MAX_HEAD: Final = 64 * 1024  # bytes of a head beyond its first packet; proxies take 8 to 64 KiB in all
 MOST: Final = 8 * 1024  # bytes of a body; a full question has about 1.2 KiB, and a packet of loopback 64
@@ -74,7 +75,7 @@ class DirectProtocol(OneWriteProtocol):
         self._own = lane.own if isinstance(lane, Lane) and bare else {}
         self._most = min(MOST, lane.limits.body_bytes) if isinstance(lane, Lane) else 0
         self.cycle = cast("RequestResponseCycle", _Exchange(complete=True))
-        self._handler: Handler | None = None  # from the end of a plain head to the end of its body
+        self._handler: Begin | None = None  # from the end of a plain head to the end of its body
         self._path = ""
         self._body = b""
         self._lines_of: object = None
@@ -141,9 +142,27 @@ class DirectProtocol(OneWriteProtocol):
         )
         exchange = _Exchange()
         self.cycle = cast("RequestResponseCycle", exchange)  # so that what comes next on this connection waits
-        # A context of its own: nothing that was set while another request was answered is seen by this one.
-        exchange.task = self.loop.create_task(self._answer(handler, request, exchange), context=Context())
+        context = Context()  # its own: nothing that was set while another request was answered is seen by this one
+        begun = context.run(_begin, handler, request)
+        if isinstance(begun, Promise):
+            begun.kept.add_done_callback(lambda _: self._keep(begun, request, exchange), context=context)
+        else:
+            self._run(self._answer(begun, request, exchange), exchange, context)
+
+    def _run(self, work: Coroutine[Any, Any, None], exchange: _Exchange, context: Context) -> None:
+        exchange.task = self.loop.create_task(work, context=context)
         self.tasks.add(exchange.task)
+
+    def _keep(self, promise: Promise, request: HttpRequest, exchange: _Exchange) -> None:
+        """Answer what was promised; in a task where the client has to read first what it was told before."""
+        try:
+            answer = promise.answer()
+        except BaseException as fault:  # noqa: BLE001  # as in `_answer`
+            answer = self._lane.answer_to(fault, request.headers)
+        if self.flow.write_paused and not exchange.disconnected:
+            self._run(self._answer(_said(answer), request, exchange), exchange, Context())
+        else:
+            self._write(answer, request, exchange)
 
     def _refuse_head(self) -> None:
         self._in_head = False
@@ -178,10 +197,10 @@ class DirectProtocol(OneWriteProtocol):
             super().on_header(name, value)
         super().on_headers_complete()
 
-    async def _answer(self, handler: Handler, request: HttpRequest, exchange: _Exchange) -> None:
+    async def _answer(self, begun: Coroutine[Any, Any, HttpAnswer], request: HttpRequest, exchange: _Exchange) -> None:
         try:
             try:
-                answer = await handler(request)
+                answer = await begun
             except BaseException as fault:  # noqa: BLE001  # also a panic of the engine, which is no Exception
                 answer = self._lane.answer_to(fault, request.headers)
             if self.flow.write_paused and not exchange.disconnected:
@@ -245,3 +264,19 @@ class DirectProtocol(OneWriteProtocol):
             self._lines_of = headers
             self._lines = b"".join([b"%b: %b\r\n" % header for header in headers])
         return self._lines
+
+
+def _begin(begin: Begin, request: HttpRequest) -> Promise | Coroutine[Any, Any, HttpAnswer]:
+    """What `begin` gives; what it raises is raised in the task, where every fault has its answer."""
+    try:
+        return begin(request)
+    except BaseException as fault:  # noqa: BLE001  # as in `DirectProtocol._answer`
+        return _raised(fault)
+
+
+async def _raised(fault: BaseException) -> HttpAnswer:
+    raise fault
+
+
+async def _said(answer: HttpAnswer) -> HttpAnswer:
+    return answer

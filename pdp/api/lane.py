@@ -21,19 +21,19 @@ from msgspec.structs import replace
 
 from pdp.api.body import ClientGoneError, Limits, declared_length, read_body
 from pdp.api.response import CLOSE, with_security, write_answer
-from pdp.api.tls import PEER
 from pdp.errors import BadRequestError, PayloadTooLargeError
 from pdp.wire.error_answer import JSON, echo, error_answer, error_body, is_request_id
-from pdp.wire.exchange import HttpAnswer, HttpRequest
+from pdp.wire.exchange import PEER, HttpAnswer, HttpRequest, PromptHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from pdp.wire.exchange import Handler
+    from pdp.wire.exchange import Handler, Promise
 
     Headers = tuple[tuple[str, str], ...]
+    Begin = Callable[[HttpRequest], Promise | Coroutine[Any, Any, HttpAnswer]]
 
 _log: Final = logging.getLogger("pdp.api")
 STOP: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
@@ -69,8 +69,8 @@ class Lane:
         self.limits = limits or Limits()
         self._prefix_limits = dict(prefix_limits or {})
         # What `pdp.api.direct` may answer without this class: a URL that is the path and no more.
-        self.own: Final[Mapping[bytes, tuple[str, Handler]]] = {
-            path.encode(): (path, handler)
+        self.own: Final[Mapping[bytes, tuple[str, Begin]]] = {
+            path.encode(): (path, handler.begin if isinstance(handler, PromptHandler) else handler)
             for path, handler in exact.items()
             if path.isascii() and not set("?#") & set(path)
         }

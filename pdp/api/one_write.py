@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pdp.api.tls import PEER, peer_certificate
+from pdp.api.tls import peer_certificate
+from pdp.wire.exchange import PEER
 
 if TYPE_CHECKING:
     import asyncio

@@ -52,7 +52,7 @@ def complete_document(document: Json, fragments: Sequence[Mapping[str, Any]]) ->
     for operations in paths.values():
         for operation in operations.values():
             if isinstance(operation, dict) and operation.get("responses", {}).pop("422", None) is not None:
-                operation["responses"]["400"] = _error("The request breaks its form")
+                operation["responses"].setdefault("400", _problem("The request breaks its form"))
     for unused in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(unused, None)
     return document
@@ -65,7 +65,9 @@ def authzen_fragment() -> Json:
         "Resource": _entity("type", "id"),
         "Action": _entity("name"),
         "Decision": _object({"decision": {"type": "boolean"}, "context": {"type": "object"}}, "decision"),
-        "Error": _object({"error": _object(_ERROR_MEMBERS, "code", "message", "next_step")}, "error"),
+        "Fault": _object(_ERROR_MEMBERS, "code", "message", "next_step"),
+        "Error": _object({"error": _ref("Fault")}, "error"),
+        "Problem": _object(_PROBLEM_MEMBERS, "status", "error"),
         "Evaluation": _object(_QUESTION, "subject", "action", "resource"),
         "Evaluations": _object({**_QUESTION, "evaluations": _ITEMS, "options": _OPTIONS}),
         "Decisions": _object({"evaluations": {"type": "array", "items": _ref("Decision")}}, "evaluations"),
@@ -169,11 +171,22 @@ def _error(description: str) -> Json:
     return {"description": description, "content": {"application/json": {"schema": _ref("Error")}}}
 
 
+def _problem(description: str) -> Json:
+    return {"description": description, "content": {"application/problem+json": {"schema": _ref("Problem")}}}
+
+
 _ALL: Final = ("subject", "action", "resource")
 _PUBLISHED: Final = ("policy_decision_point", "access_evaluation_endpoint")
 _URL: Final[Json] = {"type": "string", "format": "uri"}
 _TEXT: Final[Json] = {"type": "string"}
 _ERROR_MEMBERS: Final[Json] = {"code": _TEXT, "message": _TEXT, "next_step": _TEXT, "id": _TEXT}
+_PROBLEM_MEMBERS: Final[Json] = {  # RFC 9457, and our own form as a member
+    "type": _TEXT,
+    "title": _TEXT,
+    "status": {"type": "integer"},
+    "detail": _TEXT,
+    "error": _ref("Fault"),
+}
 _QUESTION: Final[Json] = {
     "subject": _ref("Subject"),
     "action": _ref("Action"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -102,6 +103,11 @@ def _encoded(pair: tuple[str, str]) -> Header:
     # Response splitting: what a client sent us must not end our header line (RFC 9110 section 5.5).
     if not value.isprintable() and _CONTROL.search(value):
         raise ValueError(f"the header `{name}` holds a line break or another control character")
+    return _encoded_name(name), value.encode("latin-1")
+
+
+@lru_cache(maxsize=64)  # the names that this service writes; no client brings one
+def _encoded_name(name: str) -> bytes:
     if not _TOKEN.fullmatch(name):
         raise ValueError("a header has a name that cannot be written")
-    return name.encode("ascii"), value.encode("latin-1")
+    return name.encode("ascii")

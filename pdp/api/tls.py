@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("pdp.api")
 _PROTOCOLS: Final = ["http/1.1"]  # ALPN: what we speak, and nothing else
-PEER: Final = "sekisho.peer"  # in the extensions of an ASGI scope: the `PeerCertificate` of its connection
 
 Asking = Literal["off", "optional", "required"]
 

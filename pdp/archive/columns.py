@@ -18,11 +18,11 @@ import msgspec
 import pyarrow as pa
 from msgspec import UNSET, UnsetType
 
+from pdp.archive.arrow_schema import IN_MEMORY
 from pdp.archive.schema import (
     ACTION,
     CONTEXT,
     DEVICE,
-    IN_MEMORY,
     INDEX,
     INPUT,
     PEP,

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pdp.archive.arrow_schema import IN_MEMORY
 from pdp.archive.columns import complete
-from pdp.archive.schema import IN_MEMORY, STORE_SCHEMA
+from pdp.archive.schema import STORE_SCHEMA
 from pdp.archive.sealed import prove
 from pdp.errors import RecordDamagedError
 

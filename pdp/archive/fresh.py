@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 import pyarrow as pa
 
+from pdp.archive.arrow_schema import STORED
 from pdp.archive.intake import Parts
-from pdp.archive.schema import STORED
 from pdp.archive.tail import mark_after, pieces_of, read_on, segment_path
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from pdp.archive.tail import piece_of, segment_path
 from pdp.declog.reader import read_lines
 from pdp.declog.verify import Finding
 from pdp.errors import NotReadyError
-from pdp.transparency.seal import digest_of, read_seal, seal_path
+from pdp.transparency.seal import digest_of, foreign_journal, read_seal, seal_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,6 +142,9 @@ def _manifest(store: LocalStore) -> Iterator[Finding]:
             yield Finding(path.name, "unsettled")
         elif digest_of(path) != seal.sha256:
             yield Finding(path.name, "damaged_store")
+        journal = foreign_journal(path)
+        if journal is not None:
+            yield Finding(journal.name, "stray_file")
 
 
 def _undisturbed(store: LocalStore) -> AbstractContextManager[None]:

@@ -19,9 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pdp.archive.arrow_schema import IN_MEMORY
 from pdp.archive.columns import SEEN_PARTS, device_values, row_of, seen_document, subject_values, table_of
 from pdp.archive.instants import micros_of
-from pdp.archive.schema import IN_MEMORY, INPUT, RECORD, STEPS
+from pdp.archive.schema import INPUT, RECORD, STEPS
 from pdp.declog.record import Record, read_record
 from pdp.errors import RecordDamagedError
 from pdp.model.input import SCHEMA, Device, Subject

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pdp.declog.disk import Disk, PosixDisk
 from pdp.declog.lock import try_lock
 from pdp.errors import NotReadyError, SekishoError
-from pdp.transparency.seal import changed_in_place, is_unsettled
+from pdp.transparency.seal import changed_in_place, foreign_journal, is_unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,6 +150,8 @@ class ManifestFile:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
+        if foreign_journal(self._path) is not None:  # who opens the file would write it in, and readers do it too
+            raise NotReadyError("a journal lies beside the store's manifest that is not its own: see `pdp audit verify`")
         try:
             with closing(sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)) as connection:
                 yield connection

@@ -10,14 +10,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-
 from pdp.archive.meanings import head_of
 from pdp.model.decision import Outcome, Text
 from pdp.model.words import OUTCOMES, day_text, words_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
 
     from pdp.archive.export import Lang
 
@@ -67,6 +67,8 @@ def on_paper(table: pa.Table, lang: Lang, utc_offset_min: int, *, local_hours: b
 
     `local_hours`: the hours of the answer are local already.
     """
+    import pyarrow as pa  # here, so that a worker can say a period without it
+
     names = in_order(table.column_names)
     columns = []
     for name in names:
@@ -89,6 +91,8 @@ def said(text: Text, lang: Lang) -> str:
 
 
 def _column(name: str, column: pa.ChunkedArray, lang: Lang, utc_offset_min: int) -> pa.Array:
+    import pyarrow as pa
+
     kind = column.type
     values = column.to_pylist()
     if pa.types.is_integer(kind):

@@ -69,12 +69,17 @@ def _step(file: StoredFile, terms: Terms, now: datetime, holds: Sequence[Hold]) 
 
 
 def carry_out(store: LocalStore, steps: Sequence[Step], terms: Terms, now: datetime) -> list[Step]:
-    """Do it, under the compactor's lock. Gives what was done; a file that a hold names by now is left out.
+    """Do it, under the compactor's lock. Gives what was done.
+
+    A file that a hold names by now is left out, and one that is not what it was when it was planned for.
 
     Raises OSError and NotReadyError; what was done until then stands, and the next run goes on.
     """
     done: list[Step] = []
+    counting = set(store.manifest.files())
     for step in steps:
+        if step.file not in counting:  # merged or rewritten since the plan: what it was must not count again
+            continue
         if step.what == "archive":
             _archive(store, step.file, terms.folder)
             done.append(step)

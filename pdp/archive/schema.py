@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-import pyarrow as pa
-
 STORE_SCHEMA: Final = "sekisho.store/v1"
 
 Kind = Literal["text", "free_text", "time", "uuid", "digest", "number", "flag", "count", "list", "bytes"]
@@ -108,23 +106,3 @@ PEP: Final = (Column("context_pep", "list"),)
 INPUT: Final = (*SUBJECT, *DEVICE, *POSTURE, *RESOURCE, *ACTION, *CONTEXT, *SOURCES, *PEP)
 COLUMNS: Final = (*PLACE, *WHO, *RECORD, *INPUT)
 INDEX: Final = {column.name: at for at, column in enumerate(COLUMNS)}
-
-_ARROW: Final[dict[Kind, pa.DataType]] = {
-    "text": pa.string(),
-    "free_text": pa.string(),
-    "time": pa.timestamp("us"),
-    "uuid": pa.uuid(),
-    "digest": pa.binary(32),
-    "number": pa.int64(),
-    "flag": pa.string(),
-    "count": pa.int64(),
-    "list": pa.list_(pa.string()),
-    "bytes": pa.binary(),
-}
-_DICTIONARY: Final = pa.dictionary(pa.int32(), pa.string())
-
-STORED: Final = pa.schema([(column.name, _ARROW[column.kind]) for column in COLUMNS])
-"""As the columns stand in a file, and as a query sees them."""
-
-IN_MEMORY: Final = pa.schema([(c.name, _DICTIONARY if c.kind in ("text", "flag") else _ARROW[c.kind]) for c in COLUMNS])
-"""The same with dictionaries for what repeats: a third of the memory while many rows are sorted."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
 
+from pdp.archive.arrow_schema import STORED
 from pdp.archive.datafile import COUNT_BY_HOUR
 from pdp.archive.engines import EngineLimits, engine_of_its_own, shared_engine
-from pdp.archive.schema import STORED
 from pdp.archive.snapshot import take_snapshot
 from pdp.errors import NotReadyError
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from pdp.archive.arrow_schema import STORED
 from pdp.archive.fresh import fresh_rows
-from pdp.archive.schema import STORED
 from pdp.archive.store import LocalStore
 from pdp.archive.tail import read_pieces
 from pdp.archive.twins import passed_over, without

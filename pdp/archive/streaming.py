@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from pdp.archive.schema import STORED
+from pdp.archive.arrow_schema import STORED
 from pdp.archive.search_filters import scope_of, where_of
 from pdp.archive.session import Bounds, answer, over_snapshot, session
 from pdp.archive.snapshot import take_snapshot

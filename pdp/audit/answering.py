@@ -16,10 +16,10 @@ from uuid import UUID
 import msgspec
 import pyarrow as pa
 
-from pdp.archive.asking import Filters, cursor_of, filters_of, groups_of
+from pdp.archive.asking import MAX_GROUPS, Filters, cursor_of, filters_of, groups_of
 from pdp.archive.columns import body_of, rows_of
 from pdp.archive.export import plain_rows
-from pdp.archive.queries import moment
+from pdp.archive.queries import QUERIES, moment
 from pdp.archive.search import DuckSearch
 from pdp.archive.session import EngineLimits
 from pdp.audit.asked import BY_PSEUDONYM
@@ -46,7 +46,7 @@ from pdp.privacy.pseudonym import Pseudonyms, read_pseudonyms
 from pdp.trail.reading import TrailFilter, newest_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pdp.archive.asking import DecisionSearch
     from pdp.audit.question import Ground, Params, Question
@@ -120,14 +120,17 @@ class Answering:
 
     def _groups(self, ask: Groups, sight: Sight) -> tuple[int, dict[str, Any]]:
         by = groups_of(ask.by)
+        hides = sight.veiled and "person" in by
         table = self._search.group(
             self._filters(ask.filters, sight),
             by,
             utc_offset_min=ask.utc_offset_min,
-            limit=ask.limit,
+            limit=MAX_GROUPS if hides else ask.limit,
             people=ask.people,
         )
-        rows = self._rows(table, sight)
+        if hides:
+            table = self._reordered(table, _order_of(by)).slice(0, ask.limit)
+        rows = list(plain_rows(table)) if hides else self._rows(table, sight)
         for row in rows:  # local times: `plain_rows` would call them UTC
             for name in ("hour", "day"):
                 if isinstance(row.get(name), str):
@@ -153,7 +156,7 @@ class Answering:
                 if params[name] is None:
                     raise _nobody()
         table = self._search.report(ask.name, params, within=sight.within)
-        shown = veiled(table, self._pseudonyms) if sight.veiled else table
+        shown = self._reordered(table, QUERIES[ask.name].order) if sight.veiled else table
         return _given(shown.num_rows, report_body(ask, shown))
 
     def _sql(self, ask: Sql, sight: Sight) -> tuple[int, dict[str, Any]]:
@@ -211,6 +214,11 @@ class Answering:
     def _rows(self, table: pa.Table, sight: Sight) -> list[dict[str, Any]]:
         return list(plain_rows(veiled(table, self._pseudonyms) if sight.veiled else table))
 
+    def _reordered(self, table: pa.Table, order: Sequence[tuple[str, str]]) -> pa.Table:
+        """What an operator sees, in the order of pseudonyms: equal rows in the order of names would tell of these."""
+        shown = veiled(table, self._pseudonyms)
+        return shown.sort_by(list(order)) if order else shown
+
     def _filters(self, params: Params, sight: Sight) -> Filters:
         """The filters with the bound of these eyes, and the real values in the place of pseudonyms."""
         filters = replace(filters_of(params), within=sight.within)
@@ -245,6 +253,16 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "source_ip": "source_ip",
     "session": "session_id",
 }
+
+
+def _order_of(by: Sequence[str]) -> list[tuple[str, str]]:
+    """As groupings stand, by times, then the most decisions first."""
+    times, others = ([name for name in by if (name in ("hour", "day")) is timed] for timed in (True, False))
+    return [
+        *((name, "ascending") for name in times),
+        ("decisions", "descending"),
+        *((name, "ascending") for name in others),
+    ]
 
 
 def _answer(rows: int, document: Mapping[str, Any], note: str | None = None) -> Answer:

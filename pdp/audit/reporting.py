@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from pdp.archive.export import Style, batches_of, csv_chunks, plain_rows
 from pdp.archive.paper import heads, in_order, on_paper, period, said
 from pdp.archive.queries import QUERIES, moment
 
@@ -24,6 +23,9 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def report_body(ask: Report, table: pa.Table) -> bytes:
     """The bytes of the answer. What these eyes may not see was taken out of the table before."""
+    # Arrow: for the process that asks; a worker only names the file.
+    from pdp.archive.export import Style, batches_of, csv_chunks, plain_rows
+
     query = QUERIES[ask.name]
     if ask.format == "csv":
         paper = on_paper(table, ask.lang, ask.utc_offset_min, local_hours=query.has_local_hours)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from msgspec.structs import replace
+from starlette.requests import Request  # noqa: TC002  # FastAPI reads the type
 from starlette.responses import Response
 
 from pdp.audit.document import OPERATIONS
 from pdp.audit.problem import audit_problem
 from pdp.audit.reception import MAX_BODY
-from pdp.errors import PayloadTooLargeError, SekishoError, SlowRequestError
-from pdp.wire.exchange import HttpAnswer, HttpRequest
+from pdp.errors import SekishoError
+from pdp.wire.plain_exchange import body_of, head_of, response_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pdp.audit.desk import Desk
     from pdp.audit.saved_desk import SavedDesk
+    from pdp.wire.exchange import HttpAnswer
 
 PREFIX: Final = "/audit/v1"
 BODY_S: Final = 10.0  # as the lane's own deadline
-PEER: Final = "sekisho.peer"  # as `pdp.api.tls.PEER`, which stands above; a test holds the two together
 
 
 class _Route(NamedTuple):
@@ -77,41 +77,10 @@ def endpoint(
 
     async def served(request: Request) -> Response:
         try:
-            asked = await _request(request, body_s)
+            body = await body_of(request, most=MAX_BODY, within_s=body_s)
         except SekishoError as fault:
-            return _response(audit_problem(fault))
-        found = await answer(asked, *request.path_params.values())
-        return found if isinstance(found, Response) else _response(found)
+            return response_of(audit_problem(fault))
+        found = await answer(replace(head_of(request), body=body), *request.path_params.values())
+        return found if isinstance(found, Response) else response_of(found)
 
     return served
-
-
-def _response(answer: HttpAnswer) -> Response:
-    response = Response(answer.body, answer.status)
-    for name, value in answer.headers:
-        response.headers[name] = value
-    return response
-
-
-async def _request(request: Request, body_s: float) -> HttpRequest:
-    """The request as plain values. Raises PayloadTooLargeError and SlowRequestError."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(body_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise PayloadTooLargeError(f"the body is larger than {MAX_BODY} bytes")
-    except TimeoutError:
-        raise SlowRequestError(f"the body did not arrive within {body_s:g} seconds") from None
-    except ClientDisconnect:  # nobody hears the answer
-        raise SlowRequestError("the client has gone") from None
-    return HttpRequest(
-        method=request.method,
-        path=request.url.path,
-        query=request.url.query,
-        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
-        body=bytes(body),
-        peer=request.client.host if request.client else None,
-        peer_certificate=request.scope.get("extensions", {}).get(PEER),
-    )

@@ -35,7 +35,9 @@ def shown_event(event: Event, sight: Sight, pseudonyms: Pseudonyms) -> dict[str,
     shown: dict[str, Any] = msgspec.to_builtins(event)
     if sight.whole:
         return shown
-    shown["parameters"] = {name: _shown(name, value, pseudonyms) for name, value in shown["parameters"].items()}
+    # INVARIANT (no trying out): what was not answered may have been asked by who may not, to learn the pseudonym.
+    known = pseudonyms if event.outcome in ("begun", "done") else None
+    shown["parameters"] = {name: _shown(name, value, known) for name, value in shown["parameters"].items()}
     shown["answer_sha256"] = None
     if shown["object"] is not None and not _names_nobody(shown["object"]):
         shown["object"] = HIDDEN
@@ -56,9 +58,13 @@ def _names_nobody(text: str) -> bool:
         return False
 
 
-def _shown(name: str, value: Any, pseudonyms: Pseudonyms) -> Any:
+def _shown(name: str, value: Any, pseudonyms: Pseudonyms | None) -> Any:
+    """Without `pseudonyms` no name is turned into one."""
     if name in BY_PSEUDONYM:
-        values = value if isinstance(value, list) else [value]
-        hidden = [text if is_pseudonym(str(text)) else pseudonyms.of(name, str(text)) for text in values]
+        values = map(str, value if isinstance(value, list) else [value])
+        hidden = [
+            text if is_pseudonym(text) else HIDDEN if pseudonyms is None else pseudonyms.of(name, text)
+            for text in values
+        ]
         return hidden if isinstance(value, list) else hidden[0]
     return value if name in SHOWN else HIDDEN

@@ -42,6 +42,11 @@ class Footprint:
     def whole(self) -> bool:
         return () in self.paths
 
+    def together(self, other: Footprint) -> Footprint:
+        """What two policies see between them."""
+        every = sorted({*self.paths, *other.paths})
+        return Footprint(tuple(p for p in every if not any(p[: len(q)] == q and p != q for q in every)))
+
 
 WHOLE: Final = Footprint(((),))
 

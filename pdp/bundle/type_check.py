@@ -2,7 +2,8 @@
 and rules that do not exist, rules that nobody asks. Each of them is undefined in service, without a word.
 
 Two ways of looking, because each misses something: every reference as it is written, also in rules that are not
-reached and in tests; and where values of the input travel under other names (`sight`). Pure.
+reached and in tests; and where values of the input travel under other names (`sight`). Beside them what tests say that
+the input is (`given_input`). Pure.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.bundle.fault import Fault, fault_at
 from pdp.bundle.findings import TooManyFindingsError
+from pdp.bundle.given_input import given_faults
 from pdp.bundle.grammar import unknown_part
 from pdp.bundle.input_schema import SCHEMA, first_unknown, nearest
 from pdp.bundle.naming import Names
@@ -44,6 +46,9 @@ def _all(bundle: Bundle, modules: Sequence[Module], tests: Sequence[Module], nam
     closed = bundle.profile == "zta"  # another profile's input is whatever its caller sends
     for module in (*modules, *tests):
         yield from _as_written(module, names, closed=closed)
+    if closed:
+        for module in tests:
+            yield from given_faults(module, names)
     findings = _followed(bundle, modules)
     if findings is None:
         return

@@ -3,7 +3,7 @@
 A verdict is a function of the bundle and of what the bundle's entry point can read of the document (its
 footprint). So the key is a SHA-256, in full length, over
 
-    version, engine, bundle digest, profile, footprint; then, per path of the footprint, the value there
+    version, engine, bundle digest, profile, footprint, [mode]; then, per path of the footprint, the value there
 
 in MessagePack, which gives each value one form: `1`, `1.0`, `true` and `"1"` differ, the members of an
 object stand in one order, those of a list in theirs, and what is absent is not `null`.
@@ -36,10 +36,13 @@ _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class KeyMaker:
-    """Makes the keys of one bundle on one engine (`engine` is its name: two engines share no entry)."""
+    """Makes the keys of one bundle on one engine (`engine` is its name: two engines share no entry).
 
-    def __init__(self, bundle: Bundle, footprint: Footprint, engine: str) -> None:
-        head = _encode([_VERSION, engine, bundle.digest, bundle.profile, footprint.paths])
+    `mode`: what else a verdict depends on, such as a time of warning (`pdp.grace`); empty: nothing.
+    """
+
+    def __init__(self, bundle: Bundle, footprint: Footprint, engine: str, mode: str = "") -> None:
+        head = _encode([_VERSION, engine, bundle.digest, bundle.profile, footprint.paths, *([mode] if mode else [])])
         self._head = sha256(len(head).to_bytes(8) + head)
         self._paths = footprint.paths
         self._of_input = _reader_of_input(footprint.paths)

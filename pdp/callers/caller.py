@@ -38,6 +38,7 @@ Permission = Literal[
     "policy_operate",  # activate what was approved, schedule it, roll back
     "policy_admin",  # see revisions, and discard what nobody needs
     "read_bundles",  # pull the policy of record as an OPA bundle
+    "read_cut_off",  # pull what is cut off at once: addresses, lost devices, whose they are
     "read_service",  # see how the workers are, and which callers and gateways there are
     "read_directory",  # look up people, devices and posture in the directory
     "manage_sessions",  # see who is logged in to the console, and end sessions
@@ -45,7 +46,7 @@ Permission = Literal[
 
 PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
 # What a service shows of itself and of people it shows to callers who say who they are.
-_OF_SOMEBODY: Final = frozenset({"read_service", "read_directory", "manage_sessions"})
+_OF_SOMEBODY: Final = frozenset({"read_service", "read_directory", "read_cut_off", "manage_sessions"})
 _NOT_ANYBODYS: Final = ("audit_", "policy_")
 _NOT_THE_LOG: Final = frozenset(word for word in PERMISSIONS - _OF_SOMEBODY if not word.startswith(_NOT_ANYBODYS))
 

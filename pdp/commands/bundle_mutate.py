@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option, Typer
 
@@ -113,55 +113,32 @@ def _equivalents(settings: Settings) -> list[Equivalent]:
 
 def _told(terminal: Terminal, fates: Sequence[Fate], known: Sequence[Equivalent], *, whole: bool) -> float:
     """Print it; the score in per cent, of the mutants that are another policy."""
-    from pdp.bundle.equivalents import explained
+    from pdp.gates.mutation_score import score_of
 
-    equivalent = explained([fate.mutant for fate in fates], known)
-    survivors = [fate for at, fate in enumerate(fates) if fate.survived and at not in equivalent]
-    stillborn = sum(fate.stillborn is not None for fate in fates)
-    same = sum(fate.survived and at in equivalent for at, fate in enumerate(fates))
-    counted = len(fates) - stillborn - same
-    killed = counted - len(survivors)
-    score = 100 * killed / counted if counted else 0.0
-    alive = {one for at, one in equivalent.items() if fates[at].survived}
-    wrong = [one for one in dict.fromkeys(equivalent.values()) if one not in alive]
+    found = score_of(fates, known)
     if terminal.as_json:
-        terminal.json(
-            {
-                "whole": whole,
-                "mutants": len(fates),
-                "killed": killed,
-                "survived": len(survivors),
-                "equivalent": same,
-                "stillborn": stillborn,
-                "score": round(score, 2),
-                "survivors": [_fate_json(fate) for fate in survivors],
-                "not_equivalent": [f"{one.file}: {one.where}: {one.change}" for one in wrong],
-            }
-        )
-        return score
+        terminal.json({"whole": whole, **found.as_json()})
+        return found.score
     terminal.table(
         [
             terminal.pick("箇所", "place"),
             terminal.pick("行またはデータ", "line or datum"),
             terminal.pick("変異", "change"),
         ],
-        [[fate.mutant.place, fate.mutant.where, fate.mutant.change] for fate in survivors],
+        [[fate.mutant.place, fate.mutant.where, fate.mutant.change] for fate in found.survivors],
         title=terminal.pick("どのテストも気付かない変異", "mutants that no test notices"),
     )
-    for one in wrong:
+    for one in found.wrong:
         said = terminal.pick("同値とされているがテストが気付く", "said to be equivalent, and a test notices it")
         terminal.say(f"{said}: {one.file}: {one.where}: {one.change}", style="yellow")
+    survived = len(found.survivors)
     terminal.say(
         terminal.pick(
-            f"変異 {len(fates):,}、検出 {killed:,}、未検出 {len(survivors):,}、同値 {same:,}、無効 {stillborn:,}",
-            f"{len(fates):,} mutants, {killed:,} noticed, {len(survivors):,} not, {same:,} equivalent,"
-            f" {stillborn:,} no policy",
+            f"変異 {found.mutants:,}、検出 {found.killed:,}、未検出 {survived:,}、同値 {found.equivalent:,}、"
+            f"無効 {found.stillborn:,}",
+            f"{found.mutants:,} mutants, {found.killed:,} noticed, {survived:,} not, {found.equivalent:,} equivalent,"
+            f" {found.stillborn:,} no policy",
         )
     )
-    terminal.say(f"{terminal.pick('変異スコア', 'mutation score')} {score:.2f} %", style="bold")
-    return score
-
-
-def _fate_json(fate: Fate) -> dict[str, Any]:
-    one = fate.mutant
-    return {"kind": one.kind, "place": one.place, "where": one.where, "change": one.change}
+    terminal.say(f"{terminal.pick('変異スコア', 'mutation score')} {found.score:.2f} %", style="bold")
+    return found.score

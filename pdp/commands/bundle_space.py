@@ -11,7 +11,7 @@ from pdp.commands.exit_codes import NO
 from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from pdp.bundle.bundle import Bundle
     from pdp.commands.terminal import Terminal
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from pdp.space.invariants import Proof
     from pdp.space.space import DecisionSpace
 
+    Opened = Callable[[Settings, Bundle], Awaitable[tuple[DecisionSpace, float]]]
+
 _Directory = Annotated[
     Path | None, Argument(metavar="DIR", help="Bundle directory; default: the configured one.", show_default=False)
 ]
 _Children = Annotated[int | None, Option(min=1, max=64, help="Evaluator processes; default: one per core.")]
+Anew = Annotated[bool, Option("--anew", help="Make the decision space anew, whatever is kept of an earlier run.")]
 
 
 def register(app: Typer) -> None:
@@ -35,6 +38,7 @@ def register(app: Typer) -> None:
 def space(
     directory: _Directory = None,
     children: _Children = None,
+    anew: Anew = False,
     state_dir: StateDir = None,
     as_json: AsJson = False,
     lang: LangOption = None,
@@ -46,7 +50,7 @@ def space(
 
     terminal = Terminal(lang, as_json=as_json)
     settings, bundle = _bundle(config, directory, state_dir)
-    made, seconds = run(open_space(settings, bundle, terminal, children))
+    made, seconds = run(open_space(settings, bundle, terminal, children, anew=anew))
     outcomes = made.outcomes()
     if as_json:
         terminal.json({**_head(made, seconds), "outcomes": {name: str(count) for name, count in outcomes.items()},
@@ -79,6 +83,7 @@ def prove(
         Option("--invariants", metavar="FILE", help="YAML with further invariants; docs/decision-space.md."),
     ] = None,
     children: _Children = None,
+    anew: Anew = False,
     state_dir: StateDir = None,
     as_json: AsJson = False,
     lang: LangOption = None,
@@ -88,6 +93,8 @@ def prove(
 
     A counterexample is put to the policy itself once more before it is shown.
     """
+    from functools import partial
+
     from pdp.commands.composed import run
     from pdp.commands.terminal import Terminal
     from pdp.gates.proofs import proof_told
@@ -96,7 +103,9 @@ def prove(
     terminal = Terminal(lang, as_json=as_json)
     settings, bundle = _bundle(config, directory, state_dir)
     asked = [*SHIPPED, *(read_invariants(invariants) if invariants else ())]
-    made, proofs, confirmed, seconds = run(_prove(settings, bundle, terminal, children, asked))
+    made, proofs, confirmed, seconds = run(
+        _prove(settings, bundle, partial(open_space, terminal=terminal, children=children, anew=anew), asked)
+    )
     if as_json:
         told = [proof_told(made, proof, confirmed) for proof in proofs]
         terminal.json({**_head(made, seconds), "ok": all(proof.holds for proof in proofs), "invariants": told})
@@ -117,32 +126,57 @@ def _bundle(config: Path | None, directory: Path | None, state_dir: str | None) 
 
 
 async def open_space(
-    settings: Settings, bundle: Bundle, terminal: Terminal, children: int | None = None
+    settings: Settings, bundle: Bundle, terminal: Terminal, children: int | None = None, *, anew: bool = False
 ) -> tuple[DecisionSpace, float]:
-    """The space of this bundle, kept below the state's folder, and how many seconds it took."""
+    """The space of this bundle, kept below the state's folder under its seal, and how many seconds it took.
+
+    A file that this deployment did not write is told on stderr, and the space is made.
+    """
     import os
     from functools import partial
     from time import monotonic
 
     from pdp.space.asking import asker_for
-    from pdp.space.keeping import kept_space
+    from pdp.space.keeping import Shelf, kept_space
+
+    def refused() -> None:
+        terminal.remark(
+            terminal.pick(
+                "保存された判定空間は、この環境で作られたものでないため使わない（作り直す）",
+                "the kept decision space was not sealed here, and is not used: it is made anew",
+            )
+        )
 
     begun = monotonic()
+    secret = _secret(settings.state_path / "spaces.key")
     with terminal.busy(terminal.pick("判定空間を求めている", "finding the decision space")):
         opener = partial(asker_for, children=children or os.cpu_count() or 1)
-        made = await kept_space(Path(settings.state_dir) / "spaces", bundle, opener)
+        shelf = Shelf(settings.state_path / "spaces", secret, refused)
+        made = await kept_space(shelf, bundle, opener, anew=anew)
     return made, monotonic() - begun
 
 
+def _secret(file: Path) -> bytes:
+    """What spaces are sealed under here; where nothing can be written, one that nobody will ever have again."""
+    from secrets import token_bytes
+
+    from pdp.parts import shared_key
+
+    try:
+        return shared_key(file)
+    except OSError:
+        return token_bytes(32)
+
+
 async def _prove(
-    settings: Settings, bundle: Bundle, terminal: Terminal, children: int | None, asked: Sequence[Any]
+    settings: Settings, bundle: Bundle, opened: Opened, asked: Sequence[Any]
 ) -> tuple[DecisionSpace, list[Proof], dict[str, bool], float]:
     from time import monotonic
 
     from pdp.space.invariants import prove as hold
 
     begun = monotonic()
-    made, _ = await open_space(settings, bundle, terminal, children)
+    made, _ = await opened(settings, bundle)
     proofs = [hold(made, one) for one in asked]
     confirmed = await _confirm(settings, bundle, made, proofs)
     return made, proofs, confirmed, monotonic() - begun

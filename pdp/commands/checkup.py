@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pdp.callers.listing import list_callers
+from pdp.commands.delivery_checkup import delivery_findings
 from pdp.commands.finding import Finding, fail, ok, warn
 from pdp.commands.issuer_checkup import issuer_findings
 from pdp.commands.log_checkup import log_findings
@@ -73,6 +74,7 @@ class Checkup:
         findings += await issuer_findings(self._settings, self._pick)
         findings += tls_findings(self._settings, self._now, self._pick)
         findings += [*self._directory(), *self._decision_log()]
+        findings += delivery_findings(self._pick, self._settings.state_path, self._now)
         return findings
 
     def _versions(self) -> list[Finding]:

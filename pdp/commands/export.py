@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option, Typer
 
+from pdp.commands.bundle_space import Anew
 from pdp.commands.exit_codes import NO
-from pdp.commands.export_telling import show_export, show_unsound, totals_of
+from pdp.commands.export_telling import show_export, show_unsound, show_verified
 from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, LangOption, StateDir
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pdp.commands.terminal import Terminal
-    from pdp.export.port import Target
-    from pdp.model.directory import Snapshot
+    from pdp.revisions.statement import SigningKey
     from pdp.settings import Settings
-    from pdp.space.space import DecisionSpace
 
 app = Typer(no_args_is_help=True, help="Export access rules to gateways, and hold exported rules to the policy.")
 
 _MATRIX = "matrix"
-_MAX_FILE_BYTES = 64 * 1024 * 1024  # of one exported file that is read back
-_MAX_FILES = 1_000
 
 _Mapping = Annotated[
     Path | None, Option("--mapping", metavar="FILE", help="YAML that maps our ids to the target's; docs/export.md.")
 ]
+_At = Annotated[
+    datetime | None,
+    Option("--at", help="The moment for which the catalogue is read; default: now, from whenever it has stood so."),
+]
 _Children = Annotated[int | None, Option(min=1, max=64, help="Evaluator processes; default: one per core.")]
+_Demo = Annotated[
+    bool,
+    Option("--demo", help="The demonstration prefecture in place of the directory; without a mapping, invented ids."),
+]
 
 
 @app.callback()
@@ -38,7 +41,7 @@ def export() -> None:
     """Export access rules to gateways, and hold exported rules to the policy."""
 
 
-def _command(name: str) -> None:
+def _command(name: str, what: str) -> None:
     """One command for each target, alike in everything but its name."""
 
     @app.command(name)
@@ -48,11 +51,11 @@ def _command(name: str) -> None:
             Option("--out", metavar="DIR", help="Where the files go: a new folder, or an export of the same target."),
         ],
         mapping: _Mapping = None,
-        at: Annotated[
-            datetime | None, Option("--at", help="The moment for which the catalogue is read; default: now.")
-        ] = None,
+        at: _At = None,
+        demo: _Demo = False,
         bundle: BundleDir = None,
         children: _Children = None,
+        anew: Anew = False,
         state_dir: StateDir = None,
         database_url: DatabaseUrl = None,
         as_json: AsJson = False,
@@ -63,91 +66,144 @@ def _command(name: str) -> None:
         from pdp.commands.terminal import Terminal
 
         settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
-        _export(settings, name, out, mapping, at, children, Terminal(lang, as_json=as_json))
+        terminal = Terminal(lang, as_json=as_json)
+        _export(settings, terminal, name, out, mapping=mapping, at=at, demo=demo, children=children, anew=anew)
 
     run_target.__doc__ = (
         "The auditor's matrix: every rule as a row, as CSV and as a spreadsheet."
         if name == _MATRIX
-        else f"Rules for {name}. Exit code 1 where they would be wider than the policy; then nothing is written."
+        else f"Rules for {what}. Exit code 1 where they would be wider than the policy; then nothing is written."
     )
 
 
 def register_targets() -> None:
     """A command for the matrix and for every target of the registry."""
-    from connectors.sase.registry import MODULES
+    from connectors.sase.registry import MODULES, PREVIEWS
 
     for name in (_MATRIX, *MODULES):
-        _command(name)
+        _command(name, f"{name} (preview)" if name in PREVIEWS else name)
 
 
 register_targets()
 
 
-def _export(
+def _export(  # the options of the command
     settings: Settings,
+    terminal: Terminal,
     name: str,
     out: Path,
+    *,
     mapping: Path | None,
     at: datetime | None,
+    demo: bool,
     children: int | None,
-    terminal: Terminal,
+    anew: bool,
 ) -> None:
+    from pdp.commands.bundle_space import open_space
     from pdp.commands.composed import bundle_of, run
-    from pdp.export.building import build_model
-    from pdp.export.catalogue import listed_resources
+    from pdp.commands.export_files import refuse_other_folder, write_files
+    from pdp.commands.export_targets import ground_of, make_target, mapping_for, read_mapping_file
+    from pdp.export.checking import Inputs, mapping_digest
     from pdp.export.exporting import UnsoundExportError
     from pdp.export.exporting import export as finish
-    from pdp.export.population import weigher
-    from pdp.model.directory import JST
+    from pdp.export.population import digest_of, weigher
 
-    made = _target(name, mapping)
-    _refuse_other_folder(out, name)
+    if not demo or mapping is not None:
+        make_target(name, read_mapping_file(mapping))  # what is wrong there is told before the space is made
+    refuse_other_folder(out, name)
+    key = _signing_key(settings)
     bundle = bundle_of(settings)
-    moment = datetime.now(JST) if at is None else at.replace(tzinfo=JST) if at.tzinfo is None else at.astimezone(JST)
-    snapshot = _snapshot(settings, moment)
-    space, seconds = run(_open(settings, bundle, terminal, children))
-    model = build_model(space, listed_resources(bundle, snapshot, moment), moment.isoformat(timespec="seconds"))
+    ground = ground_of(settings, bundle, at, demo=demo)
+    space, seconds = run(open_space(settings, bundle, terminal, children, anew=anew))
+    model = ground.model(space)
+    held = mapping_for(name, mapping, model, demo=demo)
+    inputs = Inputs(mapping_digest(held), digest_of(ground.snapshot))
+    weigh = weigher(space, model, ground.snapshot, ground.moment)
     try:
-        finished = finish(space, model, made, weigher(space, model, snapshot, moment))
+        finished = finish(space, model, make_target(name, held), weigh, inputs=inputs, key=key)
     except UnsoundExportError as fault:
         show_unsound(terminal, name, fault)
         raise Exit(NO) from None
-    _write(out, finished.files)
-    show_export(terminal, name, model, finished, seconds)
+    write_files(out, finished.files)
+    show_export(terminal, name, model, finished, seconds, signed_by=None if key is None else key.trusted.id)
 
 
-async def _open(
-    settings: Settings, bundle: Any, terminal: Terminal, children: int | None
-) -> tuple[DecisionSpace, float]:
+@app.command("example")
+def write_example(
+    target: Annotated[str, Argument(metavar="TARGET", help="Whose mapping: envoy, prisma, …")],
+    out: Annotated[Path, Option("--out", metavar="FILE", help="A new YAML file.")],
+    at: _At = None,
+    demo: _Demo = False,
+    bundle: BundleDir = None,
+    children: _Children = None,
+    anew: Anew = False,
+    state_dir: StateDir = None,
+    database_url: DatabaseUrl = None,
+    lang: LangOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """A mapping to begin with: every system, group and set that the policy needs, with ids that nobody has."""
+    from connectors.sase.example_tenants import example_mapping
     from pdp.commands.bundle_space import open_space
+    from pdp.commands.composed import bundle_of, run, settings_of
+    from pdp.commands.export_targets import ground_of, write_mapping
+    from pdp.commands.terminal import Terminal
 
-    return await open_space(settings, bundle, terminal, children)
+    terminal = Terminal(lang, as_json=False)
+    settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
+    found = bundle_of(settings)
+    ground = ground_of(settings, found, at, demo=demo)
+    space, _ = run(open_space(settings, found, terminal, children, anew=anew))
+    write_mapping(out, target, example_mapping(target, ground.model(space)))
+    terminal.say(
+        terminal.pick(
+            f"{out}: 例の id を、実際のテナントの id に置き換える", f"{out}: replace every id by the tenant's own"
+        )
+    )
 
 
 @app.command("verify")
 def verify_export(
     folder: Annotated[Path, Argument(metavar="DIR", help="An exported folder.")],
     mapping: _Mapping = None,
+    demo: _Demo = False,
+    key: Annotated[
+        list[str] | None,
+        Option("--key", metavar="FILE", help="PEM, public: who must have signed; default: `bundle_keys`."),
+    ] = None,
     bundle: BundleDir = None,
     children: _Children = None,
+    anew: Anew = False,
     state_dir: StateDir = None,
     as_json: AsJson = False,
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """Hold an export against its certificate and the policy, from the files alone. Exit code 1 where it fails."""
+    """Hold an export against its certificate and the policy, from the files alone. Exit code 1 where it fails.
+
+    Where a public key is known, the certificate has to be signed by it.
+    """
+    from pdp.commands.bundle_space import open_space
     from pdp.commands.composed import bundle_of, run, settings_of
+    from pdp.commands.export_files import read_files
+    from pdp.commands.export_targets import make_target, mapping_for, model_in
     from pdp.commands.terminal import Terminal
     from pdp.errors import ExportError
-    from pdp.export.exporting import UnsoundExportError, read_certificate, verify
+    from pdp.export.checking import mapping_digest
+    from pdp.export.exporting import UnsoundExportError, read_certificate, signer, verify
+    from pdp.revisions.statement import read_keys
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, bundle=bundle, state_dir=state_dir)
-    files = _read(folder)
+    files = read_files(folder)
     name = read_certificate(files).target
-    space, _ = run(_open(settings, bundle_of(settings), terminal, children))
+    keys = read_keys(key or settings.bundle_keys)
+    held = mapping_for(name, mapping, model_in(files), demo=demo)
+    target = make_target(name, held)
     try:
-        certificate, report = verify(space, _target(name, mapping), files)
+        signed_by = signer(files, keys)
+        space, _ = run(open_space(settings, bundle_of(settings), terminal, children, anew=anew))
+        certificate, report = verify(space, target, files, mapping_sha256=mapping_digest(held))
     except UnsoundExportError as fault:
         show_unsound(terminal, name, fault)
         raise Exit(NO) from None
@@ -156,84 +212,11 @@ def verify_export(
             terminal.json({"ok": False, "target": name, "fault": str(fault)})
         terminal.say(terminal.pick(f"証明書と合わない: {fault}", f"not as certified: {fault}"), style="bold red")
         raise Exit(NO) from None
-    if as_json:
-        terminal.json({"ok": True, **totals_of(certificate, report)})
-    terminal.say(
-        terminal.pick(
-            f"{name}: 証明書のとおり。ポリシーより広い組合せ 0、拒否のまま残る組合せ {int(certificate.gap):,}",
-            f"{name}: as certified. 0 vectors wider than the policy, {int(certificate.gap):,} stay denied",
-        ),
-        style="bold green",
-    )
+    show_verified(terminal, certificate, report, files, signed_by)
 
 
-# What is needed.
+def _signing_key(settings: Settings) -> SigningKey | None:
+    """The deployment's key for policies, which signs certificates too; None where it has none. Raises SettingsError."""
+    from pdp.revisions.statement import read_signing_key
 
-
-def _target(name: str, mapping: Path | None) -> Target:
-    from connectors.sase.registry import make
-    from pdp.errors import SettingsError
-    from pdp.export.matrix import MatrixTarget
-    from pdp.plain_yaml import load_one
-
-    if name == _MATRIX:
-        return MatrixTarget()
-    held: Any = {}
-    if mapping is not None:
-        try:
-            held = load_one(mapping.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as fault:
-            raise SettingsError(f"the mapping cannot be read: {type(fault).__name__}") from None
-    if not isinstance(held, dict):
-        raise SettingsError("the mapping must be an object of keys")
-    return make(name, held)
-
-
-def _snapshot(settings: Settings, moment: datetime) -> Snapshot:
-    """The directory as it stands; an empty one where there is none yet."""
-    from pdp.directory.snapshot import load_snapshot
-    from pdp.model.directory import snapshot_of
-    from pdp.parts import open_directory
-
-    if not settings.database_url and not (settings.state_path / "sekisho.db").exists():
-        return snapshot_of(epoch=0, loaded_at=moment)
-    store = open_directory(settings)
-    try:
-        return load_snapshot(store, moment)
-    finally:
-        store.close()
-
-
-def _refuse_other_folder(out: Path, name: str) -> None:
-    from pdp.errors import ExportError
-    from pdp.export.exporting import read_certificate
-
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if read_certificate(_read(out)).target != name:
-        raise ExportError("the folder holds something else: name a new one")
-
-
-def _read(folder: Path) -> dict[str, bytes]:
-    from pdp.errors import ExportError
-
-    if not folder.is_dir():
-        raise ExportError("there is no such folder")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    if len(paths) > _MAX_FILES or any(path.stat().st_size > _MAX_FILE_BYTES for path in paths):
-        raise ExportError("the folder holds more than an export does")
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-
-
-def _write(out: Path, files: Mapping[str, bytes]) -> None:
-    """Every file, the certificate last: a folder without one is an export that did not end."""
-    from pdp.export.checking import CERTIFICATE
-
-    (out / CERTIFICATE).unlink(missing_ok=True)
-    for old in [path for path in out.rglob("*") if path.is_file()] if out.is_dir() else []:
-        if old.relative_to(out).as_posix() not in files:
-            old.unlink()
-    for path in sorted(files, key=lambda name: (name == CERTIFICATE, name)):
-        place = out / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(files[path])
+    return read_signing_key(settings.bundle_signing_key_file) if settings.bundle_signing_key_file else None

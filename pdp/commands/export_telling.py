@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pdp.commands.terminal import Terminal
     from pdp.export.checking import Certificate, Report
     from pdp.export.exporting import Finished, UnsoundExportError
@@ -31,11 +33,13 @@ def totals_of(certificate: Certificate, report: Report) -> dict[str, Any]:
     }
 
 
-def show_export(terminal: Terminal, name: str, model: RuleModel, finished: Finished, seconds: float) -> None:
+def show_export(
+    terminal: Terminal, name: str, model: RuleModel, finished: Finished, seconds: float, *, signed_by: str | None
+) -> None:
     """What was written, what could not be said, and what stays denied."""
     totals = totals_of(finished.certificate, finished.report)
     if terminal.as_json:
-        terminal.json({"ok": True, **totals, "files": sorted(finished.files)})
+        terminal.json({"ok": True, **totals, "signed_by": signed_by, "files": sorted(finished.files)})
         return
     vectors, exported, gap = (int(totals[key]) for key in ("vectors", "exported", "gap"))
     terminal.say(
@@ -57,6 +61,47 @@ def show_export(terminal: Terminal, name: str, model: RuleModel, finished: Finis
     _show_gaps(terminal, finished.report)
     for remark in finished.exported.remarks:
         terminal.say(terminal.pick(remark.ja, remark.en))
+    if signed_by is None:
+        terminal.say(
+            terminal.pick(
+                "証明書に署名はない（bundle_signing_key_file を設定すると署名する）",
+                "the certificate is not signed (set `bundle_signing_key_file`, and it will be)",
+            ),
+            style="yellow",
+        )
+
+
+def show_verified(
+    terminal: Terminal, certificate: Certificate, report: Report, files: Mapping[str, bytes], signed_by: str | None
+) -> None:
+    """That an export is what its certificate says, and who stands behind the certificate."""
+    from pdp.export.exporting import SIGNATURES
+
+    signature = "verified" if signed_by else "not checked" if SIGNATURES in files else "none"
+    if terminal.as_json:
+        told = {"signature": signature, "signed_by": signed_by, "mapping_sha256": certificate.mapping_sha256}
+        terminal.json({"ok": True, **totals_of(certificate, report), **told})
+        return
+    name, gap = certificate.target, int(certificate.gap)
+    terminal.say(
+        terminal.pick(
+            f"{name}: 証明書のとおり。ポリシーより広い組合せ 0、拒否のまま残る組合せ {gap:,}",
+            f"{name}: as certified. 0 vectors wider than the policy, {gap:,} stay denied",
+        ),
+        style="bold green",
+    )
+    words = {
+        "verified": (f"署名を確認した（鍵 {signed_by}）", f"signed by the key {signed_by}"),
+        "not checked": (
+            "署名は確認していない: --key か bundle_keys に公開鍵を与える",
+            "the signature was not checked: give a public key (`--key`, or `bundle_keys`)",
+        ),
+        "none": (
+            "証明書に署名がない: 誰かが証明書ごと書き換えても分からない",
+            "the certificate is not signed: somebody may have rewritten it together with the files",
+        ),
+    }
+    terminal.say(terminal.pick(*words[signature]), style="green" if signed_by else "yellow")
 
 
 def _show_left_out(terminal: Terminal, left_out: tuple[LeftOut, ...]) -> None:
@@ -116,7 +161,13 @@ def show_unsound(terminal: Terminal, name: str, fault: UnsoundExportError) -> No
                 "target": name,
                 "unsound": str(total),
                 "counterexamples": [
-                    {"resource": one.resource, "facts": one.facts, "policy": one.policy, "codes": list(one.codes)}
+                    {
+                        "resource": one.resource,
+                        "facts": one.facts,
+                        "policy": one.policy,
+                        "codes": list(one.codes),
+                        "controls": one.controls,
+                    }
                     for one in report.counterexamples
                 ],
             }
@@ -131,3 +182,7 @@ def show_unsound(terminal: Terminal, name: str, fault: UnsoundExportError) -> No
     )
     for one in report.counterexamples[:_SHOWN]:
         terminal.say(f"  {one.resource} [{', '.join(one.codes)}]: {terminal.pick(one.words.ja, one.words.en)}")
+        for control, value in sorted(one.controls.items()):
+            terminal.say(
+                "    " + terminal.pick(f"制限 {control} {value} が行われない", f"nobody carries out {control} {value}")
+            )

@@ -25,7 +25,7 @@ from pdp.wire.strict_json import parse_json
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 
-    from pdp.decide import ActivePolicy
+    from pdp.active_policy import ActivePolicy
     from pdp.engine.port import Engine
 
 MAX_LINE_BYTES: Final = 256 * 1024  # as the service takes; a document of ours has under 2 KiB

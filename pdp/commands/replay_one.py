@@ -34,6 +34,7 @@ async def replay_one(
     from pdp.bundle.bundle import read_bundle
     from pdp.commands.replay_many import limits_of, logs_of
     from pdp.errors import NotReadyError
+    from pdp.replaying.answer import held_in
     from pdp.replaying.court import Court
     from pdp.replaying.single import find, nothing_to_judge
     from pdp.replaying.single import replay_one as judge
@@ -54,7 +55,9 @@ async def replay_one(
             "`--against` says what another policy would decide",
         )
     async with Court(engines, load) as court:
-        bench = await court.bench(record.bundle_digest if against is None else read_bundle(against))
+        bench = await (
+            court.bench(record.bundle_digest, held_in(record)) if against is None else court.bench(read_bundle(against))
+        )
         found = await judge(record, bench, court.names)
     if terminal.as_json:
         terminal.json(found.as_json())

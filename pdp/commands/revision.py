@@ -52,6 +52,9 @@ _SIMPLE = {
 def submit(  # options of a command
     number: Number,
     reason: Reason,
+    warn_days: Annotated[
+        int, Option("--warn-days", min=0, help="Days for which new refusals are announced, and do not count yet.")
+    ] = 0,
     state_dir: StateDir = None,
     as_json: AsJson = False,
     lang: LangOption = None,
@@ -73,7 +76,10 @@ def submit(  # options of a command
                 table_detail(board.terminal, detail)
             raise Exit(NO)
         done = board.change(
-            "policy.submit", number, reason, lambda: revisions.submit(board.person, number, reason, board.now)
+            "policy.submit",
+            number,
+            reason,
+            lambda: revisions.submit(board.person, number, reason, board.now, warn_days=warn_days),
         )
         tell_revision(board, done)
 
@@ -132,18 +138,22 @@ def renew(  # options of a command
     reason: Reason,
     epoch: Epoch = None,
     signed: SignedFile = None,
+    enforce: Annotated[bool, Option("--enforce", help="End its time of warning now: every refusal counts.")] = False,
     state_dir: StateDir = None,
     as_json: AsJson = False,
     lang: LangOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """The same revision under a new epoch: after a change of keys, or of a restored database."""
+    """The same revision under a new epoch: after a change of keys, or of a restored database; or to enforce it."""
     from pdp.commands.revision_board import open_board, tell_active
 
     with open_board(config, state_dir, lang, as_json=as_json) as board:
         again, word = board.registers.activations.renew, _signed(signed)
         done = board.change(
-            "policy.renew", None, reason, lambda: again(board.person, reason, board.now, signed=word, epoch=epoch)
+            "policy.renew",
+            None,
+            reason,
+            lambda: again(board.person, reason, board.now, signed=word, epoch=epoch, enforce=enforce),
         )
         tell_active(board, done)
 

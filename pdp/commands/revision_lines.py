@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pdp.model.decision import Text
+from pdp.revisions.warning import warn_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +46,9 @@ def say_revision(terminal: Terminal, revision: Revision) -> None:
         f"版 {revision.number}（{revision.name}）: {state}",
         f"revision {revision.number} ({revision.name}): {state}",
     )
-    terminal.say(terminal.pick(ja, en) + emergency)
+    days = revision.warn_days
+    warns = terminal.pick(f"（警告期間 {days} 日）", f" (warns for {days} days)") if days else ""
+    terminal.say(terminal.pick(ja, en) + emergency + warns)
 
 
 def say_active(terminal: Terminal, active: Active) -> None:
@@ -108,6 +111,13 @@ def table_standing(terminal: Terminal, active: Active | None, instances: Sequenc
     by = f"{_time(active.at)} {active.by}: {active.reason}"
     terminal.say(f"{active.name} ({active.number}), epoch {active.epoch}  {active.digest}")
     terminal.say(by)
+    if (warn := warn_in(active)) is not None:
+        terminal.say(
+            terminal.pick(
+                f"警告期間: {warn.until} まで新たな拒否は予告のみ（直前の版 {warn.former[:12]} の許可が続く）",
+                f"warning until {warn.until}: new refusals are announced; what {warn.former[:12]} permits goes on",
+            )
+        )
     terminal.table(
         [
             terminal.pick("ワーカー", "instance"),

@@ -140,7 +140,8 @@ def diff(  # options of a command
         if as_json:
             board.terminal.json({"number": number, "against": against, "files": found})
         for one in found:
-            board.terminal.say(one["diff"].rstrip("\n"))
+            left_out = board.terminal.pick("大きいため差分を省略", "too large to be shown")
+            board.terminal.say(one["diff"].rstrip("\n") or f"{one['path']}: {left_out}")
     if found:
         raise Exit(NO)
 

@@ -26,7 +26,7 @@ def scenario() -> None:
 
 @app.command("run")
 def run_scenarios(
-    paths: Annotated[list[Path], Argument(help="Scenario files, or directories of them.")],
+    paths: Annotated[list[Path], Argument(help="Scenario files (YAML; tables: .csv, .xlsx), or directories of YAML.")],
     bundle: BundleDir = None,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
@@ -73,6 +73,34 @@ def from_log(
 
     terminal = Terminal(lang, as_json=as_json)
     run(tell_record(terminal, settings_of(config, bundle=bundle, state_dir=state_dir), decision_id, name))
+
+
+@app.command("to-csv")
+def to_csv(
+    paths: Annotated[list[Path], Argument(help="Scenario files (YAML), or directories of them.")],
+    out: Annotated[Path, Option("--out", "-o", help="The table: a file .csv, or .xlsx for a workbook.")],
+    lang: LangOption = None,
+) -> None:
+    """Write scenarios as a table, which people edit in a spreadsheet; `from-csv` and `run` read it."""
+    from pdp.commands.scenario_table import write
+    from pdp.commands.terminal import Terminal
+
+    write(Terminal(lang, as_json=False), paths, out)
+
+
+@app.command("from-csv")
+def from_csv(
+    table: Annotated[Path, Argument(help="A table: .csv or .xlsx.")],
+    out: Annotated[Path | None, Option("--out", "-o", help="A file for the scenarios (YAML); default: stdout.")] = None,
+    as_json: AsJson = False,
+    lang: LangOption = None,
+) -> None:
+    """Read a table of scenarios, and write them as YAML. Exit code 1, and each cell at fault, where it holds others."""
+    from pdp.commands.scenario_table import read
+    from pdp.commands.terminal import Terminal
+
+    if not read(Terminal(lang, as_json=as_json), table, out):
+        raise Exit(NO)
 
 
 async def _run(

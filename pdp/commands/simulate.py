@@ -64,6 +64,9 @@ def request(
     fact: Annotated[
         list[str] | None, Option("--fact", metavar="FACT=VALUE", help="Another value of a fact; several times.")
     ] = None,
+    former: Annotated[
+        Path | None, Option("--former", metavar="DIR", help="The policy before it, as in a time of warning.")
+    ] = None,
     bundle: BundleDir = None,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
@@ -73,7 +76,8 @@ def request(
 ) -> None:
     """One request with any fact changed: what decided, every condition not met, the smallest ways to an allow.
 
-    Exit code 0 for allow and limit, 1 for deny and step-up. Docs: foresight.md.
+    Exit code 0 for allow and limit, 1 for deny and step-up; with `--former` for what would count in a time of
+    warning. Docs: foresight.md.
     """
     from pdp.commands.composed import run, settings_of
     from pdp.commands.exit_codes import NO
@@ -82,5 +86,5 @@ def request(
 
     terminal = Terminal(lang, as_json=as_json)
     settings = settings_of(config, bundle=bundle, engine=engine, opa_url=opa_url)
-    if not run(hypothetical(terminal, settings, source, fact or [])):
+    if not run(hypothetical(terminal, settings, source, fact or [], former)):
         raise Exit(NO)

@@ -15,19 +15,27 @@ if TYPE_CHECKING:
     from pdp.commands.terminal import Terminal
     from pdp.explain.explanation import Explanation
     from pdp.explain.ways_out import WayOut
+    from pdp.grace import Opinion
     from pdp.model.decision import Verdict
+    from pdp.model.input import InputV1
     from pdp.settings import Settings
     from pdp.simulate.hypothetical import Unmet
 
 
-async def hypothetical(terminal: Terminal, settings: Settings, source: Path, facts: list[str]) -> bool:
-    """Whether it is permitted. Raises BadRequestError for a document or a fact that is none."""
+async def hypothetical(
+    terminal: Terminal, settings: Settings, source: Path, facts: list[str], former: Path | None = None
+) -> bool:
+    """Whether it is permitted; with `former`, in a time of warning after that policy.
+
+    Raises BadRequestError for a document or a fact that is none.
+    """
     from pdp.bundle.dependence import steps_of
     from pdp.commands.composed import bundle_of, engine_for
     from pdp.engine.syntax import parse_modules
     from pdp.errors import BadRequestError
     from pdp.explain.explanation import explain
     from pdp.explain.policy import Policy
+    from pdp.grace import Opinion
     from pdp.model.input import decode_input
     from pdp.parts import open_engine
     from pdp.simulate.hypothetical import changed, proven_minimal, unmet_conditions
@@ -50,11 +58,68 @@ async def hypothetical(terminal: Terminal, settings: Settings, source: Path, fac
             stack.push_async_callback(probe.close)
             await probe.activate(probe_of(bundle, steps))
             unmet = await unmet_conditions(probe, bundle, steps, document)
+        counts = verdict
+        if former is not None:
+            counts = await _in_a_time_of_warning(settings, Opinion(verdict, bundle), document, former)
     if terminal.as_json:
-        terminal.json(_as_json(verdict, bundle, unmet, explanation, ways))
+        told = _as_json(verdict, bundle, unmet, explanation, ways)
+        terminal.json(told if former is None else {**told, "in_time_of_warning": _counting(counts)})
     else:
         _show(terminal, verdict, bundle, unmet, explanation, ways)
-    return verdict.permits
+        if former is not None:
+            _show_counting(terminal, counts)
+    return counts.permits
+
+
+async def _in_a_time_of_warning(settings: Settings, newer: Opinion, document: InputV1, former: Path) -> Verdict:
+    """What would count if the policy had just become active after this one. Raises BundleError and EngineError."""
+    from datetime import timedelta
+
+    from pdp.bundle.bundle import read_bundle
+    from pdp.decide import judge_raw
+    from pdp.errors import BadRequestError
+    from pdp.grace import Opinion, held_over
+    from pdp.model.input import encode_input
+    from pdp.parts import open_engine, utc_now
+
+    before = read_bundle(former)
+    if before.profile != "zta":
+        raise BadRequestError("the policy before it is of profile `plain`, and nothing of it can go on")
+    engine = open_engine(settings)
+    try:
+        await engine.activate(before)
+        (raw,) = await engine.evaluate([encode_input(document)])
+    finally:
+        await engine.close()
+    until = utc_now() + timedelta(days=settings.policy_warn_max_days)
+    return held_over(document, newer, Opinion(judge_raw(raw, before), before), until)
+
+
+def _counting(counts: Verdict) -> dict[str, Any]:
+    from pdp.explain.report import verdict_json
+    from pdp.grace import warned
+
+    return {**verdict_json(counts), "warned": warned(counts)}
+
+
+def _show_counting(terminal: Terminal, counts: Verdict) -> None:
+    from pdp.grace import warned
+
+    held = warned(counts)
+    terminal.say(
+        terminal.pick("警告期間中の判定: ", "in a time of warning: ")
+        + f"{terminal.text(OUTCOMES[counts.outcome])}  {' '.join(counts.reasons)}",
+        style="bold",
+    )
+    if held is not None:
+        terminal.say(f"  {held['notice'][terminal.lang]}")
+    elif not counts.permits:
+        terminal.say(
+            terminal.pick(
+                "  直前の版も拒否するか、警告期間中も即時に拒否するものである",
+                "  the policy before refuses it too, or it is never held over",
+            )
+        )
 
 
 def _read(source: Path) -> bytes:

@@ -1,42 +1,75 @@
-"""How often passwords may be tried in one worker: few in a while from one address, not many more from all together.
+"""How soon a password may be tried again, in one worker.
 
-Only failures count. Nobody is locked out for good: the account of an emergency must be there in the emergency.
+By account and address together: the first failures cost nothing, then each doubles the pause before the next try, up to
+`LONGEST`. Nobody is ever locked out: whatever strangers do, at their own addresses nothing changes for others, and at a
+shared one (a proxy's) the account of an emergency can be tried again after `LONGEST`. What bounds the work of guessing
+is this pause, the price of each check (`accounts`) and how many are checked at once (`login`).
+
+A name that nobody has counts as any other, so that the pause says nothing about which names there are.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from pdp.errors import TooManyRequestsError
 
-WINDOW: Final = timedelta(minutes=5)
-FROM_ONE: Final = 5
-FROM_ALL: Final = 50
-_MAX_ADDRESSES: Final = 1_000
+FREE: Final = 3  # failures without a pause: a person mistypes
+LONGEST: Final = timedelta(seconds=15)  # four tries a minute: a password of 12 characters outlasts its owner
+FORGOTTEN: Final = timedelta(minutes=15)  # without a failure
+MOST_PAIRS: Final = 1_000
+_MAX_NAME: Final = 64
+
+
+@dataclass(slots=True)
+class _Tried:
+    failures: int
+    last: datetime
+
+    @property
+    def pause(self) -> timedelta:
+        doubled = self.failures - FREE
+        return timedelta(0) if doubled < 0 else min(LONGEST, timedelta(seconds=1 << min(doubled, 10)))
 
 
 class Attempts:
     def __init__(self) -> None:
-        self._all: Final[deque[datetime]] = deque()
-        self._by_address: Final[dict[str, deque[datetime]]] = {}
+        self._pairs: Final[dict[tuple[str, str], _Tried]] = {}
 
-    def admit(self, address: str | None, now: datetime) -> None:
-        """Raises TooManyRequestsError where there were too many failures."""
-        for failures, most in ((self._all, FROM_ALL), (self._by_address.get(address or "", deque()), FROM_ONE)):
-            while failures and now - failures[0] >= WINDOW:
-                failures.popleft()
-            if len(failures) >= most:
-                rest = WINDOW - (now - failures[0])
-                raise TooManyRequestsError(
-                    "too many passwords were tried", retry_after_s=max(1, int(rest.total_seconds()))
-                )
+    def admit(self, name: str, address: str | None, now: datetime) -> None:
+        """Raises TooManyRequestsError before the pause is over."""
+        tried = self._pairs.get(_pair(name, address))
+        if tried is None:
+            return
+        rest = tried.last + tried.pause - now
+        if rest > timedelta(0):
+            seconds = max(1, -(-rest // timedelta(seconds=1)))
+            raise TooManyRequestsError("too many passwords were tried", retry_after_s=seconds)
 
-    def failed(self, address: str | None, now: datetime) -> None:
-        if len(self._by_address) >= _MAX_ADDRESSES:
-            for known in [a for a, failures in self._by_address.items() if now - failures[-1] >= WINDOW]:
-                del self._by_address[known]
-        self._all.append(now)
-        if len(self._by_address) < _MAX_ADDRESSES or (address or "") in self._by_address:
-            self._by_address.setdefault(address or "", deque(maxlen=FROM_ONE)).append(now)
+    def failed(self, name: str, address: str | None, now: datetime) -> None:
+        pair = _pair(name, address)
+        tried = self._pairs.get(pair)
+        if tried is None or now - tried.last >= FORGOTTEN:
+            tried = _Tried(0, now)
+        self._pairs[pair] = _Tried(tried.failures + 1, now)
+        if len(self._pairs) > MOST_PAIRS:
+            self._make_room(now)
+
+    def succeeded(self, name: str, address: str | None) -> None:
+        self._pairs.pop(_pair(name, address), None)
+
+    def _make_room(self, now: datetime) -> None:
+        """Attack: a thousand invented names, so that the one that is tried in earnest is forgotten.
+
+        What has failed least often goes first, and of these the oldest.
+        """
+        for pair in [pair for pair, tried in self._pairs.items() if now - tried.last >= FORGOTTEN]:
+            del self._pairs[pair]
+        while len(self._pairs) > MOST_PAIRS:
+            del self._pairs[min(self._pairs, key=lambda pair: (self._pairs[pair].failures, self._pairs[pair].last))]
+
+
+def _pair(name: str, address: str | None) -> tuple[str, str]:
+    return name[:_MAX_NAME], address or ""

@@ -18,6 +18,8 @@ _LEFT: Final = 48  # for the scale
 _BOTTOM: Final = 22
 _TOP: Final = 8
 _ROW: Final = 26
+_NAMED: Final = 170  # for names beside bars
+_NAME_CHARS: Final = 14
 
 
 class Column(NamedTuple):
@@ -65,6 +67,30 @@ def bars(rows: Sequence[tuple[str, int]], name: str, *, part: str = "deny") -> M
         )
         drawn.append(f'<text class="count" x="{wide + 8:.1f}" y="{y + _ROW - 8}">{count:,}</text></g>')
     return _svg("".join(drawn), name, max(1, len(rows)) * _ROW)
+
+
+def facing(rows: Sequence[tuple[str, int, int]], name: str) -> Markup:
+    """Bars to both sides of one line: (what, how many lose, how many gain). Each with its number."""
+    most = max((count for _, lost, gained in rows for count in (lost, gained)), default=0) or 1
+    half = (_WIDTH - _NAMED) / 2
+    axis, wide = _NAMED + half, half - 56  # room for the number
+    tall = max(1, len(rows)) * _ROW
+    drawn = [f'<line class="grid" x1="{axis:.1f}" x2="{axis:.1f}" y1="0" y2="{tall}"/>']
+    for number, (label, lost, gained) in enumerate(rows):
+        y, told = number * _ROW, f"{label}: -{lost:,} +{gained:,}"
+        shown = label if len(label) <= _NAME_CHARS else f"{label[: _NAME_CHARS - 1]}…"
+        drawn.append(f"<g><title>{escape(told)}</title>")
+        drawn.append(f'<text class="count" x="0" y="{y + _ROW - 8}">{escape(shown)}</text>')
+        for count, part, sign in ((lost, "deny", -1), (gained, "allow", 1)):
+            if not count:
+                continue
+            long = max(2.0, wide * count / most)
+            x = axis - long if sign < 0 else axis
+            drawn.append(f'<rect class="o-{part}" x="{x:.1f}" y="{y + 4}" width="{long:.1f}" height="{_ROW - 8}"/>')
+            place = f'class="scale" x="{x - 6:.1f}"' if sign < 0 else f'class="count" x="{x + long + 6:.1f}"'
+            drawn.append(f'<text {place} y="{y + _ROW - 8}">{count:,}</text>')
+        drawn.append("</g>")
+    return _svg("".join(drawn), name, tall)
 
 
 class Line(NamedTuple):

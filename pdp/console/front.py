@@ -20,6 +20,8 @@ from starlette.responses import RedirectResponse, Response
 
 from pdp.console.cookies import Cookies
 from pdp.console.guard import HOME, check_token, page_of_ours
+from pdp.console.pages import MAX_FORM
+from pdp.console.view import HSTS
 from pdp.console.visit import Visit
 from pdp.console.words import LANGS, Lang, language
 from pdp.errors import BadRequestError, NotPermittedError, PayloadTooLargeError, SekishoError, SlowRequestError
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from pdp.console.sessions import Session
 
 PREFIX: Final = "/console"
-MAX_FORM: Final = 64 * 1024
 BODY_S: Final = 10.0  # as the lane's own deadline
 _MAX_FIELDS: Final = 200
 THEMES: Final = ("auto", "light", "dark")
@@ -62,15 +63,22 @@ class Front:
             ("/login/back", "GET", door.back),
             ("/goodbye", "GET", door.goodbye),
         ):
-            self._add(path, method, self._anybodys(serve))
-        self._add("/logout", "POST", self._endpoint(None, door.logout))
+            self._add(PREFIX + path, method, self._anybodys(serve))
+        self._add(f"{PREFIX}/logout", "POST", self._endpoint(None, door.logout))
         for page in pages:
-            self._add(f"/{page.path}", page.method, self._endpoint(page, page.serve))
-        self.router.add_api_route(PREFIX, self._anybodys(_home), methods=["GET"], response_class=Response)
+            self._add(f"{PREFIX}/{page.path}", page.method, self._endpoint(page, page.serve))
+        for path in ("/", PREFIX):  # what a person types
+            self._add(path, "GET", self._anybodys(_home))
 
     def _add(self, path: str, method: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        async def answered(request: Request) -> Response:
+            response = await endpoint(request)
+            if self._house.origin.secure:  # redirects and files too: whichever answer a browser has first
+                response.headers.setdefault(*HSTS)
+            return response
+
         methods = [method] if method == "POST" else ["GET", "HEAD"]
-        self.router.add_api_route(f"{PREFIX}{path}", endpoint, methods=methods, response_class=Response)
+        self.router.add_api_route(path, answered, methods=methods, response_class=Response)
 
     def _anybodys(self, serve: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -93,7 +101,8 @@ class Front:
             form: dict[str, list[str]] = {}
             if request.method == "POST":
                 self._house.origin.check({name: request.headers[name] for name in request.headers})
-                form = fields(await read_body(request))
+                body = await read_body(request, MAX_FORM if page is None else page.most)
+                form = await asyncio.to_thread(fields, body)  # megabytes, where it is a policy
                 check_token(session.csrf, next(iter(form.pop("csrf", [])), None))
             visit = self._visit(request, session, form)
             if page is not None and not page.is_for(session.person.roles):
@@ -192,8 +201,8 @@ def fields(raw: bytes) -> dict[str, list[str]]:
         raise BadRequestError("the form cannot be read", next_step="load the page anew") from None
 
 
-async def read_body(request: Request) -> bytes:
-    """The body of a form. Raises BadRequestError, PayloadTooLargeError and SlowRequestError."""
+async def read_body(request: Request, most: int = MAX_FORM) -> bytes:
+    """The body of a form of at most `most` bytes. Raises BadRequestError, PayloadTooLargeError, SlowRequestError."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/x-www-form-urlencoded":
         raise BadRequestError("that is no form", next_step="load the page anew")
@@ -202,8 +211,8 @@ async def read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_FORM:
-                    raise PayloadTooLargeError(f"the form is larger than {MAX_FORM} bytes")
+                if len(body) > most:
+                    raise PayloadTooLargeError(f"the form is larger than {most} bytes")
     except TimeoutError:
         raise SlowRequestError(f"the form did not arrive within {BODY_S:g} seconds") from None
     except ClientDisconnect:

@@ -75,10 +75,12 @@ class Door:
         address = request.client.host if request.client else None
         try:
             async with self._checks:
-                house.attempts.admit(address, house.clock())
+                house.attempts.admit(name.strip(), address, house.clock())
                 person = await asyncio.to_thread(house.accounts.check, name.strip(), password)
                 if person is None:
-                    house.attempts.failed(address, house.clock())
+                    house.attempts.failed(name.strip(), address, house.clock())
+                else:
+                    house.attempts.succeeded(name.strip(), address)
         except TooManyRequestsError as fault:
             response = self._page(request, status=fault.status, fault=fault, form=form)
             response.headers["retry-after"] = str(fault.retry_after_s)

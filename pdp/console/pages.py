@@ -26,11 +26,14 @@ GROUPS: Final[dict[Group, str]] = {
 }
 
 
+MAX_FORM: Final = 64 * 1024  # bytes of a form; contents of policies have their own bound
+
+
 class Page(NamedTuple):
     """`path` below `/console/`, with `{names}`. `roles`: who may open it; empty: everybody who is logged in.
 
     `title` is the name in the navigation (marked with `N_`), None for a page that is reached from another. What a
-    page shows is bounded by what the API tells the person, whatever stands here.
+    page shows is bounded by what the API tells the person, whatever stands here. `most`: bytes of its form.
     """
 
     path: str
@@ -39,6 +42,7 @@ class Page(NamedTuple):
     title: str | None = None
     group: Group = "now"
     method: Literal["GET", "POST"] = "GET"
+    most: int = MAX_FORM
 
     def is_for(self, roles: frozenset[Role]) -> bool:
         return not self.roles or not self.roles.isdisjoint(roles)

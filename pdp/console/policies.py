@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pdp.console.diff_lines import lines_of
 from pdp.console.pages import Page
 from pdp.console.policy_steps import OFFERED
+from pdp.console.policy_tests import latest
 from pdp.console.policy_words import PolicyWords
 from pdp.console.words import N_
 from pdp.revisions.states import STATES
@@ -83,7 +84,7 @@ def _files(told: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
         shown = rows[:room]
         room, left = room - len(shown), left + len(rows) - len(shown)
         counts = {kind: sum(row.kind == kind for row in rows) for kind in ("added", "removed")}
-        found.append({"path": file["path"], "change": file["change"], "rows": shown, **counts})
+        found.append({**file, "diff": "", "rows": shown, **counts})
     return found, left
 
 
@@ -99,6 +100,7 @@ async def files(visit: Visit) -> Response:
     lines = texts[path].split("\n") if path in texts else []
     start = _number(visit.one("from"), len(lines))
     words = PolicyWords(visit.lang)
+    tried = await latest(visit, "tests")
     found: dict[int, list[str]] = {}
     for gate in answer.data["gates"]:
         for finding in words.findings(gate):
@@ -117,8 +119,16 @@ async def files(visit: Visit) -> Response:
         total=len(lines),
         step=MOST_LINES,
         found=found,
+        untouched=_untouched(tried, path, contents.data["source_digest"]),
         policy=words,
     )
+
+
+def _untouched(tried: dict[str, Any] | None, path: str, digest: str) -> set[int]:
+    """The lines that no test touches; none where the tests were run on other contents, or never."""
+    coverage = tried["body"]["coverage"] if tried is not None and tried["source_digest"] == digest else None
+    files = coverage["files"] if coverage is not None else []
+    return {line for file in files if file["file"] == path for line in file["missing"]}
 
 
 async def _detail(visit: Visit) -> Answer:

@@ -94,7 +94,7 @@ async def _form(visit: Visit, step: Step, *, seen: str, refused: Answer | None =
         may=step in [OFFERED.get(word) for word in revision["may"]],
         seen=seen or revision["source_digest"],
         refused=refused,
-        given={name: visit.field(name) for name in ("reason", "at")},
+        given={name: visit.field(name) for name in ("reason", "at", "warn_days")},
         policy=PolicyWords(visit.lang),
     )
 
@@ -107,6 +107,8 @@ def _body(visit: Visit, step: Step) -> dict[str, Any]:
         body["source_digest"] = visit.field("seen")
     if step.word == "schedule":
         body["at"] = in_japan(visit.field("at"))
+    if step.word == "submit" and visit.field("warn_days"):
+        body["warn_days"] = visit.field("warn_days")
     return body
 
 

@@ -129,6 +129,10 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "policy.activate": N_("Policy revision activated"),
     "policy.rollback": N_("Policy rolled back"),
     "policy.renew": N_("Active policy signed anew"),
+    "policy.job": N_("Foresight begun"),
+    "policy.job.cancel": N_("Foresight or export cancelled"),
+    "policy.request": N_("A request that nobody made was judged"),
+    "policy.export": N_("Export begun"),
     "policy.review": N_("Review after an emergency closed"),
     "exception.ask": N_("Exception asked for"),
     "exception.grant": N_("Exception granted"),
@@ -182,6 +186,10 @@ class Words:
     def resource(self, wanted: str | None) -> str:
         found = self._resources.get(wanted or "")
         return "" if found is None else str(found[self._lang])
+
+    def resources(self) -> list[tuple[str, str]]:
+        """(id, name) of every application, by name."""
+        return sorted(((id_, str(one[self._lang])) for id_, one in self._resources.items()), key=lambda row: row[1])
 
     def of(self, column: str, value: str | None) -> str:
         return self.reason(value) if column == "reason" else self.resource(value) if column == "resource" else ""

@@ -10,11 +10,17 @@ from pdp.console import (
     decisions,
     directory_pages,
     exceptions_page,
+    exports_page,
+    foresight,
     gateways,
     health_page,
     overview,
     policies,
+    policy_edit,
+    policy_new,
+    policy_request,
     policy_steps,
+    policy_tests,
     reports,
     session_page,
     trail_page,
@@ -25,7 +31,12 @@ if TYPE_CHECKING:
 
 PAGES: Final[tuple[Page, ...]] = (
     *overview.PAGES,
+    *policy_new.PAGES,  # `policies/new` is no number
     *policies.PAGES,
+    *policy_edit.PAGES,
+    *policy_tests.PAGES,
+    *policy_request.PAGES,
+    *foresight.PAGES,
     *policy_steps.PAGES,
     *approvals.PAGES,
     *exceptions_page.PAGES,
@@ -35,6 +46,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *trail_page.PAGES,
     *directory_pages.PAGES,
     *gateways.PAGES,
+    *exports_page.PAGES,
     *health_page.PAGES,
     *session_page.PAGES,
 )

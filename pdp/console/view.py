@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 import jinja2
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 
 from pdp import __version__
 from pdp.console import charts
@@ -47,6 +47,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+TOKEN: Final = "x-sekisho-token"  # noqa: S105  # the name of a header, read by scripts of ours alone: no other site is shown an answer
 HSTS: Final = ("strict-transport-security", "max-age=31536000")
 
 
@@ -67,8 +68,12 @@ class View:
         found = self._static.get(name)
         return None if found is None else found[:2]
 
+    def plain(self, text: str, visit: Visit, status: int = 200) -> Response:
+        """A text as it is, which no browser takes for a page; with the token that a form of this session needs."""
+        return PlainTextResponse(text, status, headers={**self._headers, TOKEN: visit.session.csrf})
+
     def page(self, template: str, visit: Visit, *, status: int = 200, **values: Any) -> Response:
-        """A page for somebody who is logged in."""
+        """A page for somebody who is logged in. `nonce`: of the style sheets that a script of the page makes."""
         roles = visit.session.person.roles
         menu = [
             (heading, [page for page in self._pages if page.group == group and page.title and page.is_for(roles)])
@@ -84,7 +89,12 @@ class View:
 
     def _answer(self, template: str, lang: Lang, status: int, values: Mapping[str, Any]) -> Response:
         text = self._environments[lang].get_template(template).render(values)
-        return HTMLResponse(text, status, headers=self._headers)
+        headers = self._headers
+        if values.get("nonce"):
+            policy = headers["content-security-policy"]
+            own = policy.replace("style-src 'self'", f"style-src 'self' 'nonce-{values['nonce']}'")
+            headers = {**headers, "content-security-policy": own}
+        return HTMLResponse(text, status, headers=headers)
 
     def _environment(self, lang: Lang) -> jinja2.Environment:
         environment = jinja2.Environment(

@@ -43,8 +43,11 @@ class PendingQueue:
     def stopped(self) -> bool:
         return self._stopped
 
-    def offer(self, pending: Pending) -> bool:
-        """Put it at the end, unless the queue is full or stopped. One record fits an empty queue, whatever its size."""
+    def offer(self, pending: Pending, *, wake: bool = True) -> bool:
+        """Put it at the end, unless the queue is full or stopped. One record fits an empty queue, whatever its size.
+
+        Without `wake` a thread that waits sleeps on until `wake` is called, or its time is over.
+        """
         size = len(pending.record)
         with self._lock:
             waiting = len(self._waiting)
@@ -53,9 +56,15 @@ class PendingQueue:
                 return False
             self._waiting.append(pending)
             self._bytes += size
-            if waiting == 0:
+            if wake and waiting == 0:
                 self._changed.notify()
         return True
+
+    def wake(self) -> None:
+        """There may be something to take."""
+        with self._changed:
+            if self._waiting:
+                self._changed.notify()
 
     def withdraw(self, pending: Pending) -> bool:
         """Take back what was not taken yet: it will not be written. False where it was taken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from datetime import datetime
 
 
@@ -21,6 +22,12 @@ class DecisionLog(Protocol):
 
         Returns only when the record is as durable as configured. Raises RecordFailedError where it could
         not be made so within the deadline. One log belongs to one event loop.
+        """
+        ...
+
+    def begin(self, record: bytes) -> Future[None] | None:
+        """As `append`, where the record is taken at once: done or failed as `append` returns or raises. None where
+        there would be more to wait for, and nothing was taken. Raises RecordFailedError.
         """
         ...
 

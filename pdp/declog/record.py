@@ -4,7 +4,8 @@
 what does not apply, compact, UTF-8, whole numbers only. So a record can be rebuilt byte for byte from
 columns (log-store, section 2c), and its digest means something. The two exceptions are texts that are
 kept as they were: `input`, the document that the policy saw, and `policy_context`, what a `plain`
-policy added to its answer. `sekisho.decision/v1` is the same without the keys `erased` and `masked`; it is
+policy added to its answer, or what was held over in a time of warning (`pdp.grace`). `sekisho.decision/v1` is the
+same without the keys `erased` and `masked`; it is
 read for as long as such records are kept, and written by nobody.
 """
 
@@ -23,6 +24,7 @@ from pdp.declog.marks import rfc3339
 from pdp.errors import RecordDamagedError, RecordFailedError
 from pdp.model.decision import BAD_INPUT
 from pdp.model.request import UnverifiedToken
+from pdp.recent import MAX_QUESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,48 +121,59 @@ def record_of(  # noqa: PLR0913  # what a record says is much, and each has its 
     mask: Callable[[Record], Record] | None = None,
 ) -> bytes:
     """The record of one decision, as `mask` leaves it. Raises RecordFailedError where it cannot be written down."""
+    record = decided_record(decision, request, time=time, caller_id=caller_id, profile=profile, steps_us=steps_us)
+    return _encode(record, mask)
+
+
+def decided_record(  # noqa: PLR0913  # as above
+    decision: Decision,
+    request: AccessRequest,
+    *,
+    time: datetime,
+    caller_id: str,
+    profile: Literal["zta", "plain"],
+    steps_us: Mapping[str, int],
+) -> Record:
+    """The record of one decision as a value. Raises RecordFailedError."""
     document, redacted = _input_of(decision.input, profile)
     verdict = decision.verdict
     now = _time(decision.at)
-    return _encode(
-        Record(
-            schema=RECORD_SCHEMA,
-            id=decision.id,
-            kind="decision",
-            time=now if time is decision.at else _time(time),
-            now=now,
-            trace_id=request.trace_id,
-            request_id=request.request_id,
-            wire=request.wire,
-            caller_id=caller_id,
-            profile=profile,
-            token_sha256=_token_digest(request),
-            subject_id=request.subject_id,
-            device_id=request.device_id,
-            resource_id=request.resource_id,
-            action=request.action,
-            session_id=request.session_id,
-            path=_without_query(request.path),
-            source_ip=request.network.source_ip,
-            outcome=verdict.outcome.value,
-            reasons=list(verdict.reasons),
-            obligations=dict(verdict.obligations),
-            required_auth_level=verdict.required_auth_level,
-            expires_at=_time(decision.expires_at),
-            policy_revision=decision.policy_revision,
-            bundle_digest=decision.bundle_digest,
-            directory_epoch=decision.directory_epoch,
-            cache=decision.cache,
-            steps_us=dict(steps_us),
-            fault=_cut(decision.fault),
-            answer_sha256=_answer_digest(decision),
-            redacted=redacted,
-            erased=[],
-            masked=[],
-            policy_context=_NULL if verdict.context is None else msgspec.Raw(_ENCODER.encode(verdict.context)),
-            input=msgspec.Raw(document),
-        ),
-        mask,
+    return Record(
+        schema=RECORD_SCHEMA,
+        id=decision.id,
+        kind="decision",
+        time=now if time is decision.at else _time(time),
+        now=now,
+        trace_id=request.trace_id,
+        request_id=request.request_id,
+        wire=request.wire,
+        caller_id=caller_id,
+        profile=profile,
+        token_sha256=_token_digest(request),
+        subject_id=request.subject_id,
+        device_id=request.device_id,
+        resource_id=request.resource_id,
+        action=request.action,
+        session_id=request.session_id,
+        path=_without_query(request.path),
+        source_ip=request.network.source_ip,
+        outcome=verdict.outcome.value,
+        reasons=list(verdict.reasons),
+        obligations=dict(verdict.obligations),
+        required_auth_level=verdict.required_auth_level,
+        expires_at=_time(decision.expires_at),
+        policy_revision=decision.policy_revision,
+        bundle_digest=decision.bundle_digest,
+        directory_epoch=decision.directory_epoch,
+        cache=decision.cache,
+        steps_us=dict(steps_us),
+        fault=_cut(decision.fault),
+        answer_sha256=_answer_digest(decision),
+        redacted=redacted,
+        erased=[],
+        masked=[],
+        policy_context=_NULL if verdict.context is None else msgspec.Raw(_ENCODER.encode(verdict.context)),
+        input=msgspec.Raw(document),
     )
 
 
@@ -263,7 +276,7 @@ def _input_of(document: bytes, profile: Literal["zta", "plain"]) -> tuple[bytes,
         raise RecordFailedError("the input document is not JSON") from None
 
 
-@lru_cache(maxsize=8_192)  # as many as the checkpoint remembers: for the same facts it hands the very same bytes on
+@lru_cache(maxsize=MAX_QUESTIONS)  # for the same facts the checkpoint hands the very same bytes on
 def _facts_of(document: bytes) -> bytes:
     """A document that has no place for a token."""
     return _on_one_line(_well_formed(document))

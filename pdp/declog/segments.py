@@ -103,6 +103,7 @@ class SegmentLog:
         # INVARIANT (first in, first expired): offered in this order, each with its deadline not before the one ahead.
         self._under_way: deque[Pending] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._wake_is_due = False
         self._queue = PendingQueue(self._limits.queued_records, self._limits.queued_bytes)
         self._recovery_fault: str | None = None
         self._lock, self._recovered, previous = self._enter(node, worker, clock)
@@ -130,20 +131,31 @@ class SegmentLog:
 
     async def append(self, record: bytes) -> None:
         """See `DecisionLog.append`."""
-        try:
-            self._check(record)
-            loop = asyncio.get_running_loop()
-            pending = Pending(record, loop.create_future(), loop.time() + self._limits.deadline_s)
-            if self._queue.offer(pending):
-                self._watch(pending, loop)
-            else:
-                await self._wait_for_room(pending)
-                loop.call_at(pending.deadline, self._expire, pending)
-            # A caller that hangs up does not take its record out of the log; only the deadline does.
-            await pending.future
-        except RecordFailedError:
-            self._refused += 1
-            raise
+        loop = asyncio.get_running_loop()
+        pending = self._pending(record, loop)
+        if self._queue.offer(pending):
+            self._watch(pending, loop)
+        else:
+            await self._wait_for_room(pending)
+            loop.call_at(pending.deadline, self._expire, pending)
+        # A caller that hangs up does not take its record out of the log; only the deadline does.
+        await pending.future
+
+    def begin(self, record: bytes) -> asyncio.Future[None] | None:
+        """See `DecisionLog.begin`."""
+        loop = asyncio.get_running_loop()
+        pending = self._pending(record, loop)
+        if not self._queue.offer(pending, wake=False):
+            return None
+        if not self._wake_is_due:  # all that is begun within one turn of the event loop is one group
+            self._wake_is_due = True
+            loop.call_soon(self._wake)
+        self._watch(pending, loop)
+        return pending.future
+
+    def _wake(self) -> None:
+        self._wake_is_due = False
+        self._queue.wake()
 
     def find(self, decision_id: str, *, everywhere: bool = False) -> bytes | None:
         """See `DecisionLog.find`; also in the segments that other workers are writing, and in what is spilled.
@@ -225,28 +237,34 @@ class SegmentLog:
 
     # -- appending, in the event loop ----------------------------------------------------------------
 
-    def _check(self, record: bytes) -> None:
+    def _pending(self, record: bytes, loop: asyncio.AbstractEventLoop) -> Pending:
         if len(record) > self._limits.record_bytes:
-            raise RecordFailedError(f"the record is larger than {self._limits.record_bytes} bytes")
+            raise self._refusal(f"the record is larger than {self._limits.record_bytes} bytes")
         # A newline would end the line early: the rest would read as another record, of anyone's making.
         if not (record.startswith(b"{") and record.endswith(b"}")) or b"\n" in record:
-            raise RecordFailedError("the record is not one JSON object on one line")
+            raise self._refusal("the record is not one JSON object on one line")
         if self._thread.down and self._back_pressure != "block":
-            raise RecordFailedError("the decision log cannot be written")
+            raise self._refusal("the decision log cannot be written")
+        return Pending(record, loop.create_future(), loop.time() + self._limits.deadline_s)
+
+    def _refusal(self, why: str) -> RecordFailedError:
+        """For whoever is not to be answered; each is counted here."""
+        self._refused += 1
+        return RecordFailedError(why)
 
     async def _wait_for_room(self, pending: Pending) -> None:
         try:
             async with asyncio.timeout_at(pending.deadline):
                 while not self._queue.offer(pending):
                     if self._queue.stopped:
-                        raise RecordFailedError("the decision log is closed")
+                        raise self._refusal("the decision log is closed")
                     if self._back_pressure == "deny":
-                        raise RecordFailedError("the queue of the decision log is full")
+                        raise self._refusal("the queue of the decision log is full")
                     room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                     self._room.append(room)
                     await room
         except TimeoutError:
-            raise RecordFailedError("the queue of the decision log is full") from None
+            raise self._refusal("the queue of the decision log is full") from None
 
     def _watch(self, pending: Pending, loop: asyncio.AbstractEventLoop) -> None:
         """One timer for all: what came first expires first, and a timer for each record costs more than its frame."""
@@ -267,7 +285,7 @@ class SegmentLog:
         if self._queue.withdraw(pending):
             self._make_room()
         if not pending.future.done():
-            pending.future.set_exception(RecordFailedError("the decision log did not take the record in time"))
+            pending.future.set_exception(self._refusal("the decision log did not take the record in time"))
 
     def _settle_soon(self, batch: list[Pending], failure: str | None) -> None:
         """Called from the commit thread."""
@@ -284,7 +302,7 @@ class SegmentLog:
                 if failure is None:
                     pending.future.set_result(None)
                 else:
-                    pending.future.set_exception(RecordFailedError(failure))
+                    pending.future.set_exception(self._refusal(failure))
         while self._under_way and self._under_way[0].settled:
             self._under_way.popleft()
         self._make_room()

@@ -9,6 +9,9 @@ class UnsafeNoRecord:
     async def append(self, record: bytes) -> None:
         """Forget the record."""
 
+    def begin(self, record: bytes) -> None:
+        """There is nothing to begin."""
+
     def find(self, decision_id: str) -> bytes | None:  # noqa: ARG002  # nothing was kept
         return None
 

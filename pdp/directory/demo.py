@@ -1,7 +1,8 @@
 """The demonstration prefecture at full size: invented people and terminals in the numbers of the specification.
 
 7,500 licensed people (5,700 regular staff, the rest fixed-term), municipal staff, contractors, emergency
-and shared accounts; 5,700 managed PCs, 2,300 section PCs, 430 lent terminals and 6,000 private devices.
+and shared accounts; 5,700 managed PCs, 2,300 section PCs, 430 lent terminals and 6,000 private devices; with
+the bundle's catalogue 50 systems in service (`pdp.directory.demo_systems`), and the data of 29 municipalities.
 The same seed and `now` give the same directory. Named people and devices for documentation stand in
 `pdp.directory.personas`; posture ages from `now` on as everywhere, so a demonstration is written afresh
 when the service starts.
@@ -16,14 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.directory.changes import change
 from pdp.directory.demo_people import LICENSED, STAFF, FiscalYear, people
-from pdp.directory.demo_places import MUNICIPALITIES
+from pdp.directory.demo_systems import demo_systems
 from pdp.directory.demo_terminals import terminals
 from pdp.directory.personas import personas
 from pdp.directory.reading import read_registers
 from pdp.directory.registers import REGISTERS, Registers, registers_of
 from pdp.directory.runs import Counts, ImportRun, read_runs, record_run
 from pdp.errors import DirectoryError
-from pdp.model.directory import CatalogueRow, Emergency, Period, SegmentFrom
+from pdp.model.directory import Emergency, Period
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,19 +50,8 @@ def demonstration(now: datetime, seed: int = SEED) -> Registers:
         permits=(*own.permits, *park.permits),
         loans=(*own.loans, *park.loans),
         work_permits=(*own.work_permits, *park.work_permits),
-        resources=[_data_of(place, name) for place, name in MUNICIPALITIES.items()],
+        resources=demo_systems(),
         emergencies=[Emergency(Period(last_autumn, last_autumn + timedelta(hours=72)), "訓練: 南海トラフ地震")],
-    )
-
-
-def _data_of(place: str, name: str) -> CatalogueRow:
-    return CatalogueRow(
-        id=f"data-{place}",
-        group="data",
-        segments=(SegmentFrom("cloud"),),
-        organisations=(place,),
-        title_ja=f"{name}のデータ",
-        title_en=f"data of {place}",
     )
 
 

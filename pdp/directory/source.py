@@ -50,8 +50,9 @@ class DirectorySource:
 
     def is_stale(self) -> bool:
         """Whether `age` has passed the limit. Before the first look there is nothing that could be stale."""
-        age = self.age()
-        return self._max_age is not None and age is not None and age > self._max_age
+        if self._max_age is None or self._confirmed_at is None:
+            return False
+        return self._clock() - self._confirmed_at > self._max_age
 
     async def refresh(self) -> bool:
         """Look at the store's epoch, and read what changed, in a thread. True where there is a new snapshot.

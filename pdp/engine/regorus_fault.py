@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PLACE: Final = re.compile(r"^--> (?P<file>.*):(?P<line>\d+):(?P<column>\d+)$", re.MULTILINE)
+# The parser says some things in one line: `house/a.rego:4:16 error: …`.
+_IN_LINE: Final = re.compile(r"^(?P<file>.*?):(?P<line>\d+):(?P<column>\d+) error: (?P<message>.*)", re.DOTALL)
 _ERROR: Final = re.compile(r"^error: (?P<message>.*)", re.MULTILINE | re.DOTALL)
 _MAX_MESSAGE: Final = 300
 _TAB_COLUMNS: Final = 4
@@ -33,13 +35,14 @@ class RegorusFault:
 
 
 def read_fault(text: str, modules: Mapping[str, str]) -> RegorusFault:
-    """From `--> file:line:column`, an excerpt of the source and `error: message`; or from any other text.
+    """From `--> file:line:column`, an excerpt and `error: message`; from one line of it; or from any other text.
 
     `modules` are the texts by file name, by which the column is made one of characters.
     """
-    error = _ERROR.search(text)
+    in_line = _IN_LINE.match(text)
+    error = in_line or _ERROR.search(text)
     message = " ".join((error["message"] if error else text).split())[:_MAX_MESSAGE] or "no reason was given"
-    place = _PLACE.search(text)
+    place = in_line or _PLACE.search(text)
     if place is None:
         return RegorusFault(message)
     file, line, column = place["file"], int(place["line"]), int(place["column"])

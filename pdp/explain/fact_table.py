@@ -139,6 +139,19 @@ def other_values(document: InputV1, path: str, parameters: Parameters) -> list[V
     return found
 
 
+def closed_values(path: str) -> list[Value]:
+    """Every value of a closed fact; of an open one those that have a meaning of their own: `unknown`, `none`."""
+    return list(_enumerated(_TYPES[path]))
+
+
+def kind_of_fact(path: str) -> str:
+    """`text`, `number`, `boolean` or `list`: what it is where it is known."""
+    kind = _TYPES[path]
+    parts = kind.types if isinstance(kind, types.UnionType) else (kind,)
+    names = ((types.ListType, "list"), (types.BoolType, "boolean"), (types.IntType, "number"))
+    return next((name for type_, name in names if any(isinstance(part, type_) for part in parts)), "text")
+
+
 def same(one: Value, other: Value) -> bool:
     """Equal as JSON: `1` is not `true`."""
     return type(one) is type(other) and one == other

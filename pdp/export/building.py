@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from operator import eq
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.explain.fact_words import fact_words, value_words
+from pdp.export.catalogue import office_of
+from pdp.export.controls import controls_of
 from pdp.export.cover import cover
 from pdp.model.rules import (
     SCHEMA,
@@ -29,7 +31,7 @@ from pdp.model.rules import (
     section_of,
     short_digest,
 )
-from pdp.space.facts import DEPARTMENTS, ORGANISATION, OTHER_TIME, UNKNOWN
+from pdp.space.facts import DEPARTMENTS, ORGANISATION, UNKNOWN
 from pdp.space.space import PERMITTED
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from pdp.space.space import DecisionSpace
 
 METHOD: Final = "prime and irredundant cover of the decision diagram, many-valued (espresso EXPAND, IRREDUNDANT)"
-END_OF_WINDOW: Final = "(work_permit_until)"  # a control whose value is a time of the request
 _CLASS: Final = "device.class"
 _PROFILED: Final[tuple[Section, ...]] = ("user", "device", "posture")
 _NAMED: Final = ("first", "later", "none", "nobody")
@@ -64,6 +65,7 @@ def build_model(space: DecisionSpace, resources: Sequence[tuple[CatalogueRow, Re
         profiles=tuple(sorted(builder.profiles.values(), key=lambda one: one.id)),
         reasons=_reasons(space, rules),
         rules=tuple(rules),
+        office=office_of(space.bundle),
     )
 
 
@@ -140,12 +142,13 @@ class _Builder:
         for number, name in enumerate(space.facts[space.levels[_CLASS]].values):
             here = {**fixed, space.levels[_CLASS]: number}
             root = diagram.given(self._signed, here)
+            verdict = cache(partial(diagram.given, space.verdict, here))  # large; where nothing is allowed, not needed
             found = (diagram.payload(leaf) for leaf in diagram.leaves(root))
             for signature in sorted(text for text in found if text is not None):
                 allowed = diagram.mapped(root, partial(eq, signature))
                 for mode, cube in self._covered(allowed, among):
                     conditions = self._conditions(given, cube)
-                    codes, traces = self._why(here, among, cube, conditions)
+                    codes, traces = self._why(verdict(), here, among, cube, conditions)
                     size = str(self._size(here, among, cube))
                     yield _Product(str(name), json.loads(signature), mode, conditions, codes, traces, size)
 
@@ -236,12 +239,11 @@ class _Builder:
     # Why.
 
     def _why(
-        self, here: Mapping[int, int], among: int, cube: Cube, conditions: Sequence[Condition]
+        self, verdict: int, here: Mapping[int, int], among: int, cube: Cube, conditions: Sequence[Condition]
     ) -> tuple[tuple[str, ...], tuple[Trace, ...]]:
         space, diagram = self._space, self._diagram
         inside = diagram.both(diagram.cube(cube), among)
         vector = dict.fromkeys(space.facts, 0) | (space.find(inside) or {}) | dict(here)
-        verdict = diagram.given(space.verdict, here)
         codes: dict[str, None] = {}
         for leaf in diagram.leaves(diagram.paired(inside, verdict, lambda _, text: text, stop=False)):
             text = diagram.payload(leaf)
@@ -287,16 +289,10 @@ def conditions_words(conditions: Sequence[Condition], departments: Sequence[str]
 
 
 def _signature(text: str) -> str | None:
-    """The controls of an allow, as JSON; None for anything else. A warning is no control."""
-    verdict = json.loads(text)
-    if verdict["outcome"] not in PERMITTED:
+    """The controls of an allow, as JSON; None for anything else."""
+    if json.loads(text)["outcome"] not in PERMITTED:
         return None
-    controls = {
-        name: END_OF_WINDOW if value == OTHER_TIME else value
-        for name, value in verdict["obligations"].items()
-        if name != "warn"
-    }
-    return json.dumps(controls, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(controls_of(text), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def _fact(space: DecisionSpace, name: str) -> Fact:

@@ -2,19 +2,24 @@
 
 The target's interpreter reads the files back and says what they let through, as a set; the policy's decision space says
 what it permits, as a set; both are compared exactly. What the files let through and the policy does not is unsound,
-and one vector is enough to refuse the export. What the policy permits and the files do not is the gap: it stays
+and one vector is enough to refuse the export. So is what they let through without a control that the policy attaches
+to it, or with a weaker one: a longer session, say. What the policy permits and the files do not is the gap: it stays
 denied, and the report says how large it is and why.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+import json
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from pdp import __version__
 from pdp.errors import ExportError
 from pdp.export.building import conditions_words, restriction
+from pdp.export.catalogue import office_of
+from pdp.export.controls import demands_of
 from pdp.export.cover import cover
 from pdp.export.port import LeftOut
 from pdp.export.sieves import SpaceRegion, SpaceSieve
@@ -23,6 +28,7 @@ from pdp.model.rules import Condition, FactValue, RuleModel, Words, encode, sect
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pdp.export.controls import Demand
     from pdp.export.port import Exported, Interpreter
     from pdp.model.rules import Resource
     from pdp.space.diagram import Vector
@@ -43,6 +49,7 @@ class Counterexample(msgspec.Struct, frozen=True):
     words: Words
     policy: str  # the policy's outcome
     codes: tuple[str, ...]
+    controls: dict[str, str | int] = {}  # that the policy attaches and nobody carries out as strictly
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -82,6 +89,13 @@ class Report(msgspec.Struct, frozen=True):
         return all(one.unsound == "0" for one in self.counts) and not self.counterexamples
 
 
+class Inputs(msgspec.Struct, frozen=True):
+    """What an export was made from besides the policy: digests in hex, empty where nobody says."""
+
+    mapping_sha256: str = ""
+    directory_sha256: str = ""
+
+
 class Certificate(msgspec.Struct, frozen=True):
     """What was compared with what, and how it came out. Goes with the export; `verify` holds the files against it."""
 
@@ -97,11 +111,19 @@ class Certificate(msgspec.Struct, frozen=True):
     counts: tuple[Counts, ...]
     unsound: str
     gap: str
-    files: dict[str, str]  # path to SHA-256, of every file but this one
+    files: dict[str, str]  # path to SHA-256, of every file but this one and its signatures
+    tool: str  # `sekisho` and its version
+    mapping_sha256: str  # of the mapping as canonical JSON: whose ids these are
+    directory_sha256: str  # of the people, devices and systems that the export was made for (`population.digest_of`)
 
 
 def check(space: DecisionSpace, model: RuleModel, interpreter: Interpreter) -> Report:
-    """Compare for every system. Raises SpaceError where the interpreter asks for a fact that is not there."""
+    """Compare for every system. Raises SpaceError where the interpreter asks for a fact that is not there.
+
+    Raises ExportError for a model with other office hours than the policy's: interpreters read schedules by them.
+    """
+    if model.office != office_of(space.bundle):
+        raise ExportError("the office hours of the rule model are not the policy's", where=MODEL)
     sieve = SpaceSieve(space)
     counts, counterexamples, gaps = [], [], []
     for resource in model.resources:
@@ -111,19 +133,29 @@ def check(space: DecisionSpace, model: RuleModel, interpreter: Interpreter) -> R
             raise TypeError("an interpreter answers with a region of the sieve that it was given")
         diagram = space.diagram
         exported = diagram.both(diagram.given(let_through.root, fixed), universe)
-        unsound, gap = diagram.without(exported, permitted), diagram.without(permitted, exported)
+        gap = diagram.without(permitted, exported)
+        weak = _weak(space, interpreter, resource, exported, fixed)
+        unsound = diagram.either(diagram.without(exported, permitted), diagram.any_of([root for _, root in weak]))
         levels = [level for level in space.facts if level not in fixed]
         sizes = [str(diagram.size_of(root, levels)) for root in (universe, permitted, exported, unsound, gap)]
         counts.append(Counts(resource.id, *sizes))
         found = space.find(unsound)
         if found is not None:
-            counterexamples.append(_counterexample(space, resource, {**fixed, **found}))
+            whole = dict.fromkeys(space.facts, 0) | fixed | dict(found)
+            missing = {one.control: one.value for one, root in weak if diagram.at(root, whole) is True}
+            counterexamples.append(_counterexample(space, resource, {**fixed, **found}, missing))
         gaps += _gaps(space, resource, gap, universe, levels)
     return Report(tuple(counts), tuple(counterexamples), tuple(gaps))
 
 
-def certify(
-    model: RuleModel, target: str, exported: Exported, report: Report, given: Mapping[str, FactValue]
+def certify(  # noqa: PLR0913  # all that a certificate binds together
+    model: RuleModel,
+    target: str,
+    exported: Exported,
+    report: Report,
+    *,
+    given: Mapping[str, FactValue],
+    inputs: Inputs,
 ) -> Certificate:
     """The certificate of a sound export. Raises ValueError for one that is not."""
     if not report.sound:
@@ -143,7 +175,16 @@ def certify(
         unsound="0",
         gap=str(sum(int(one.gap) for one in report.counts)),
         files=files,
+        tool=f"sekisho {__version__}",
+        mapping_sha256=inputs.mapping_sha256,
+        directory_sha256=inputs.directory_sha256,
     )
+
+
+def mapping_digest(mapping: Mapping[str, Any]) -> str:
+    """SHA-256 of a mapping as canonical JSON, in hex: equal mappings, however their YAML is written."""
+    text = json.dumps(mapping, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class GapReport(msgspec.Struct, frozen=True):
@@ -184,12 +225,32 @@ def _refuse_given(space: DecisionSpace, resource: Resource, given: Mapping[str, 
             raise ExportError(f"`given`: `{name}` has no value `{value}`")
 
 
-def _counterexample(space: DecisionSpace, resource: Resource, vector: Vector) -> Counterexample:
+def _weak(
+    space: DecisionSpace, interpreter: Interpreter, resource: Resource, exported: int, fixed: Mapping[int, int]
+) -> list[tuple[Demand, int]]:
+    """The controls that are not carried out, each with what is let through without it."""
+    diagram, sieve, found = space.diagram, SpaceSieve(space), []
+    for demand in demands_of(space):
+        asked = diagram.both(diagram.given(demand.root, fixed), exported)
+        if asked == diagram.false:
+            continue
+        unbound = interpreter.unbound(resource.id, demand.control, demand.value, sieve)
+        if not isinstance(unbound, SpaceRegion):
+            raise TypeError("an interpreter answers with a region of the sieve that it was given")
+        root = diagram.both(asked, diagram.given(unbound.root, fixed))
+        if root != diagram.false:
+            found.append((demand, root))
+    return found
+
+
+def _counterexample(
+    space: DecisionSpace, resource: Resource, vector: Vector, missing: Mapping[str, str | int]
+) -> Counterexample:
     whole = dict.fromkeys(space.facts, 0) | dict(vector)
     verdict = space.verdict_of(whole)
     facts = space.named(vector)
     words = conditions_words([Condition(name, (value,)) for name, value in facts.items()])
-    return Counterexample(resource.id, dict(facts), words, verdict["outcome"], tuple(verdict["reasons"]))
+    return Counterexample(resource.id, dict(facts), words, verdict["outcome"], tuple(verdict["reasons"]), dict(missing))
 
 
 def _gaps(space: DecisionSpace, resource: Resource, gap: int, universe: int, levels: Sequence[int]) -> list[Gap]:

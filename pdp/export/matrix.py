@@ -38,6 +38,8 @@ _COLUMNS: Final = (
 )  # fmt: skip
 _RESOURCE: Final = 1
 _CONDITIONS: Final = len(_COLUMNS) - 1
+_CONTROLS: Final = _CONDITIONS - 3
+_AND: Final = "、"
 _NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # a spreadsheet wants a date of its making
 
 
@@ -64,7 +66,9 @@ class _Reading:
     def __init__(self, files: Mapping[str, bytes]) -> None:
         try:
             rows = list(csv.reader(io.StringIO(files[CSV].decode("utf-8-sig")), strict=True))
-            self._rows = [(row[_RESOURCE], _read_conditions(row[_CONDITIONS])) for row in rows[1:]]
+            self._rows = [
+                (row[_RESOURCE], _read_conditions(row[_CONDITIONS]), row[_CONTROLS].split(_AND)) for row in rows[1:]
+            ]
         except (KeyError, IndexError, ValueError, csv.Error) as fault:
             raise ExportError(f"the matrix cannot be read: {fault}", where=CSV) from None
 
@@ -75,8 +79,16 @@ class _Reading:
     def permitted(self, resource: str, sieve: Sieve) -> Region:
         """As the port says."""
         found = sieve.nothing
-        for of, conditions in self._rows:
+        for of, conditions, _ in self._rows:
             if of == resource:
+                found |= sieve.holding(conditions)
+        return found
+
+    def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+        """As the port says: the rows that do not say this control with this value."""
+        found = sieve.nothing
+        for of, conditions, controls in self._rows:
+            if of == resource and f"{control}: {value}" not in controls:
                 found |= sieve.holding(conditions)
         return found
 
@@ -99,7 +111,7 @@ def _rows(model: RuleModel) -> Iterator[list[str]]:
             value_words("device.class", rule.device_class).ja,
             {"ordinary": "通常", "degraded": "確認先の停止中", "disaster": "災害時運用"}[rule.mode],
             *words,
-            "、".join(f"{name}: {value}" for name, value in sorted(rule.controls.items())),
+            _AND.join(f"{name}: {value}" for name, value in sorted(rule.controls.items())),
             " ".join(rule.codes),
             rule.vectors,
             _written_conditions(conditions, rule),

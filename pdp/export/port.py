@@ -84,6 +84,14 @@ class Interpreter(Protocol):
         """What the files let through to this resource, by the vendor's rules of order, default and combination."""
         ...
 
+    def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+        """What may be let through without this control, or with a weaker one than `value` (a longer session, say).
+
+        It may hold what is not let through at all: an interpreter whose files say nothing of a control answers with
+        everything where nobody behind the enforcement point carries it out, and with nothing where somebody does.
+        """
+        ...
+
 
 class Target(Protocol):
     """One vendor's rules. Made by `target()` of its module, with the mapping of ids that the administrator gives."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pdp.bundle.bundle import bundle_of_canonical
 from pdp.bundle.fault import Fault, fault_at
 from pdp.bundle.type_check import type_faults
 from pdp.bundle.unexplained import unexplained_reasons
@@ -34,6 +35,19 @@ def check_bundle(bundle: Bundle) -> list[Fault]:
         except BundleError as fault:
             faults.append(unreadable(fault))
     return faults
+
+
+def revision_faults(bundle: Bundle) -> list[Fault]:
+    """The same of a bundle that is to be activated. Blocks. Raises EngineError.
+
+    A worker gets what decides, without the bundle's own list of capabilities: by this house's list it must pass too.
+    """
+    found = check_bundle(bundle)
+    if bundle.capabilities:
+        known = {(fault.where, fault.code) for fault in found}
+        plain = examine_bundle(bundle_of_canonical(bundle.canonical)).faults
+        found += [fault for fault in plain if (fault.where, fault.code) not in known]
+    return found
 
 
 def unreadable(fault: BundleError) -> Fault:

@@ -1,4 +1,5 @@
-"""Everybody before and after the draft: who is protected loses nothing, and of the others a few at most lose a system.
+"""Everybody before and after the draft: who is protected loses nothing, and of the others a few at most lose a system;
+and a few at most of the terminals, for whoever has two of them loses nothing when one is shut out.
 
 A directory that is empty, whose sources are down or whose posture is old makes every comparison come out equal, since
 nobody gets anything before or after: that is a refusal, and no pass.
@@ -18,7 +19,6 @@ from pdp.gates.profile import plain_result
 from pdp.model.decision import Text
 from pdp.revisions.revision import GateResult
 from pdp.simulate.contexts import USUAL, Stated
-from pdp.simulate.population import Course, Simulation, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,12 +45,16 @@ CONTEXTS: Final[tuple[Stated, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`losing_share`: of all people, who lose a system on every terminal of theirs. `stale_share`: of the devices."""
+    """`losing_share`: of all people, who lose a system on every terminal of theirs. `stale_share`: of the devices.
+
+    `losing_device_share`: of the devices, with which nobody reaches some system any more.
+    """
 
     losing_share: float
     stale_share: float
     roles: frozenset[str]
     departments: frozenset[str]
+    losing_device_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class ForesightGate:
         blind = blindness(ground, self._bounds)
         if blind:
             return GateResult(self.name, "failed", blind[0]["en"], {"faults": blind})
+        from pdp.simulate.population import Course, Simulation, World  # numpy: no decision needs it
+
         before = World(ground.active, ground.snapshot, ground.now)
         after = World(candidate.bundle, ground.snapshot, ground.now)
         report = await Simulation(before, after, CONTEXTS, self._open_engine).run(Course())
@@ -103,7 +109,11 @@ class ForesightGate:
         faults = _faults(report, hurt, self._bounds)
         told = {
             "faults": faults,
-            "bounds": {"losing_share": self._bounds.losing_share, "stale_share": self._bounds.stale_share},
+            "bounds": {
+                "losing_share": self._bounds.losing_share,
+                "losing_device_share": self._bounds.losing_device_share,
+                "stale_share": self._bounds.stale_share,
+            },
             "protected": {
                 name: {"users": len(people), "losing": len(hurt[name]), "first": hurt[name][:MAX_NAMED]}
                 for name, people in members.items()
@@ -111,9 +121,10 @@ class ForesightGate:
             "simulation": _kept(report),
         }
         losing, everyone = len(report.losing), len(report.pairs.users)
+        shut, terminals = len(report.devices_losing), len(report.pairs.devices)
         summary = (
             f"{losing} of {everyone} people lose a system, {len(report.gaining)} gain one; "
-            f"of the protected {len(set().union(*hurt.values()))} lose anything"
+            f"{shut} of {terminals} devices lose one; of the protected {len(set().union(*hurt.values()))} lose anything"
         )
         return GateResult(self.name, "failed" if faults else "passed", summary, told)
 
@@ -173,6 +184,13 @@ def _faults(report: Report, hurt: Mapping[str, Sequence[str]], bounds: Bounds) -
             f"{losing:,} of {everyone:,} people lose a system, more than {bounds.losing_share:.2%}",
         )
         found.append(_fault("too_many_lose", words))
+    shut, terminals = len(report.devices_losing), len(report.pairs.devices)
+    if shut > bounds.losing_device_share * terminals:
+        words = Text(
+            f"システムを利用できなくなる端末が {shut:,} / {terminals:,} 台で、上限 {bounds.losing_device_share:.2%} 超",
+            f"{shut:,} of {terminals:,} devices lose a system, more than {bounds.losing_device_share:.2%}",
+        )
+        found.append(_fault("too_many_devices_lose", words))
     for name, people in hurt.items():
         if people:
             shown = ", ".join(people[:MAX_NAMED]) + (", …" if len(people) > MAX_NAMED else "")

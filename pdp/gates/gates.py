@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pdp.bundle.bundle import bundle_of_canonical
+import msgspec
+
 from pdp.bundle.rego_tests import find_tests, runner_of
-from pdp.engine.footprint_check import examine_bundle
 from pdp.errors import BundleError, EngineError
-from pdp.gates.bundle_faults import check_bundle, unreadable
+from pdp.gates.bundle_faults import revision_faults, unreadable
 from pdp.gates.profile import plain_result
 from pdp.revisions.files import SCENARIOS, to_directory
 from pdp.revisions.revision import BUNDLE_GATE, GateResult
-from pdp.scenario.format import Misread, read_all
+from pdp.scenario.format import Misread, Scenario, read_all
 from pdp.scenario.in_process import InProcess
 from pdp.scenario.runner import run_scenario
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pdp.engine.port import Engine
     from pdp.revisions.gate import Candidate, Gate
 
+MISREAD_PLACE: Final = re.compile(r"(?P<file>.+?)(?:: document \d+)?")  # as `read_all` says where
+TEST_DEADLINE: Final = timedelta(seconds=10)  # a test may judge thousands of documents in one rule
 MAX_TOLD: Final = 50  # faults, tests or steps that a result names; the rest is counted
 
 
@@ -103,7 +107,7 @@ class ScenariosGate:
             return plain_result(self.name, expected, "there are no scenarios")
         if not stories:
             return GateResult(self.name, "not_run", "there are no scenarios")
-        read = await asyncio.to_thread(_read, stories)
+        read = await asyncio.to_thread(read_stories, stories)
         faults: list[dict[str, Any]] = [
             {"scenario": one.id, "step": 0, "fault": one.fault} for one in read if isinstance(one, Misread)
         ]
@@ -124,27 +128,28 @@ class ScenariosGate:
 
 
 def _faults(bundle: Bundle) -> list[dict[str, Any]]:
-    """Everything that can be said of a bundle before an engine has loaded it. Blocks. Raises EngineError.
-
-    A worker gets what decides, without the bundle's own list of capabilities: by this house's list it must pass too.
-    """
-    found = check_bundle(bundle)
-    if bundle.capabilities:
-        known = {(fault.where, fault.code) for fault in found}
-        plain = examine_bundle(bundle_of_canonical(bundle.canonical)).faults
-        found += [fault for fault in plain if (fault.where, fault.code) not in known]
-    return [_told(fault) for fault in found]
+    """As `revision_faults`, as data."""
+    return [_told(fault) for fault in revision_faults(bundle)]
 
 
 def _told(fault: Fault) -> dict[str, Any]:
     return {"where": fault.where or None, "code": fault.code, "en": fault.message_en, "ja": fault.message_ja}
 
 
-def _read(stories: dict[str, str]) -> list[Any]:
-    """Scenario files are read from a directory; these stand in one for as long as that takes."""
+def read_stories(stories: dict[str, str]) -> list[Scenario | Misread]:
+    """Scenario files are read from a directory; these stand in one for as long as that takes, and `where` is theirs."""
     with tempfile.TemporaryDirectory() as place:
         to_directory(stories, Path(place))
-        return list(read_all([Path(place)]))
+        read = read_all([Path(place)])
+        return [_moved(one, f"{place}/") for one in read]
+
+
+def _moved(one: Scenario | Misread, place: str) -> Scenario | Misread:
+    """No path of this host in what people are told."""
+    where = one.where.replace(place, "")
+    if isinstance(one, Misread):
+        return Misread(one.id, where, one.fault.replace(place, ""))
+    return msgspec.structs.replace(one, where=where)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from pdp.errors import BadRequestError, NotPermittedError, UnsupportedMediaError
 from pdp.revisions.person import MAX_ID, Person
-from pdp.strict_json import parse_json
+from pdp.strict_json import MAX_BYTES, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ ROLE_OF: Final[Mapping[Permission, Role]] = {
     "policy_operate": "operator",
     "policy_admin": "administrator",
 }
+MAX_CONTENTS: Final = 8 * 1024 * 1024  # of a body with files; the shipped policy has 0.2 MB
 _MAX_PARAMETERS: Final = 16
 
 
@@ -39,14 +40,14 @@ def person_of(caller: Caller) -> Person:
     return Person((caller.id if caller.person else f"caller:{caller.id}")[:MAX_ID], roles)
 
 
-def body_of(request: HttpRequest) -> dict[str, Any]:
-    """A JSON object, or nothing at all. Raises BadRequestError and UnsupportedMediaError."""
+def body_of(request: HttpRequest, *, most: int = MAX_BYTES) -> dict[str, Any]:
+    """A JSON object of at most `most` bytes, or nothing at all. Raises BadRequestError and UnsupportedMediaError."""
     if not request.body:
         return {}
     media = (request.header("content-type") or "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise UnsupportedMediaError("the body is not `application/json`")
-    found = parse_json(request.body)
+    found = parse_json(request.body, max_bytes=most)
     if not isinstance(found, dict):
         raise BadRequestError("the body is not a JSON object")
     return found
@@ -107,6 +108,26 @@ class Members:
         found = self._said.pop(name, None)
         if not isinstance(found, dict) or not found:
             raise BadRequestError(f"`{name}` is no object of texts", pointer=f"/{name}")
+        return found
+
+    def changes(self, name: str) -> dict[str, Any]:
+        """Texts by their names, or null for what is taken away; empty where there are none."""
+        found = self._said.pop(name, {})
+        if not isinstance(found, dict) or not all(text is None or isinstance(text, str) for text in found.values()):
+            raise BadRequestError(f"`{name}` is no object of texts", pointer=f"/{name}")
+        return found
+
+    def maybe_object(self, name: str) -> dict[str, Any] | None:
+        found = self._said.pop(name, None)
+        if found is not None and not isinstance(found, dict):
+            raise BadRequestError(f"`{name}` is no object", pointer=f"/{name}")
+        return found
+
+    def flag(self, name: str) -> bool:
+        """`true` or `false`; false where nothing is said."""
+        found = self._said.pop(name, False)
+        if not isinstance(found, bool):
+            raise BadRequestError(f"`{name}` is neither `true` nor `false`", pointer=f"/{name}")
         return found
 
     def texts(self, name: str) -> tuple[str, ...]:

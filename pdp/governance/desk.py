@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pdp.errors import BadRequestError, ConflictError
-from pdp.governance.asking import Members, body_of, number_in, query_of
+from pdp.governance.asking import MAX_CONTENTS, Members, body_of, number_in, query_of
 from pdp.governance.reception import Change, Reception
 from pdp.governance.told import active_told, detail_told, instance_told, review_told, revision_told
 from pdp.revisions.files import bundle_of, differences
 from pdp.revisions.gate import Candidate, run_gates
 from pdp.revisions.sealing import Signed
 from pdp.revisions.states import State
+from pdp.revisions.warning import MAX_DAYS
+from pdp.strict_json import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -151,7 +153,7 @@ class Desk:
 
     async def create(self, request: HttpRequest) -> HttpAnswer:
         """A new draft, of files, or of the files of another revision (`parent` without `files`)."""
-        asked = Asked(request)
+        asked = await asyncio.to_thread(Asked, request, most=MAX_CONTENTS)
 
         async def make(person: Person, now: datetime) -> Any:
             said = asked.members()
@@ -168,7 +170,7 @@ class Desk:
         return await self.reception.changed(request, change, make, status=_CREATED)
 
     async def edit(self, request: HttpRequest, number: str) -> HttpAnswer:
-        asked = Asked(request)
+        asked = await asyncio.to_thread(Asked, request, most=MAX_CONTENTS)
 
         async def make(person: Person, now: datetime) -> Any:
             said = asked.members()
@@ -215,6 +217,8 @@ class Desk:
                 named: dict[str, Any] = {}
                 if step in ("approve", "endorse"):
                     named["source_digest"] = said.maybe_text("source_digest")
+                if step == "submit":
+                    named["warn_days"] = said.maybe_number("warn_days", least=0, most=MAX_DAYS) or 0
                 said.done()
                 registers = self.registers
                 register: Any = registers.activations if step == "unschedule" else registers.revisions
@@ -258,11 +262,13 @@ class Desk:
         async def make(person: Person, now: datetime) -> Any:
             said = asked.members()
             reason, epoch, signed = said.text("reason"), said.maybe_number("epoch"), _signed(said)
+            enforce = step == "renew" and said.flag("enforce")
             said.done()
             whose: tuple[Any, ...] = () if number is None else (number_in(number),)
+            named = {"enforce": True} if enforce else {}
             do: Any = getattr(self.registers.activations, step)
             active: Active = await asyncio.to_thread(
-                lambda: do(person, *whose, reason, now, signed=signed, epoch=epoch)
+                lambda: do(person, *whose, reason, now, signed=signed, epoch=epoch, **named)
             )
             self.tell(active.epoch)
             return active_told(active)
@@ -287,11 +293,12 @@ class Desk:
 class Asked:
     """The body, read once: the trail is to know the reason also of what is then refused."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, *, most: int = MAX_BYTES) -> None:
+        """`most`: bytes; a body of files is longer than others."""
         self._fault: SekishoError | None = None
         self._said: dict[str, Any] = {}
         try:
-            self._said = body_of(request)
+            self._said = body_of(request, most=most)
         except BadRequestError as fault:
             self._fault = fault
 
@@ -302,6 +309,10 @@ class Asked:
 
     def has(self, name: str) -> bool:
         return name in self._said
+
+    def said(self) -> dict[str, Any]:
+        """For the trail, which is to know it before it is read; whether it can be taken is not yet known."""
+        return dict(self._said)
 
     def members(self) -> Members:
         """Raises what is wrong with the body."""

@@ -48,7 +48,10 @@ class Operation(NamedTuple):
     status: int = 200
 
     def responses(self) -> dict[int | str, Json]:
-        good = {"application/json": {"schema": _ref(self.gives)}}
+        """`gives` is a media type where it is no name of a schema."""
+        good: Json = {"application/json": {"schema": _ref(self.gives)}}
+        if "/" in self.gives:
+            good = {self.gives: {"schema": {"type": "string", "format": "binary"}}}
         answers: dict[int | str, Json] = {self.status: {"description": "The answer", "content": good}}
         return answers | {
             status: {"description": text, "content": {"application/problem+json": {"schema": _ref("Problem")}}}
@@ -68,7 +71,7 @@ def governance_document() -> Json:
         "number": _NUMBER, "name": _TEXT, "profile": _words("zta", "plain"), "digest": _DIGEST,
         "source_digest": _DIGEST, "state": _words(*STATES), "author": _TEXT, "reason": _TEXT, "parent": _MAYBE_NUMBER,
         "round": _NUMBER, "emergency": _BOOLEAN, "created_at": _TIME, "changed_at": _TIME,
-        "scheduled_at": _MAYBE_TIME, "steps": _several(_words(*STEPS)),
+        "scheduled_at": _MAYBE_TIME, "warn_days": {"type": "integer", "minimum": 0}, "steps": _several(_words(*STEPS)),
     }  # fmt: skip
     entry = {
         "number": _NUMBER, "at": _TIME, "by": _TEXT, "step": _words(*STEPS), "before": _MAYBE_TEXT, "after": _TEXT,
@@ -76,13 +79,14 @@ def governance_document() -> Json:
     }  # fmt: skip
     approval = {
         "number": _NUMBER, "round": _NUMBER, "by": _TEXT, "at": _TIME, "kind": _words("approve", "endorse"),
-        "reason": _TEXT, "digest": _DIGEST, "source_digest": _DIGEST,
+        "reason": _TEXT, "digest": _DIGEST, "source_digest": _DIGEST, "sealed": _BOOLEAN,
     }  # fmt: skip
     gate = {"name": _TEXT, "result": _words("passed", "failed", "not_run"), "summary": _TEXT, "details": _OBJECT}
     active = {
         "epoch": _NUMBER, "number": _NUMBER, "name": _TEXT, "digest": _DIGEST,
         "kind": _words(*get_args(ActivationKind)),
         "at": _TIME, "by": _TEXT, "reason": _TEXT, "statement": _TEXT, "signatures": _several(_OBJECT),
+        "warn": {"oneOf": [_object({"former": _DIGEST, "until": _TIME}, "former", "until"), {"type": "null"}]},
     }  # fmt: skip
     instance = {
         "id": _TEXT, "epoch": _NUMBER, "number": _MAYBE_NUMBER, "name": _TEXT, "digest": _TEXT, "seen_at": _TIME,
@@ -99,7 +103,10 @@ def governance_document() -> Json:
         "ended_at": _MAYBE_TIME, "users": _several(_TEXT), "devices": _several(_TEXT), "resources": _several(_TEXT),
         "in_force": _BOOLEAN, "may": _several(_words(*get_args(Decision))),
     }  # fmt: skip
-    change = {"path": _TEXT, "change": _words("added", "removed", "changed"), "diff": _TEXT}
+    change = {
+        "path": _TEXT, "change": _words("added", "removed", "changed"), "diff": _TEXT,
+        "detail": _words("full", "coarse", "left_out"),
+    }  # fmt: skip
     files: Json = {"type": "object", "additionalProperties": _TEXT, "description": "path below the bundle: text"}
     signed = {"statement": _TEXT, "signatures": {**_TEXT, "description": "JSON, as `pdp bundle sign` prints it"}}
     epoch = {"epoch": {**_NUMBER, "description": "a later one than the next, for a database that was restored"}}
@@ -127,12 +134,26 @@ def governance_document() -> Json:
         "RevisionEdit": _object({"reason": _REASON, "source_digest": _DIGEST, "files": files}, "reason", "files"),
         "RevisionNothing": _object({}),
         "RevisionReason": _object({"reason": _REASON}, "reason"),
+        "RevisionSubmission": _object(
+            {
+                "reason": _REASON,
+                "warn_days": {
+                    "type": "integer", "minimum": 0,
+                    "description": "days for which new refusals are announced and do not count yet (警告期間)",
+                },
+            },
+            "reason",
+        ),
         "RevisionWord": _object(
             {"reason": _REASON, "source_digest": {**_DIGEST, "description": "of the contents that were looked at"}},
             "reason",
         ),
         "RevisionPlan": _object({"reason": _REASON, "at": _TIME, **signed}, "reason", "at"),
         "RevisionOrder": _object({"reason": _REASON, **epoch, **signed}, "reason"),
+        "PolicyRenewal": _object(
+            {"reason": _REASON, "enforce": {**_BOOLEAN, "description": "end its warning now"}, **epoch, **signed},
+            "reason",
+        ),
         "RevisionStatement": _object({"statement": _TEXT}, "statement"),
         "PolicyActive": _object(active, *active),
         "PolicyActivations": _object({"activations": _several(_ref("PolicyActive")), "next": _MAYBE_NUMBER}),
@@ -257,7 +278,14 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         (_NUMBER_IN_PATH,),
         "RevisionNothing",
     ),
-    ("POST", "/revisions/{number}/submit"): _step("submit", "承認を求める / submit for review", "RevisionReason"),
+    ("POST", "/revisions/{number}/submit"): _step(
+        "submit",
+        "承認を求める / submit for review",
+        "RevisionSubmission",
+        note="`warn_days` を付けると、適用からその日数、新たな拒否は予告のみとなり、直前の版の許可が続く。\n\n"
+        "With `warn_days`, for so many days from its activation on, new refusals are announced and the permissions of "
+        "the revision before it go on.",
+    ),
     ("POST", "/revisions/{number}/withdraw"): _step("withdraw", "取り下げる / take it back", "RevisionReason"),
     ("POST", "/revisions/{number}/discard"): _step("discard", "破棄する / give it up for good", "RevisionReason"),
     ("POST", "/revisions/{number}/approve"): _step(
@@ -299,10 +327,11 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "policy_renew",
         "適用中の版に署名し直す / the same revision under a new epoch",
         "鍵の交換後やデータベースの復元後に使う。\n\n"
-        "After a change of keys, or of a restored database. Role: operator.",
+        "After a change of keys, or of a restored database. Role: operator.\n\n"
+        "`enforce`: 警告期間を今すぐ終える / its time of warning ends now.",
         "PolicyActive",
         (),
-        "RevisionOrder",
+        "PolicyRenewal",
     ),
     ("GET", "/reviews"): Operation(
         "policy_reviews",

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from msgspec.structs import asdict, replace
+from starlette.requests import Request  # noqa: TC002  # FastAPI reads the type
 from starlette.responses import Response
 
-from pdp.audit.problem import audit_problem
-from pdp.errors import PayloadTooLargeError, SekishoError, SlowRequestError
+from pdp.errors import SekishoError
+from pdp.governance.asking import MAX_CONTENTS as MAX_BODY
 from pdp.governance.document import OPERATIONS
-from pdp.wire.exchange import HttpAnswer, HttpRequest
+from pdp.governance.drafts_document import OPERATIONS as OF_DRAFTS
+from pdp.governance.reception import Introduced, problem_of
+from pdp.wire.plain_exchange import body_of, head_of, response_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from pdp.governance.desk import Desk
+    from pdp.governance.document import Operation
+    from pdp.governance.drafts_desk import DraftsDesk
     from pdp.governance.exceptions_desk import ExceptionsDesk
+    from pdp.governance.reception import Reception
     from pdp.revisions.states import Step
+    from pdp.wire.exchange import HttpAnswer, HttpRequest
 
 PREFIX: Final = "/admin/v1"
 BODY_S: Final = 30.0  # a policy of some megabytes over a slow line
-MAX_BODY: Final = 8 * 1024 * 1024  # of contents; the shipped policy has 0.2 MB
 MAX_WORDS: Final = 64 * 1024  # of everything else
-PEER: Final = "sekisho.peer"  # as `pdp.api.tls.PEER`, which stands above; a test holds the two together
 
 _SIMPLE: Final[tuple[Step, ...]] = ("submit", "withdraw", "discard", "approve", "reject", "endorse", "unschedule")
 _DECISIONS: Final = ("grant", "refuse", "withdraw", "end")
-_CONTENTS: Final = frozenset({("POST", "/revisions"), ("PUT", "/revisions/{number}/files")})
+_CONTENTS: Final = frozenset(
+    {
+        ("POST", "/revisions"),
+        ("PUT", "/revisions/{number}/files"),
+        ("POST", "/policy/check"),
+        ("POST", "/policy/tests"),
+    }
+)
+_WITH_BODY: Final = frozenset({"POST", "PUT"})
 
 
-def governance_router(desk: Desk, exceptions: ExceptionsDesk, *, body_s: float = BODY_S) -> APIRouter:
+def governance_router(
+    desk: Desk, exceptions: ExceptionsDesk, drafts: DraftsDesk, *, body_s: float = BODY_S
+) -> APIRouter:
     """Every path of this package."""
     answers: dict[tuple[str, str], Any] = {
         ("GET", "/revisions"): desk.revisions,
@@ -46,6 +60,11 @@ def governance_router(desk: Desk, exceptions: ExceptionsDesk, *, body_s: float =
         ("POST", "/revisions/{number}/schedule"): desk.schedule,
         ("POST", "/revisions/{number}/activate"): desk.activate,
         ("POST", "/revisions/{number}/rollback"): desk.rollback,
+        ("POST", "/revisions/{number}/tests"): drafts.test_revision,
+        ("POST", "/policy/check"): drafts.check,
+        ("POST", "/policy/tests"): drafts.test,
+        ("GET", "/policy/files"): drafts.start,
+        ("GET", "/policy/vocabulary"): drafts.vocabulary,
         ("GET", "/policy"): desk.policy,
         ("GET", "/policy/activations"): desk.activations,
         ("POST", "/policy/renew"): desk.renew,
@@ -57,10 +76,28 @@ def governance_router(desk: Desk, exceptions: ExceptionsDesk, *, body_s: float =
         **{("POST", f"/revisions/{{number}}/{step}"): desk.simple(step) for step in _SIMPLE},
     }
     router = APIRouter(tags=["policies"])
-    for (method, path), operation in OPERATIONS.items():
+    add_paths(router, {**OF_DRAFTS, **OPERATIONS}, answers, desk.reception, body_s=body_s)
+    return router
+
+
+def add_paths(
+    router: APIRouter,
+    operations: Mapping[tuple[str, str], Operation],
+    answers: Mapping[tuple[str, str], Any],
+    reception: Reception,
+    *,
+    body_s: float = BODY_S,
+) -> None:
+    """Every operation, answered by what `answers` has under the same method and path."""
+    for (method, path), operation in operations.items():
         router.add_api_route(
             f"{PREFIX}{path}",
-            _endpoint(answers[method, path], MAX_BODY if (method, path) in _CONTENTS else MAX_WORDS, body_s),
+            _endpoint(
+                answers[method, path],
+                reception,
+                MAX_BODY if (method, path) in _CONTENTS else MAX_WORDS,
+                body_s,
+            ),
             methods=[method],
             name=operation.id,
             operation_id=operation.id,
@@ -71,48 +108,32 @@ def governance_router(desk: Desk, exceptions: ExceptionsDesk, *, body_s: float =
             responses=operation.responses(),
             openapi_extra=operation.extra(),
         )
-    return router
 
 
 def _endpoint(
-    answer: Callable[..., Awaitable[HttpAnswer]], most: int, body_s: float
+    answer: Callable[..., Awaitable[HttpAnswer]], reception: Reception, most: int, body_s: float
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            asked = await _request(request, most, body_s)
+            asked = await _request(request, reception, most, body_s)
         except SekishoError as fault:
-            return _response(audit_problem(fault))
-        return _response(await answer(asked, *request.path_params.values()))
+            refused = problem_of(fault)
+            if request.method in _WITH_BODY:  # what is left of the body must not become the next request
+                refused = replace(refused, headers=(*refused.headers, ("connection", "close")))
+            return response_of(refused)
+        return response_of(await answer(asked, *request.path_params.values()))
 
     return endpoint
 
 
-def _response(answer: HttpAnswer) -> Response:
-    response = Response(answer.body, answer.status)
-    for name, value in answer.headers:
-        response.headers[name] = value
-    return response
+async def _request(request: Request, reception: Reception, most: int, body_s: float) -> HttpRequest:
+    """Its body is read when it is known whose it is.
 
-
-async def _request(request: Request, most: int, body_s: float) -> HttpRequest:
-    """The request as plain values. Raises PayloadTooLargeError and SlowRequestError."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(body_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most:
-                    raise PayloadTooLargeError(f"the body is larger than {most} bytes")
-    except TimeoutError:
-        raise SlowRequestError(f"the body did not arrive within {body_s:g} seconds") from None
-    except ClientDisconnect:  # nobody hears the answer; what is not whole is not read
-        raise SlowRequestError("the client has gone") from None
-    return HttpRequest(
-        method=request.method,
-        path=request.url.path,
-        query=request.url.query,
-        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
-        body=bytes(body),
-        peer=request.client.host if request.client else None,
-        peer_certificate=request.scope.get("extensions", {}).get(PEER),
-    )
+    Raises PayloadTooLargeError and SlowRequestError, and as `Reception.admitted`.
+    """
+    head = head_of(request)
+    if request.method not in _WITH_BODY:
+        return head
+    caller = await reception.admitted(head)
+    body = await body_of(request, most=most, within_s=body_s)
+    return Introduced(**{**asdict(head), "body": body}, caller=caller)

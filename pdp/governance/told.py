@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pdp.declog.marks import rfc3339
+from pdp.revisions.statement import read_statement
 from pdp.revisions.states import steps_from
 
 if TYPE_CHECKING:
-    from pdp.revisions.revision import Active, Detail, GateResult, Instance, Review, Revision
+    from pdp.revisions.revision import Active, Approval, Detail, GateResult, Instance, Review, Revision
 
 Json = dict[str, Any]
 
@@ -26,7 +27,7 @@ def detail_told(detail: Detail) -> Json:
         **revision_told(detail.revision),
         "authors": sorted(detail.authors),
         "history": [_plain({**asdict(entry), "details": dict(entry.details)}) for entry in detail.history],
-        "approvals": [_plain(asdict(approval)) for approval in detail.approvals],
+        "approvals": [_approval_told(approval) for approval in detail.approvals],
         "gates": [gate_told(gate) for gate in detail.gates],
     }
 
@@ -36,8 +37,16 @@ def gate_told(gate: GateResult) -> Json:
 
 
 def active_told(active: Active) -> Json:
-    """The signatures as data; the statement as the very text that they are over."""
-    return {**_plain(asdict(active)), "signatures": json.loads(active.signatures)}
+    """The signatures as data; the statement as the very text that they are over. `warn`: what it says of that."""
+    said = read_statement(active.statement).warning
+    warn = None if said is None else {"former": said.former, "until": said.until}
+    return {**_plain(asdict(active)), "signatures": json.loads(active.signatures), "warn": warn}
+
+
+def _approval_told(approval: Approval) -> Json:
+    """`sealed`: whether the host that took it signed for it; whether that counts is found when it is needed."""
+    told = _plain(asdict(approval))
+    return {**told, "sealed": told.pop("seal") is not None}
 
 
 def instance_told(instance: Instance) -> Json:

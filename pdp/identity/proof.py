@@ -123,8 +123,13 @@ async def prove(  # noqa: PLR0913, PLR0917  # who asks for whom, and what holds 
         # tokens of both passes its word on. What bounds an issuer's tokens bounds its word.
         highest = tokens.bound(claims.issuer, users.get(request.subject_id))
         proof = replace(proof, level=highest) if proof.level > highest else proof
-    witnesses.revocations.refuse_revoked(Shown((request.subject_id,), request.session_id, times=(proof.at,)))
+    witnesses.revocations.refuse_revoked(shown_by(request, proof))
     return proof
+
+
+def shown_by(request: AccessRequest, proof: Authentication) -> Shown:
+    """What a caller shows of an identity that it vouches for."""
+    return Shown((request.subject_id,), request.session_id, times=(proof.at,))
 
 
 def asserted(request: AccessRequest, caller: Caller, levels: LevelTable, now: datetime) -> Authentication:

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from pdp.active_policy import ActivePolicy
     from pdp.audit.desk import Desk as AuditDesk
     from pdp.audit.question import Params
     from pdp.audit.reception import Entry, Reception
     from pdp.callers.caller import Caller
-    from pdp.decide import ActivePolicy
     from pdp.declog.record import Record
     from pdp.directory.source import DirectorySource
     from pdp.insight.recomputing import Recomputing

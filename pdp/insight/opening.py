@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from pdp.active_policy import ActivePolicy
     from pdp.audit.opening import Audit
     from pdp.bundle.bundle import Bundle
-    from pdp.decide import ActivePolicy
     from pdp.directory.source import DirectorySource
     from pdp.engine.port import Engine
     from pdp.settings import Settings

@@ -20,6 +20,7 @@ from pdp.explain.policy import Policy
 from pdp.explain.report import explanation_json, text_json
 from pdp.model.decision import Outcome, Verdict
 from pdp.model.input import decode_input
+from pdp.replaying.answer import held_in
 from pdp.replaying.court import Court
 from pdp.replaying.hidden import hides_what_counts
 from pdp.replaying.single import nothing_to_judge, replay_one
@@ -83,7 +84,7 @@ class Recomputing:
             raise NotReadyError("another decision is being recomputed", next_step="try again in a moment") from None
         try:
             async with asyncio.timeout(DEADLINE_S), Court({ENGINE: self._make}, self._load) as court:
-                yield await court.bench(record.bundle_digest)
+                yield await court.bench(record.bundle_digest, held_in(record))
         except TimeoutError:
             raise NotReadyError(
                 "it took too long", next_step="`pdp replay --id` takes the time that it needs"

@@ -17,7 +17,7 @@ import msgspec
 from pdp.insight.percentiles import Buckets, percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 EVERY: Final = timedelta(seconds=5)
@@ -57,6 +57,7 @@ class WorkerState(msgspec.Struct, frozen=True):
     checks: list[Check]
     numbers: dict[str, float | None]
     samples: list[Sample]
+    shadow: dict[str, Any] | None = None  # as `pdp.simulate.shadow.Shadow.told`; None: no draft is beside it
 
 
 class WorkerFile:
@@ -70,6 +71,7 @@ class WorkerFile:
         self._sampled = now
         self._before: Buckets | None = None
         self._samples: Final[deque[Sample]] = deque(maxlen=SAMPLES)
+        self.shadow: Callable[[], dict[str, Any] | None] = lambda: None
 
     def is_due(self, now: datetime) -> bool:
         return self._written is None or not timedelta() <= now - self._written < EVERY
@@ -84,7 +86,14 @@ class WorkerFile:
         if now - self._sampled >= SAMPLE_EVERY:
             self._sample(now, numbers, durations)
         state = WorkerState(
-            self._node, os.getpid(), self._started, now, list(checks), dict(numbers), list(self._samples)
+            self._node,
+            os.getpid(),
+            self._started,
+            now,
+            list(checks),
+            dict(numbers),
+            list(self._samples),
+            self.shadow(),
         )
         with contextlib.suppress(OSError):
             self._directory.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ class CloudflareAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     device_claim: bool = False
     posture_audience: Annotated[str, Meta(max_length=256)] = ""  # application tag of our posture API, behind Access
     posture_client_id: Annotated[str, Meta(max_length=256)] = ""  # of the one service token that may ask it
+    sets_files: Annotated[tuple[str, ...], Meta(max_length=8)] = ()  # `sets.json` of exports: what their sets mean
     keys_file: str = ""  # our signing keys, the same on every host; empty: made in `state_dir`
     private_hosts: Annotated[tuple[_Text, ...], Meta(max_length=8)] = ()  # may have a private address: for tests
 

@@ -62,11 +62,19 @@ class Network(msgspec.Struct, frozen=True):
     country: str | None = None
 
 
+class Reading:
+    """One way of asking, in these very words: the object itself is what is compared, and it holds nothing."""
+
+    __slots__ = ()
+
+
 class AccessRequest(msgspec.Struct, frozen=True):
     """One access that somebody wants. Profile `zta` reads the typed fields; `plain` passes `document` on.
 
     `document` is the AuthZEN request as it came (subject, action, resource, context), already strict JSON.
     `fresh` asks for an evaluation whatever a cache holds; it counts from a caller with `bypass_cache`.
+    INVARIANT (one reading): two requests with the same `reading` differ in nothing but `request_id`, `trace_id` and
+    `fresh`, and carry no token. None: nobody knows whether it was asked in these words before.
     """
 
     subject_id: str
@@ -88,6 +96,7 @@ class AccessRequest(msgspec.Struct, frozen=True):
     document: Mapping[str, Any] = {}
     fresh: bool = False
     client_request: ClientRequest | None = None
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ anything. A condition that cannot be said to a vendor is never dropped: the rule
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Final, Literal
 
 import msgspec
@@ -138,6 +139,18 @@ class Rule(msgspec.Struct, frozen=True):
     title: Words
 
 
+class Office(msgspec.Struct, frozen=True):
+    """When the policy's data says that the office is open, in Japan: `business_day` and `business_hours` mean this.
+
+    `opens` is inside the hours and `closes` is not (`08:30`). Monday is 0; dates are ISO 8601.
+    """
+
+    opens: str
+    closes: str
+    closed_weekdays: tuple[int, ...]
+    closed_dates: tuple[str, ...]
+
+
 class RuleModel(msgspec.Struct, frozen=True):
     """All that a policy allows on one day. Equal policies and directories give equal bytes (`encode`)."""
 
@@ -151,6 +164,7 @@ class RuleModel(msgspec.Struct, frozen=True):
     profiles: tuple[Profile, ...]
     reasons: tuple[Reason, ...]
     rules: tuple[Rule, ...]
+    office: Office | None = None  # None: a policy whose data has no calendar
 
     def profile(self, profile_id: str) -> Profile:
         """Raises KeyError."""
@@ -221,6 +235,7 @@ _SECTIONS: Final[tuple[tuple[str, Section], ...]] = (
 )
 
 
+@cache
 def section_of(name: str) -> Section:
     """The section that a fact stands in. Raises KeyError for a name that is no fact."""
     for begin, section in _SECTIONS:

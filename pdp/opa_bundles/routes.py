@@ -8,13 +8,12 @@ from fastapi import APIRouter
 from starlette.requests import Request  # noqa: TC002  # FastAPI reads the type
 from starlette.responses import Response
 
-from pdp.wire.exchange import HttpRequest
+from pdp.wire.plain_exchange import head_of, response_of
 
 if TYPE_CHECKING:
     from pdp.opa_bundles.desk import BundleDesk
 
 PATH: Final = "/bundles/{name}"
-PEER: Final = "sekisho.peer"  # as `pdp.api.tls.PEER`, which stands above; a test holds the two together
 _SUMMARY: Final = "ポリシーを OPA バンドルとして配る / the policy as an OPA bundle"
 _TEXT: Final = (
     "`Prefer: modes=snapshot;wait=N` で変更を待てる。署名（`.signatures.json`）は署名鍵を設定した場合に付く。\n\n"
@@ -40,11 +39,7 @@ def bundle_router(desk: BundleDesk) -> APIRouter:
     good = {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}
 
     async def endpoint(request: Request) -> Response:
-        found = await desk.answer(_asked(request), request.path_params["name"])
-        response = Response(found.body, found.status)
-        for name, value in found.headers:
-            response.headers[name] = value
-        return response
+        return response_of(await desk.answer(head_of(request), request.path_params["name"]))
 
     router.add_api_route(
         PATH,
@@ -66,14 +61,3 @@ def bundle_router(desk: BundleDesk) -> APIRouter:
         },
     )
     return router
-
-
-def _asked(request: Request) -> HttpRequest:
-    return HttpRequest(
-        method=request.method,
-        path=request.url.path,
-        query=request.url.query,
-        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
-        peer=request.client.host if request.client else None,
-        peer_certificate=request.scope.get("extensions", {}).get(PEER),
-    )

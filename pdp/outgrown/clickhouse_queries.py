@@ -10,10 +10,10 @@ from uuid import UUID
 import duckdb
 import pyarrow as pa
 
+from pdp.archive.arrow_schema import STORED
 from pdp.archive.datafile import by_hour
 from pdp.archive.duck import EngineLimits
 from pdp.archive.queries import QUERIES, bind
-from pdp.archive.schema import STORED
 from pdp.archive.snapshot import SEGMENTS
 from pdp.errors import BadRequestError, CopyUnavailableError
 from pdp.outgrown.clickhouse_texts import SETTINGS, text_of

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pdp.archive.arrow_schema import STORED
 from pdp.archive.datafile import by_hour
-from pdp.archive.schema import STORED
 from pdp.errors import RecordDamagedError
 from pdp.outgrown.clickhouse_tables import DECISIONS, HOURLY, SEGMENT_COLUMNS, SEGMENTS, statements
 from pdp.outgrown.sealed_rows import named, sealed_names, sealed_rows

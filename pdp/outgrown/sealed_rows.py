@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pdp.archive.arrow_schema import STORED
 from pdp.archive.rewrites import Rewrites, leaves_of
-from pdp.archive.schema import STORED
 from pdp.archive.sealed import prove, read_sealed
 from pdp.archive.twins import passed_over
 from pdp.declog.layout import SEALED, segment_name

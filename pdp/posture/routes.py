@@ -5,12 +5,11 @@ Bodies are read here, whole, bounded and with a deadline; what they say is the d
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request  # noqa: TC002  # FastAPI reads the type
 from starlette.responses import Response
 
 from pdp.errors import PayloadTooLargeError, SlowRequestError
@@ -18,19 +17,19 @@ from pdp.posture.desk import MAX_BATCH_BYTES
 from pdp.posture.message import MAX_NAME, MAX_REPORTS, DeviceReport, Report
 from pdp.posture.problem import problem_answer
 from pdp.wire import cloudflare_posture
-from pdp.wire.exchange import HttpAnswer, HttpRequest
+from pdp.wire.plain_exchange import body_of, head_of, response_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pdp.posture.desk import Desk
     from pdp.posture.scoring import Scorer
+    from pdp.wire.exchange import HttpAnswer, HttpRequest
 
 Json = dict[str, Any]
 
 PREFIX: Final = "/posture/v1"
 BODY_S: Final = 10.0  # as the lane's own deadline
-PEER: Final = "sekisho.peer"  # as `pdp.api.tls.PEER`, which stands above; a test holds the two together
 _TAG: Final = "posture"
 
 
@@ -44,7 +43,7 @@ def posture_router(desk: Desk, scorer: Scorer, *, body_s: float = BODY_S) -> API
         description=_PUT,
         response_class=Response,
         responses=_responses("PostureKept", 404, 409, 412),
-        openapi_extra=_body("PostureReport", _EXAMPLE),
+        openapi_extra=_DEVICE | _body("PostureReport", _EXAMPLE),
     )
     async def put_report(request: Request) -> Response:
         return await _served(request, lambda asked: desk.put(asked, request.path_params["device"]), body_s)
@@ -55,7 +54,7 @@ def posture_router(desk: Desk, scorer: Scorer, *, body_s: float = BODY_S) -> API
         description=_GET,
         response_class=Response,
         responses=_responses("PostureHeld", 404) | {304: {"description": "`If-None-Match` has the present entity tag"}},
-        openapi_extra=_SECURITY,
+        openapi_extra=_DEVICE | _SECURITY,
     )
     async def get_reports(request: Request) -> Response:
         return await _served(request, lambda asked: desk.get(asked, request.path_params["device"]), body_s)
@@ -94,6 +93,18 @@ def posture_router(desk: Desk, scorer: Scorer, *, body_s: float = BODY_S) -> API
     async def post_cloudflare(request: Request) -> Response:
         return await _served(request, scorer.scores, body_s)
 
+    @router.post(
+        cloudflare_posture.SETS_PATH + "/{name}",
+        summary="書き出した規則の端末集合 / who is in a set of devices of the exported rules",
+        description=_SETS,
+        response_class=Response,
+        responses=_responses("CloudflareScores", 404),
+        openapi_extra=_SET
+        | _body("CloudflareDevices", {"devices": [{"device_id": "9ece5fab", "serial_number": "jdR44P3d"}]}),
+    )
+    async def post_cloudflare_set(request: Request) -> Response:
+        return await _served(request, lambda asked: scorer.memberships(asked, request.path_params["name"]), body_s)
+
     return router
 
 
@@ -113,9 +124,6 @@ def posture_document() -> Json:
         "device",
         "reports",
     )
-    schemas["Problem"] = _object(
-        {"type": _TEXT, "title": _TEXT, "status": _COUNT, "detail": _TEXT, "error": _ref("Error")}, "status", "error"
-    )
     asked = {"device_id": _TEXT, "serial_number": _TEXT}
     schemas["CloudflareDevices"] = _object(
         {"devices": {"type": "array", "maxItems": 1_000, "items": _object(asked, "device_id")}}, "devices"
@@ -127,39 +135,10 @@ def posture_document() -> Json:
 
 async def _served(request: Request, answer: Callable[[HttpRequest], Awaitable[HttpAnswer]], body_s: float) -> Response:
     try:
-        asked = await _request(request, body_s)
+        body = await body_of(request, most=MAX_BATCH_BYTES, within_s=body_s)
     except (PayloadTooLargeError, SlowRequestError) as fault:
-        found = problem_answer(fault)
-    else:
-        found = await answer(asked)
-    response = Response(found.body, found.status)
-    for name, value in found.headers:
-        response.headers[name] = value
-    return response
-
-
-async def _request(request: Request, body_s: float) -> HttpRequest:
-    """The request as plain values. Raises PayloadTooLargeError and SlowRequestError."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(body_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BATCH_BYTES:
-                    raise PayloadTooLargeError(f"the body is larger than {MAX_BATCH_BYTES} bytes")
-    except TimeoutError:
-        raise SlowRequestError(f"the body did not arrive within {body_s:g} seconds") from None
-    except ClientDisconnect:  # nobody hears the answer; what is not whole is not read
-        raise SlowRequestError("the client has gone") from None
-    return HttpRequest(
-        method=request.method,
-        path=request.url.path,
-        query=request.url.query,
-        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
-        body=bytes(body),
-        peer=request.client.host if request.client else None,
-        peer_certificate=request.scope.get("extensions", {}).get(PEER),
-    )
+        return response_of(problem_answer(fault))
+    return response_of(await answer(msgspec.structs.replace(head_of(request), body=body)))
 
 
 _PUT: Final = (
@@ -185,6 +164,10 @@ _SCORES: Final = (
     "既知でない端末のスコアは 0。表は docs/posture.md にある。\n\n"
     "A device that is not known has the score 0; docs/posture.md has the table."
 )
+_SETS: Final = (
+    "書き出した規則の端末集合（sets.json）に入る端末は 100、入らない端末は 0。\n\n"
+    "100 for a device that is in the set of the exported rules (sets.json), 0 for any other."
+)
 _TEXT: Final[Json] = {"type": "string"}
 _COUNT: Final[Json] = {"type": "integer"}
 _KEPT: Final[Json] = {
@@ -199,11 +182,13 @@ _EXAMPLE: Final[Json] = {
     "facts": {"edr_running": True, "edr_risk": "none", "tampered": False, "patch_age_days": 3},
 }
 _SECURITY: Final[Json] = {"security": [{"bearer": []}, {"apiKey": []}]}
+_DEVICE: Final[Json] = {"parameters": [{"name": "device", "in": "path", "required": True, "schema": _TEXT}]}
+_SET: Final[Json] = {"parameters": [{"name": "name", "in": "path", "required": True, "schema": _TEXT}]}
 _REFUSALS: Final = {
     400: "The request breaks its form",
     401: "No credential, or none that is known",
     403: "The caller lacks the permission, or may not report this fact",
-    404: "No device of this name is registered",
+    404: "No device or set of this name is there",
     409: "The names belong to different devices",
     412: "The held report has the entity tag of `If-None-Match`",
     413: "The body or the batch is too large",

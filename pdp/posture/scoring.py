@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pdp.errors import (
     BadRequestError,
     DirectoryError,
+    NotFoundError,
     NotPermittedError,
     NotReadyError,
     PayloadTooLargeError,
@@ -17,20 +18,22 @@ from pdp.errors import (
 )
 from pdp.facts.device import device_facts
 from pdp.facts.horizon import Horizon
+from pdp.facts.membership import device_is_in
 from pdp.posture.access import HEADER
 from pdp.posture.naming import match_devices
 from pdp.posture.problem import problem_answer
-from pdp.posture.score import score, thresholds_of
+from pdp.posture.score import HIGHEST, LOWEST, score, thresholds_of
 from pdp.strict_json import parse_json
 from pdp.wire.cloudflare_posture import Scored, read_devices, score_answer, with_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from typing import Any
 
     from pdp.callers.caller import Caller
     from pdp.model.directory import Snapshot
+    from pdp.model.rules import Condition
     from pdp.model.source import NameKind
     from pdp.sources.matching import Match
     from pdp.store.store import Store
@@ -53,15 +56,23 @@ class Scorer:
     data: Callable[[], Mapping[str, Any]]
     clock: Callable[[], datetime]
     access: Callable[[str], Awaitable[Caller]] | None = None  # the caller of an assertion of Cloudflare Access
+    sets: Callable[[str], Sequence[Condition]] | None = None  # of exported rules, by name; None: there are none
 
     async def scores(self, request: HttpRequest) -> HttpAnswer:
         """The answer to one call of Cloudflare. An error is no answer: what it then holds is its own matter."""
         try:
-            return await self._scores(request)
+            return await self._scores(request, self._score)
         except SekishoError as fault:
             return problem_answer(fault)
 
-    async def _scores(self, request: HttpRequest) -> HttpAnswer:
+    async def memberships(self, request: HttpRequest, name: str) -> HttpAnswer:
+        """100 for each device that is in this set of the exported rules, 0 for any other."""
+        try:
+            return await self._scores(request, lambda devices: self._members(devices, name))
+        except SekishoError as fault:
+            return problem_answer(fault)
+
+    async def _scores(self, request: HttpRequest, rate: Callable[[Collection[str]], Mapping[str, int]]) -> HttpAnswer:
         caller = await self._caller(request)
         if not caller.may("read_posture"):
             raise NotPermittedError("this caller lacks the permission `read_posture`")
@@ -73,7 +84,8 @@ class Scorer:
         if asked:
             caller.spend(len(asked) - 1)
         ours = await self._ours(asked)
-        return score_answer(asked, self._scored(ours))
+        rated = rate(set(ours.values()))
+        return score_answer(asked, {them: Scored(our, rated[our]) for them, our in ours.items() if our in rated})
 
     async def _caller(self, request: HttpRequest) -> Caller:
         """Who calls: what Access says, where a site has it in front; then the id and secret are Access's own matter."""
@@ -98,13 +110,20 @@ class Scorer:
         with self.store.read() as connection:
             return match_devices(connection, asked)
 
-    def _scored(self, ours: Mapping[str, str]) -> dict[str, Scored]:
+    def _score(self, devices: Collection[str]) -> dict[str, int]:
         snapshot, thresholds, now = self.snapshot(), thresholds_of(self.data()), self.clock()
         return {
-            theirs: Scored(our, score(device_facts(our, None, _NOBODY, snapshot, Horizon(now)), thresholds))
-            for theirs, our in ours.items()
-            if our in snapshot.devices
+            device: score(device_facts(device, None, _NOBODY, snapshot, Horizon(now)), thresholds)
+            for device in devices
+            if device in snapshot.devices
         }
+
+    def _members(self, devices: Collection[str], name: str) -> dict[str, int]:
+        if self.sets is None:
+            raise NotFoundError("there is no such set")
+        snapshot, conditions, now = self.snapshot(), self.sets(name), self.clock()
+        inside = {device for device in devices if device_is_in(device, conditions, snapshot, Horizon(now))}
+        return {device: HIGHEST if device in inside else LOWEST for device in devices if device in snapshot.devices}
 
 
 def _names(device: Asked) -> dict[NameKind, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
+
+from pdp.errors import RecordDamagedError
 
 if TYPE_CHECKING:
     from pdp.declog.record import Record
@@ -52,6 +55,44 @@ def recorded_answer(record: Record) -> Answer:
         record.required_auth_level,
         None if context == _NULL else context.decode(),
     )
+
+
+class Held(NamedTuple):
+    """Of an answer that was held over in a time of warning (`pdp.grace`): whose permission it is, and until when."""
+
+    former: str
+    until: str
+
+    @property
+    def end(self) -> datetime:
+        """Raises RecordDamagedError where it is no time."""
+        try:
+            return datetime.fromisoformat(self.until)
+        except ValueError:
+            raise RecordDamagedError("the record's time of warning ends at no time") from None
+
+
+class _Warned(msgspec.Struct):
+    class _Former(msgspec.Struct):
+        digest: str
+
+    former: _Former
+    until: str
+
+
+class _Context(msgspec.Struct):
+    warned: _Warned | None = None
+
+
+def held_in(record: Record) -> Held | None:
+    """What a record of profile `zta` says of that; the two policies and the document give the answer again."""
+    if record.profile != "zta" or bytes(record.policy_context) == _NULL:
+        return None
+    try:
+        found = msgspec.json.decode(record.policy_context, type=_Context).warned
+    except msgspec.MsgspecError:
+        return None
+    return None if found is None else Held(found.former.digest, found.until)
 
 
 def parts_that_differ(one: Answer, other: Answer) -> tuple[str, ...]:

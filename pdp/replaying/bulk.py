@@ -66,7 +66,7 @@ class Replay:
         self._draft = draft
         self._out = out
         self._most_ids = most_ids
-        self._missing: dict[str, str] = {}
+        self._missing: dict[tuple[str, str | None], str] = {}
 
     async def run(self, progress: Progress) -> Report:
         """Raises NotReadyError where the log cannot be read, EngineError where an engine is not there; BundleError for
@@ -140,17 +140,18 @@ class Replay:
                 return None
             return await self._court.bench(self._draft)
         assert share.digest is not None
-        if share.digest not in self._missing:
+        which = share.digest, share.former
+        if which not in self._missing:
             try:
-                bench = await self._court.bench(share.digest)
+                bench = await self._court.bench(share.digest, share.held)
             except (BundleError, NotReadyError, RecordDamagedError) as fault:
-                self._missing[share.digest] = fault.message
+                self._missing[which] = fault.message
             else:
                 if (share.profile, share.revision) == (bench.bundle.profile, bench.bundle.revision):
                     return bench
                 unit.apart["wrong_policy"] += share.decisions
                 return None
-        unit.missing[share.digest, share.revision, self._missing[share.digest]] += share.decisions
+        unit.missing[share.digest, share.revision, self._missing[which]] += share.decisions
         return None
 
     async def _judge(self, bench: Bench, batch: pa.Table, groups: Sequence[Group]) -> None:

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from pdp.archive.schema import INPUT
-from pdp.replaying.answer import Answer
+from pdp.replaying.answer import Answer, Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,8 +38,13 @@ _WHY: Final = """
          WHEN input_form = 'none' THEN CASE WHEN outcome = 'deny' THEN 'no_input' ELSE 'impossible' END
          WHEN bundle_digest IS NULL OR profile IS NULL OR input_form IS NULL THEN 'unreadable'
          ELSE 'judged' END"""
+# What was held over in a time of warning is judged by two policies (`pdp.grace`).
+_WARNED: Final = "CASE WHEN profile = 'zta' AND json_valid(policy_context) THEN policy_context ->> '$.warned.{}' END"
+_FORMER: Final = _WARNED.format("former.digest")
+_UNTIL: Final = _WARNED.format("until")
 _OVERVIEW: Final = f"""
-    SELECT {_WHY} AS why, bundle_digest, policy_revision, profile, input_form, count(*) AS decisions
+    SELECT {_WHY} AS why, bundle_digest, policy_revision, profile, input_form, {_FORMER} AS former, {_UNTIL} AS until,
+           count(*) AS decisions
     FROM batch GROUP BY ALL"""  # noqa: S608  # a text of this file
 _FAULTY: Final = "coalesce(fault IS NOT NULL AND outcome = 'deny' AND reasons = ['EVALUATION_ERROR'], false)"
 _ANSWER: Final = "outcome, reasons, obligations, required_auth_level, policy_context"
@@ -53,7 +58,13 @@ class Share(NamedTuple):
     revision: str | None
     profile: Profile | None
     form: str | None
+    former: str | None
+    until: str | None
     decisions: int
+
+    @property
+    def held(self) -> Held | None:
+        return None if self.former is None or self.until is None else Held(self.former, self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +127,9 @@ class Grouper:
                   FROM batch
                   WHERE {_WHY} = 'judged' AND input_form = $form AND profile = $profile
                         AND bundle_digest = $digest AND policy_revision IS NOT DISTINCT FROM $revision
+                        AND ({_FORMER}) IS NOT DISTINCT FROM $former AND ({_UNTIL}) IS NOT DISTINCT FROM $until
                   GROUP BY ALL)"""  # noqa: S608  # names of columns and texts of this file; values are bound
-        params = {name: getattr(share, name) for name in ("form", "profile", "digest", "revision")}
+        params = {name: getattr(share, name) for name in ("form", "profile", "digest", "revision", "former", "until")}
         table = self._connection.sql(sql, params=params).to_arrow_table().combine_chunks()
         return list(_groups(table))
 

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
-from pdp.archive.columns import body_of, rows_of
-from pdp.archive.duck import DuckQueries
 from pdp.declog.layout import Layout
 from pdp.declog.reader import find_record
 from pdp.declog.record import read_record
@@ -60,6 +58,9 @@ def find(logs: Sequence[Path], decision_id: str, limits: EngineLimits) -> Record
 
 
 def _stored(logs: Sequence[Path], decision_id: str, limits: EngineLimits) -> bytes | None:
+    from pdp.archive.columns import body_of, rows_of  # Arrow and DuckDB: a worker that decides has no use for them
+    from pdp.archive.duck import DuckQueries
+
     queries = DuckQueries(logs, limits)
     for when in ({}, _ALWAYS):
         found = {body_of(row) for row in rows_of(queries.run("by_id", {"id": decision_id, **when}))}

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import insert, select, update
 
 from pdp.declog.marks import rfc3339
-from pdp.errors import BadRequestError, BundleError, ConflictError, SekishoError, SettingsError
+from pdp.errors import BadRequestError, ConflictError, SekishoError, SettingsError
 from pdp.logs import get_log
+from pdp.revisions.activation_rows import COLUMNS, is_proven, next_epoch, open_review, plan_of, written_by
+from pdp.revisions.approval_seal import is_sealed
 from pdp.revisions.revision import Active, Revision
 from pdp.revisions.rows import (
     Said,
     active_at,
     active_of,
-    authors_of,
     begin,
     checked_reason,
     epoch_of,
@@ -29,27 +30,25 @@ from pdp.revisions.rows import (
     standing,
     take,
     text_of,
+    whole_epoch_of,
 )
-from pdp.revisions.sealing import Signed, UnsealedError, check_jump, kind_of, unsealed
-from pdp.revisions.statement import read_signatures, read_statement, signer_of
+from pdp.revisions.sealing import Signed, UnsealedError, kind_of, unsealed
 from pdp.revisions.states import after
+from pdp.revisions.warning import warn_in, warn_of
 from pdp.store import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from pdp.revisions.person import People, Person
     from pdp.revisions.sealing import Sealing
-    from pdp.revisions.statement import Statement, TrustedKey
+    from pdp.revisions.statement import Statement, Warn
     from pdp.revisions.states import Step
     from pdp.store.store import Store
 
-REVIEW_DAYS: Final = 7  # after an emergency, somebody else looks at what was done
 MAX_AHEAD: Final = timedelta(days=400)  # a schedule beyond next year's 1 April is a slip of the pen
-MAX_EPOCH: Final = 1 << 62
 FIRE_AGAIN: Final = timedelta(seconds=15)  # before a host that lacks a key tries again: looks come four times a second
 _SYSTEM: Final = "system:schedule"
 _log = get_log("pdp.revisions")
@@ -58,10 +57,11 @@ _log = get_log("pdp.revisions")
 class Activations:
     """The line of what was and is of record. Every method blocks, and is one transaction."""
 
-    def __init__(self, store: Store, people: People, sealing: Sealing) -> None:
+    def __init__(self, store: Store, people: People, sealing: Sealing, *, warn_max_days: int = 0) -> None:
         self._store = store
         self._people = people
         self._sealing = sealing
+        self._warn_max_days = warn_max_days
         self._put_off: dict[int, datetime] = {}  # by revision: until when this host leaves it to others
 
     def current(self) -> Active | None:
@@ -72,7 +72,7 @@ class Activations:
     def current_text(self, seen_epoch: int) -> tuple[Active, bytes] | None:
         """What is of record and its text, neither proven; None where its epoch is the one that was seen."""
         with self._store.read() as connection:
-            epoch = epoch_of(connection)
+            epoch = whole_epoch_of(connection)
             if epoch == seen_epoch:
                 return None
             active = active_at(connection, epoch)
@@ -81,7 +81,10 @@ class Activations:
             return active, text_of(connection, active.digest)
 
     def look(self, now: datetime) -> tuple[int, tuple[int, ...]]:
-        """The epoch of what is of record (0: nothing ever was), and the revisions whose time has come, in order."""
+        """The epoch of what is of record (0: nothing ever was), and the revisions whose time has come, in order.
+
+        Raises RevisionRefusedError where a later one was activated than the one that is said to be of record.
+        """
         table = tables.policy_revisions
         query = (
             select(table.c.number)
@@ -89,7 +92,7 @@ class Activations:
             .order_by(table.c.scheduled_at, table.c.number)
         )
         with self._store.read() as connection:
-            return epoch_of(connection), tuple(connection.execute(query).scalars())
+            return whole_epoch_of(connection), tuple(connection.execute(query).scalars())
 
     def past(self, *, before: int | None = None, size: int = 50) -> tuple[Active, ...]:
         """What was of record, the latest first."""
@@ -105,7 +108,8 @@ class Activations:
         with self._store.read() as connection:
             revision = revision_at(connection, number)
             after(revision.state, step)
-            return unsealed(revision, kind_of(revision, step), _next(connection, epoch), now)
+            warn = None if step == "rollback" else self._warn(connection, revision, now)
+            return unsealed(revision, kind_of(revision, step), next_epoch(connection, epoch), now, warn)
 
     def activate(  # noqa: PLR0913  # who, what, why and when
         self,
@@ -125,9 +129,10 @@ class Activations:
             after(revision.state, "activate")
             if not (revision.emergency and "approver" in person.roles):
                 person.require("activate")
-            self._require_approved(connection, revision)
+            self._require_approved(connection, revision, signed)
+            warn = self._warn(connection, revision, now)
             statement = self._sealing.sealed(
-                revision, kind_of(revision, "activate"), _next(connection, epoch), now, signed
+                revision, kind_of(revision, "activate"), next_epoch(connection, epoch), now, signed, warn
             )
             return self._enter(connection, revision, "activate", Said(person.id, now, said), statement)
 
@@ -149,10 +154,10 @@ class Activations:
             revision = revision_at(connection, number)
             after(revision.state, "rollback")
             self._require_former(connection, revision)
-            statement = self._sealing.sealed(revision, "rollback", _next(connection, epoch), now, signed)
+            statement = self._sealing.sealed(revision, "rollback", next_epoch(connection, epoch), now, signed)
             return self._enter(connection, revision, "rollback", Said(person.id, now, said), statement)
 
-    def renew(  # who, why and when
+    def renew(  # noqa: PLR0913  # who, why and when
         self,
         person: Person,
         reason: str,
@@ -160,19 +165,26 @@ class Activations:
         *,
         signed: Signed | None = None,
         epoch: int | None = None,
+        enforce: bool = False,
     ) -> Active:
-        """The same revision under a new epoch: signed by another key, or above what workers had seen (`epoch`)."""
+        """The same revision under a new epoch: signed by another key, or above what workers had seen (`epoch`).
+
+        A time of warning goes on to its end; with `enforce` it ends now, and every refusal counts.
+        """
         person.require("renew")
         said = checked_reason(reason)
         with self._store.write() as connection:
             begin(connection)
-            former = active_at(connection, epoch_of(connection))
+            former = active_at(connection, newest_epoch(connection))
             if former is None:
                 raise ConflictError("nothing was ever activated", next_step="activate a revision")
             revision = revision_at(connection, former.number)
             after(revision.state, "renew")
             self._require_former(connection, revision)
-            statement = self._sealing.sealed(revision, "activate", _next(connection, epoch), now, signed)
+            warn = None if enforce else warn_in(former)
+            if warn is not None and warn.end <= now:
+                warn = None
+            statement = self._sealing.sealed(revision, "activate", next_epoch(connection, epoch), now, signed, warn)
             return self._enter(connection, revision, "renew", Said(person.id, now, said), statement)
 
     def schedule(  # noqa: PLR0913  # who, what, why and when
@@ -191,9 +203,10 @@ class Activations:
             begin(connection)
             revision = revision_at(connection, number)
             after(revision.state, "schedule")
-            self._require_approved(connection, revision)
+            self._require_approved(connection, revision, signed)
+            warn = self._warn(connection, revision, now)
             self._sealing.sealed(
-                revision, "scheduled", _next(connection, None), now, signed
+                revision, "scheduled", next_epoch(connection, None), now, signed, warn
             )  # whether it could be done
             details = {"at": rfc3339(at)}
             plan = {"by": person.id, "reason": said, "signed": None}
@@ -245,11 +258,12 @@ class Activations:
             revision = revision_at(connection, number)
             if revision.state != "scheduled" or revision.scheduled_at is None or revision.scheduled_at > now:
                 return None
-            by, reason, signed = _plan(connection, number)
+            by, reason, signed = plan_of(connection, number)
             details = {"scheduled_by": by, "scheduled_at": rfc3339(revision.scheduled_at)}
             try:
-                self._require_approved(connection, revision)
-                statement = self._sealing.sealed(revision, "scheduled", _next(connection, None), now, signed)
+                self._require_approved(connection, revision, signed)
+                warn = self._warn(connection, revision, now)
+                statement = self._sealing.sealed(revision, "scheduled", next_epoch(connection, None), now, signed, warn)
             except (UnsealedError, SettingsError):
                 raise
             except SekishoError as fault:
@@ -258,16 +272,37 @@ class Activations:
                 return None
             return self._enter(connection, revision, "activate", Said(by, now, reason, details), statement)
 
-    def _require_approved(self, connection: Connection, revision: Revision) -> None:
-        """INVARIANT (two persons), once more: what stands in a row's state is not what is believed."""
-        given = [approval.by for approval in standing(connection, revision)]
-        authors = _authors(connection, revision)
+    def _require_approved(self, connection: Connection, revision: Revision, signed: Signed | None) -> None:
+        """INVARIANT (two persons), once more: what stands in a row's state is not what is believed.
+
+        Nor are rows that nobody sealed, where the key of this host is to sign (`pdp.revisions.approval_seal`).
+        """
+        authors = written_by(connection, revision)
+        approvals = standing(connection, revision)
+        keys = self._sealing.own_counts() if signed is None else None
+        if keys is not None:
+            sealed = tuple(one for one in approvals if is_sealed(one, revision.warn_days, authors, keys))
+            if len(sealed) < len(approvals):
+                _log.error("an approval was not sealed when it was given, or is another one", number=revision.number)
+            approvals = sealed
+        given = [approval.by for approval in approvals]
         others = [by for by in given if not self._people.among(by, authors)]
         if self._people.count(others) < (2 if revision.emergency else 1):
             raise ConflictError(
-                "the approvals of this revision do not count: it was changed since, or they are its authors'",
+                "the approvals of this revision do not count: it was changed since, they are its authors', or no key "
+                "that counts here sealed them",
                 next_step="withdraw it, submit it again, and have it approved",
             )
+
+    def text(self, digest: str) -> bytes:
+        """The text of a policy, not yet proven. Raises RecordDamagedError where there is none."""
+        with self._store.read() as connection:
+            return text_of(connection, digest)
+
+    def _warn(self, connection: Connection, revision: Revision, now: datetime) -> Warn | None:
+        """Raises ConflictError where a time of warning was approved and cannot be had."""
+        former = active_at(connection, newest_epoch(connection))
+        return warn_of(revision, former, now, self._warn_max_days, lambda digest: text_of(connection, digest))
 
     def _require_former(self, connection: Connection, revision: Revision) -> None:
         """What was of record is what may be so again: a row's digest is not believed, only a statement of it.
@@ -275,11 +310,11 @@ class Activations:
         Attack: somebody with the database sets the digest of a revision by hand, and the next renewal has the
         service's own key sign it.
         """
-        _authors(connection, revision)
+        written_by(connection, revision)
         table = tables.policy_activations
         query = select(table).where(table.c.number == revision.number, table.c.digest == revision.digest)
         keys = self._sealing.keys()
-        if not any(_is_proven(active_of(row), revision, keys) for row in connection.execute(query)):
+        if not any(is_proven(active_of(row), revision, keys) for row in connection.execute(query)):
             raise ConflictError(
                 "no activation of this revision that can be trusted names these contents",
                 next_step="make a new draft of it, and have that approved",
@@ -289,7 +324,7 @@ class Activations:
         self, connection: Connection, revision: Revision, step: Step, said: Said, sealed: tuple[Statement, str]
     ) -> Active:
         statement, signatures = sealed
-        former = active_at(connection, epoch_of(connection))
+        former = active_at(connection, newest_epoch(connection))  # also where the counter was put back
         if former is not None and former.number != revision.number:
             replaced = Said(said.by, said.at, said.reason, {"replaced_by": revision.number, "epoch": statement.epoch})
             take(connection, revision_at(connection, former.number), "retire", replaced)
@@ -305,68 +340,11 @@ class Activations:
             statement=statement.text,
             signatures=signatures,
         )
-        connection.execute(insert(tables.policy_activations), {name: getattr(active, name) for name in _COLUMNS})
+        connection.execute(insert(tables.policy_activations), {name: getattr(active, name) for name in COLUMNS})
         connection.execute(update(tables.policy_meta).values(epoch=active.epoch))
         details = {**said.details, "epoch": active.epoch, "kind": active.kind}
         told = Said(said.by, said.at, said.reason, details)
         take(connection, revision, step, told, scheduled_at=None, scheduled=None)
         if revision.emergency and step == "activate":  # also at a time: its kind is `scheduled` then
-            _open_review(connection, active)
+            open_review(connection, active)
         return active
-
-
-_COLUMNS: Final = tuple(column.name for column in tables.policy_activations.columns)
-
-
-def _next(connection: Connection, epoch: int | None) -> int:
-    """The next epoch, or a later one that was asked for."""
-    least = max(epoch_of(connection), newest_epoch(connection)) + 1
-    if epoch is None:
-        return least
-    if not least <= epoch <= MAX_EPOCH:
-        raise ConflictError(f"the next epoch is {least}, and {epoch} is asked for")
-    check_jump(epoch, least)
-    return epoch
-
-
-def _authors(connection: Connection, revision: Revision) -> frozenset[str]:
-    """Never empty: of a row that was put into the database by hand nobody is the author, and anybody approves it."""
-    authors = authors_of(connection, revision.number)
-    if not authors:
-        raise ConflictError("nobody wrote this revision: its history is not there", next_step="make a new draft of it")
-    return authors
-
-
-def _is_proven(active: Active, revision: Revision, keys: Sequence[TrustedKey]) -> bool:
-    """Whether a statement that is trusted here says that these contents were of record."""
-    try:
-        said, signatures = read_statement(active.statement), read_signatures(active.signatures)
-    except BundleError:
-        return False
-    if (said.epoch, said.number, said.name, said.digest) != (
-        active.epoch,
-        revision.number,
-        revision.name,
-        revision.digest,
-    ):
-        return False
-    return not keys or signer_of(active.statement, signatures, keys) is not None
-
-
-def _plan(connection: Connection, number: int) -> tuple[str, str, Signed | None]:
-    table = tables.policy_revisions
-    plan = json.loads(connection.execute(select(table.c.scheduled).where(table.c.number == number)).scalar_one())
-    return plan["by"], plan["reason"], None if plan["signed"] is None else Signed(*plan["signed"])
-
-
-def _open_review(connection: Connection, active: Active) -> None:
-    connection.execute(
-        insert(tables.policy_reviews),
-        {
-            "number": active.number,
-            "epoch": active.epoch,
-            "opened_at": active.at,
-            "due_at": active.at + timedelta(days=REVIEW_DAYS),
-            "note": "",
-        },
-    )

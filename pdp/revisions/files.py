@@ -6,14 +6,15 @@ the comments. `source_digest` is the SHA-256 of all of it; `Bundle.digest` of wh
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.bundle.bundle import MANIFEST, MAX_FILE_BYTES, MAX_FILES, bundle_of_files, makes_bundle, read_files
+from pdp.bundle.equivalents import FILE as EQUIVALENTS
 from pdp.errors import BadRequestError, BundleError, PayloadTooLargeError, RecordDamagedError
+from pdp.revisions.line_diff import Steps, unified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
 
 MAX_BYTES: Final = 32 * 1024 * 1024  # of all files: half of what an evaluator takes in one frame
+MAX_DIFF: Final = 4 * 1024 * 1024  # characters of one answer's diffs: nobody reads more
 MAX_PATH: Final = 200
 MAX_NAME: Final = 128  # of the revision, in its manifest
 SCENARIOS: Final = "scenarios/"
@@ -32,8 +34,9 @@ Files = dict[str, str]
 
 
 def belongs(name: str) -> bool:
-    """Whether a file of this path is kept with a revision: the bundle's own, scenarios, notes."""
-    return makes_bundle(name) or name.endswith(_NOTES) or (name.startswith(SCENARIOS) and name.endswith(_STORIES))
+    """Whether a file of this path is kept with a revision: the bundle's own, scenarios, notes, `mutants.yaml`."""
+    beside = name.endswith(_NOTES) or name == EQUIVALENTS
+    return makes_bundle(name) or beside or (name.startswith(SCENARIOS) and name.endswith(_STORIES))
 
 
 def check_files(files: Mapping[str, Any]) -> Files:
@@ -55,9 +58,25 @@ def check_files(files: Mapping[str, Any]) -> Files:
         if "\x00" in text:
             raise BadRequestError(f"the file `{name}` holds a NUL")
         total += size
-        if size > MAX_FILE_BYTES or total > MAX_BYTES:
-            raise PayloadTooLargeError(f"a file beyond {MAX_FILE_BYTES} bytes, or all of them beyond {MAX_BYTES}")
+        if size > MAX_FILE_BYTES:
+            raise PayloadTooLargeError(f"the file `{name}` has {size} bytes, and one has at most {MAX_FILE_BYTES}")
+        if total > MAX_BYTES:
+            raise PayloadTooLargeError(f"the files have more than {MAX_BYTES} bytes together")
     return dict(sorted(files.items()))
+
+
+def laid_over(base: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """These files with others in their places; None takes one away. Not checked yet.
+
+    Raises BadRequestError for a name that is to be taken away and is not there: it was misspelt.
+    """
+    found: dict[str, Any] = dict(base)
+    for name, text in changes.items():
+        if text is not None:
+            found[name] = text
+        elif found.pop(name, None) is None:
+            raise BadRequestError(f"there is no file `{name[:MAX_PATH]}` to be taken away")
+    return found
 
 
 def _check_path(name: str) -> None:
@@ -118,20 +137,23 @@ def to_directory(files: Mapping[str, str], directory: Path) -> None:
             file.write(text)
 
 
-def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[dict[str, str]]:
-    """By path, what happened to each file that is not the same: `added`, `removed` or `changed`, and a unified diff."""
-    found = []
+def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[dict[str, Any]]:
+    """By path, what happened to each file that is not the same: `added`, `removed` or `changed`, and a unified diff.
+
+    `detail` says how much the diff says: `full`; `coarse`, where finding the fewest lines would take too long, and
+    what lies between the first and the last difference is told as replaced; `left_out`, beyond MAX_DIFF of all texts.
+    """
+    found: list[dict[str, Any]] = []
+    steps, room = Steps(), MAX_DIFF
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
         change = "added" if old is None else "removed" if new is None else "changed"
-        lines = difflib.unified_diff(
-            (old or "").splitlines(keepends=True), (new or "").splitlines(keepends=True), f"a/{name}", f"b/{name}"
-        )
-        found.append({"path": name, "change": change, "diff": "".join(_ended(line) for line in lines)})
+        diff, shortest = unified(old or "", new or "", name, steps)
+        if len(diff) > room:
+            found.append({"path": name, "change": change, "diff": "", "detail": "left_out"})
+            continue
+        room -= len(diff)
+        found.append({"path": name, "change": change, "diff": diff, "detail": "full" if shortest else "coarse"})
     return found
-
-
-def _ended(line: str) -> str:
-    return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

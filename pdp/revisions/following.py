@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pdp.ending import end
 from pdp.errors import DirectoryError, SekishoError
 from pdp.logs import get_log
+from pdp.revisions.loading import RETRY, Loader
 from pdp.revisions.revision import Instance
 from pdp.revisions.trust import RevisionRefusedError, Seen, judge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from pdp.activation import Former
     from pdp.bundle.bundle import Bundle
     from pdp.model.directory import Snapshot
     from pdp.revisions.activations import Activations
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     from pdp.revisions.lease import Lease
     from pdp.revisions.revision import Active
     from pdp.revisions.statement import TrustedKey
+    from pdp.revisions.warning import Served
 
-RETRY: Final = timedelta(seconds=15)  # before a revision that was refused is tried again: a load costs half a second
 HEARTBEAT: Final = timedelta(seconds=10)
 CONFIRM: Final = timedelta(minutes=1)  # how often a confirmation is written down for a restart: a synced file each time
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # no confirmation is known: every lease that has an end is over
@@ -41,8 +43,8 @@ _log = get_log("pdp.revisions")
 class Activator(Protocol):
     """What makes a bundle decide (`pdp.activation.Activation`)."""
 
-    async def activate(self, bundle: Bundle) -> None:
-        """Raises BundleError, EngineError or NotReadyError; then the former one goes on."""
+    async def activate(self, bundle: Bundle, former: Former | None = None) -> None:
+        """Raises BundleError, EngineError or NotReadyError; then the one before goes on."""
         ...
 
 
@@ -72,6 +74,7 @@ class Following:
     digest: str
     confirmed_at: datetime
     fault: Fault | None = None
+    warning: Served | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Ground:
     instance: str
     profile: str = ""
     poll_s: float = 0.25
+    warn_max: timedelta = timedelta(0)
     changed: Callable[[Bundle], None] = lambda _: None
     failed: Callable[[str], None] = lambda _: None
 
@@ -107,6 +111,7 @@ class PolicyFollower:
         self._retry_at: datetime | None = None
         self._told_at: datetime | None = None
         self._written_at: datetime | None = None
+        self._loader = Loader(ground)
 
     @property
     def status(self) -> Following:
@@ -158,23 +163,30 @@ class PolicyFollower:
         bundle = await asyncio.to_thread(ground.archive.load, last.digest)
         text = bundle.canonical
         judge(last, text, self._seen, ground.keys(), ground.profile)  # its signature too: the disk is no authority
-        await ground.activator.activate(bundle)
+        warning = await self._loader.load(bundle, last, self._now)
         # A start confirms nothing: a worker whose lease is over would otherwise permit again because it was restarted.
         known = await asyncio.to_thread(ground.last_good.confirmed_at, last.epoch)
-        self._serves(bundle, last, NEVER if known is None else min(known, ground.clock()))
+        self._serves(bundle, last, NEVER if known is None else min(known, ground.clock()), warning)
         self._refused(fault, 0)  # whatever its epoch: the next look tries it again
 
     async def refresh(self) -> None:
         """One look. Raises DirectoryError where the database cannot be read; nothing else that is foreseen."""
         ground = self._ground
         now = ground.clock()
-        epoch, due = await asyncio.to_thread(ground.activations.look, now)
+        try:
+            epoch, due = await asyncio.to_thread(ground.activations.look, now)
+        except RevisionRefusedError as fault:  # the counter was put back: that confirms nothing
+            self._refused(fault, 0)
+            await self._tell(now)
+            return
         for number in due:
             fired = await asyncio.to_thread(ground.activations.fire, number, now)
             if fired is not None:
                 _log.info("a scheduled revision is of record", number=number, epoch=fired.epoch)
                 epoch = fired.epoch
         if epoch == self._now.epoch:
+            if self._loader.again_at is not None and now >= self._loader.again_at:
+                await self._try_former()
             self._confirmed(now)
             await self._write_down(now)
         elif epoch < self._now.epoch:
@@ -185,6 +197,12 @@ class PolicyFollower:
         elif self._is_worth_a_try(epoch, now):
             await self._try(epoch)
         await self._tell(now)
+
+    async def _try_former(self) -> None:
+        """Once more what could not be had when the revision became active: the policy whose permissions go on."""
+        found = await asyncio.to_thread(self._ground.activations.current_text, 0)
+        if found is not None and found[0].epoch == self._now.epoch:
+            await self._take(*found)
 
     def _is_worth_a_try(self, epoch: int, now: datetime) -> bool:
         """At once for another epoch than the one that was refused: it may be the roll-back."""
@@ -205,10 +223,9 @@ class PolicyFollower:
         """Raises RevisionRefusedError, BundleError, EngineError or NotReadyError; then nothing has changed."""
         ground = self._ground
         bundle = await asyncio.to_thread(judge, active, text, self._seen, ground.keys(), ground.profile)
-        if bundle.digest != self._now.digest:  # the same under a new epoch has nothing to load
-            await ground.activator.activate(bundle)
+        warning = await self._loader.load(bundle, active, self._now)
         self._seen = Seen(active.epoch, active.digest)
-        self._serves(bundle, active)
+        self._serves(bundle, active, warning=warning)
         try:
             await asyncio.to_thread(ground.last_good.keep, active)
         except SekishoError as fault:
@@ -226,10 +243,17 @@ class PolicyFollower:
         except SekishoError as fault:
             _log.error("the lease is not kept for a restart without the database", reason=fault.message)
 
-    def _serves(self, bundle: Bundle, active: Active | None, confirmed_at: datetime | None = None) -> None:
+    def _serves(
+        self,
+        bundle: Bundle,
+        active: Active | None,
+        confirmed_at: datetime | None = None,
+        warning: Served | None = None,
+    ) -> None:
         ground = self._ground
         epoch, number = (0, None) if active is None else (active.epoch, active.number)
-        self._now = Following(epoch, number, bundle.revision, bundle.digest, confirmed_at or ground.clock())
+        confirmed = confirmed_at or ground.clock()
+        self._now = Following(epoch, number, bundle.revision, bundle.digest, confirmed, warning=warning)
         self._retry_at = self._told_at = None
         ground.changed(bundle)
         _log.info("policy activated", revision=bundle.revision, digest=bundle.digest, number=number, epoch=epoch)
@@ -240,7 +264,7 @@ class PolicyFollower:
             self._told_at = None
         current = self._now
         self._retry_at = None
-        self._now = Following(current.epoch, current.number, current.name, current.digest, now)
+        self._now = replace(current, confirmed_at=now, fault=None)
 
     def _refused(self, fault: SekishoError, epoch: int) -> None:
         now, current = self._ground.clock(), self._now
@@ -253,7 +277,7 @@ class PolicyFollower:
         self._ground.failed(why)
         _log.error("the revision of record is refused; the former one decides", why=why, reason=fault.message)
         told = Fault(why, fault.message, epoch, now)
-        self._now = Following(current.epoch, current.number, current.name, current.digest, current.confirmed_at, told)
+        self._now = replace(current, fault=told)
 
     async def _tell(self, now: datetime) -> None:
         """Say in the database what is served here, so that people see it. Nothing depends on it."""

@@ -12,6 +12,7 @@ from pdp.revisions.last_good import LastGood
 from pdp.revisions.lease import Lease
 from pdp.revisions.person import People
 from pdp.revisions.register import Revisions
+from pdp.revisions.results import Results
 from pdp.revisions.sealing import Sealing
 from pdp.revisions.statement import read_keys, read_signing_key
 
@@ -33,6 +34,7 @@ class Registers(NamedTuple):
     activations: Activations
     instances: Instances
     reviews: Reviews
+    results: Results
 
 
 def open_registers(settings: Settings, store: Store) -> Registers:
@@ -41,7 +43,11 @@ def open_registers(settings: Settings, store: Store) -> Registers:
     sealing = sealing_of(settings)
     sealing.keys(), sealing.own()  # a key that cannot be read is found at the start, not on the day it is needed
     return Registers(
-        Revisions(store, people), Activations(store, people, sealing), Instances(store), Reviews(store, people)
+        Revisions(store, people, sealing, warn_max_days=settings.policy_warn_max_days),
+        Activations(store, people, sealing, warn_max_days=settings.policy_warn_max_days),
+        Instances(store),
+        Reviews(store, people),
+        Results(store),
     )
 
 
@@ -80,5 +86,6 @@ def open_follower(  # noqa: PLR0913  # the parts of a worker that it stands betw
             poll_s=settings.policy_poll_s,
             changed=changed,
             failed=metrics.failed,
+            warn_max=timedelta(days=settings.policy_warn_max_days),
         )
     )

@@ -22,7 +22,7 @@ Role = Literal["author", "approver", "operator", "auditor", "administrator"]
 ROLES: Final[frozenset[Role]] = frozenset(get_args(Role))
 MAX_ID: Final = 200
 
-Deed = Literal["read", "review", "except", "grant", "end"]
+Deed = Literal["read", "review", "except", "grant", "end", "foresee", "cancel", "export"]
 """What is done beside a revision's steps: look, close an emergency's review, ask for an exception, grant or end one."""
 
 _AUTHORS: Final[frozenset[Role]] = frozenset({"author"})
@@ -53,6 +53,9 @@ MAY: Final[Mapping[Step | Deed, frozenset[Role]]] = {
     "except": _AUTHORS | _OPERATORS,
     "grant": _APPROVERS,
     "end": _OPERATORS | _APPROVERS,
+    "foresee": _AUTHORS | _APPROVERS | _OPERATORS,
+    "cancel": _OPERATORS | _APPROVERS | frozenset({"administrator"}),  # what others began; their own ends who began it
+    "export": _OPERATORS | frozenset({"administrator"}),
 }
 
 

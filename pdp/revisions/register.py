@@ -10,14 +10,16 @@ approval counts for the very contents that it was given for.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import delete, insert, select
 
-from pdp.errors import ConflictError, NotPermittedError
+from pdp.errors import BadRequestError, ConflictError, NotPermittedError
 from pdp.revisions.allowed import steps_for
+from pdp.revisions.approval_seal import seal_of
 from pdp.revisions.files import bundle_of, check_files, decode_files, encode_files
-from pdp.revisions.revision import BUNDLE_GATE, Detail, GateResult, HistoryEntry, Revision
+from pdp.revisions.revision import BUNDLE_GATE, Approval, Detail, GateResult, HistoryEntry, Revision
 from pdp.revisions.rows import (
     Said,
     approvals_of,
@@ -35,7 +37,9 @@ from pdp.revisions.rows import (
     take,
     text_of,
 )
+from pdp.revisions.sealing import Sealing
 from pdp.revisions.states import after
+from pdp.revisions.warning import checked_days
 from pdp.store import tables
 
 if TYPE_CHECKING:
@@ -56,11 +60,16 @@ _OWN_WORK: Final = "nobody approves what they wrote themselves, under whatever n
 
 
 class Revisions:
-    """The register of revisions in the control database. `people`: which names are one person."""
+    """The register of revisions in the control database. `people`: which names are one person.
 
-    def __init__(self, store: Store, people: People) -> None:
+    `sealing` signs for the approvals that are given here, where a key is.
+    """
+
+    def __init__(self, store: Store, people: People, sealing: Sealing | None = None, *, warn_max_days: int = 0) -> None:
         self._store = store
         self._people = people
+        self._sealing = sealing or Sealing()
+        self._warn_max_days = warn_max_days
 
     def create(
         self, person: Person, files: Mapping[str, Any], reason: str, now: datetime, *, parent: int | None = None
@@ -87,6 +96,7 @@ class Revisions:
                 "parent": parent,
                 "round": 1,
                 "emergency": False,
+                "warn_days": 0,
                 "created_at": now,
                 "changed_at": now,
             }
@@ -137,9 +147,17 @@ class Revisions:
             _write_gates(connection, found, results, now)
         return found
 
-    def submit(self, person: Person, number: int, reason: str, now: datetime) -> Revision:
-        """Ask for the approval of a checked revision."""
-        return self._simple(person, number, "submit", reason, now)
+    def submit(self, person: Person, number: int, reason: str, now: datetime, *, warn_days: int = 0) -> Revision:
+        """Ask for the approval of a checked revision, with a time of warning where `warn_days` is not 0."""
+        person.require("submit")
+        said, days = checked_reason(reason), checked_days(warn_days, self._warn_max_days)
+        with self._store.write() as connection:
+            begin(connection)
+            revision = revision_at(connection, number)
+            if days and revision.profile != "zta":
+                raise BadRequestError("only a policy of profile `zta` can warn before it refuses")
+            details = {"warn_days": days} if days else {}
+            return take(connection, revision, "submit", Said(person.id, now, said, details), warn_days=days)
 
     def withdraw(self, person: Person, number: int, reason: str, now: datetime) -> Revision:
         """Take it back to work on it; approvals that it has count no longer."""
@@ -168,7 +186,7 @@ class Revisions:
             after(revision.state, "approve")
             self._require_other(connection, revision, person, source_digest)
             word = Said(person.id, now, said, {"digest": revision.digest})
-            _write_approval(connection, revision, "approve", word)
+            self._write_approval(connection, revision, "approve", word)
             return take(connection, revision, "approve", word)
 
     def endorse(
@@ -190,7 +208,7 @@ class Revisions:
                 raise ConflictError(
                     "it has not been shown that this revision loads", next_step="check it first, also in an emergency"
                 )
-            _write_approval(connection, revision, "endorse", Said(person.id, now, said))
+            self._write_approval(connection, revision, "endorse", Said(person.id, now, said))
             word = [approval.by for approval in standing(connection, revision)]
             if self._people.count(word) >= ENDORSERS:
                 return take(connection, revision, "endorse", Said(person.id, now, said, {"by": word}), emergency=True)
@@ -250,6 +268,7 @@ class Revisions:
             changes: dict[str, Any] = {}
             if again:
                 changes = {"round": revision.round + 1, "emergency": False, "scheduled_at": None, "scheduled": None}
+                changes["warn_days"] = 0  # it is asked for anew, with the next round
             return take(connection, revision, step, Said(person.id, now, said), **changes)
 
     def _require_other(
@@ -261,6 +280,23 @@ class Revisions:
             raise NotPermittedError(_OWN_WORK, next_step="ask another approver")
         if self._people.among(person.id, (approval.by for approval in standing(connection, revision))):
             raise ConflictError("this person has approved it already", next_step="a further person is needed")
+
+    def _write_approval(
+        self, connection: Connection, revision: Revision, kind: Literal["approve", "endorse"], said: Said
+    ) -> None:
+        given = Approval(
+            revision.number,
+            revision.round,
+            said.by,
+            said.at,
+            kind,
+            said.reason,
+            revision.digest,
+            revision.source_digest,
+        )
+        authors = authors_of(connection, revision.number)
+        seal = seal_of(given, revision.warn_days, authors, self._sealing.own())
+        connection.execute(insert(tables.policy_approvals), {**asdict(given), "seal": seal})
 
 
 def _first(made: Revision, now: datetime) -> HistoryEntry:
@@ -299,21 +335,3 @@ def _write_gates(connection: Connection, revision: Revision, results: Sequence[G
     ]
     if rows:
         connection.execute(insert(gates), rows)
-
-
-def _write_approval(
-    connection: Connection, revision: Revision, kind: Literal["approve", "endorse"], said: Said
-) -> None:
-    connection.execute(
-        insert(tables.policy_approvals),
-        {
-            "number": revision.number,
-            "round": revision.round,
-            "by": said.by,
-            "at": said.at,
-            "kind": kind,
-            "reason": said.reason,
-            "digest": revision.digest,
-            "source_digest": revision.source_digest,
-        },
-    )

@@ -40,6 +40,7 @@ class Revision:
     created_at: datetime
     changed_at: datetime
     scheduled_at: datetime | None = None
+    warn_days: int = 0  # for so long, from its activation on, its new refusals are announced and do not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Approval:
     reason: str
     digest: str
     source_digest: str
+    seal: str | None = None  # `pdp.revisions.approval_seal`
 
 
 @dataclass(frozen=True, slots=True)

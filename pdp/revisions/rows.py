@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from pdp.errors import BadRequestError, NotFoundError, RecordDamagedError
 from pdp.revisions.revision import MAX_REASON, MIN_REASON, Active, Approval, GateResult, HistoryEntry, Revision
 from pdp.revisions.states import after
+from pdp.revisions.trust import RevisionRefusedError
 from pdp.store import tables
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 _REVISIONS: Final = tables.policy_revisions
 _META: Final = tables.policy_meta
+_MAX_CHAIN: Final = 1_000  # drafts that were made one from another; only a table put together by hand has more
 
 
 def begin(connection: Connection) -> None:
@@ -92,6 +94,7 @@ def revision_of(row: Any) -> Revision:
         created_at=row.created_at,
         changed_at=row.changed_at,
         scheduled_at=row.scheduled_at,
+        warn_days=row.warn_days,
     )
 
 
@@ -140,10 +143,38 @@ def history_of(connection: Connection, number: int) -> tuple[HistoryEntry, ...]:
 
 
 def authors_of(connection: Connection, number: int) -> frozenset[str]:
-    """Whoever wrote any of the contents of the revision."""
+    """Whoever wrote any of the contents of the revision, there or before they came into it.
+
+    Attack: a copy of somebody's draft, made by another person, is approved by who wrote it. So these count too: who
+    wrote the same contents anywhere, and who wrote a revision that it was made from, up to the first one of these that
+    was of record: that text has been approved by a second person already.
+    """
     history = tables.policy_history
-    wrote = select(history.c.by).where(history.c.number == number, history.c.step.in_(("create", "edit")))
+    numbers = _drafts_behind(connection, number)
+    digests = connection.execute(
+        select(_REVISIONS.c.digest, _REVISIONS.c.source_digest).where(_REVISIONS.c.number == number)
+    ).first()
+    same = [history.c.details.contains(digest) for digest in digests or ()]
+    wrote = select(history.c.by).where(
+        history.c.step.in_(("create", "edit")), or_(history.c.number.in_(numbers), *same)
+    )
+    own = select(history.c.id).where(history.c.number == number, history.c.step == "create")
+    if connection.execute(own).first() is None:  # what others wrote alike does not make up for it
+        return frozenset()
     return frozenset(connection.execute(wrote).scalars())
+
+
+def _drafts_behind(connection: Connection, number: int) -> list[int]:
+    """The revision, and those that it was made from without any of them having been of record."""
+    activations, found = tables.policy_activations, [number]
+    while len(found) < _MAX_CHAIN:
+        parent = connection.execute(select(_REVISIONS.c.parent).where(_REVISIONS.c.number == found[-1])).scalar()
+        if parent is None or parent in found:
+            break
+        if connection.execute(select(activations.c.epoch).where(activations.c.number == parent)).first() is not None:
+            break
+        found.append(parent)
+    return found
 
 
 def approvals_of(connection: Connection, revision: Revision) -> tuple[Approval, ...]:
@@ -152,7 +183,9 @@ def approvals_of(connection: Connection, revision: Revision) -> tuple[Approval, 
     rows = connection.execute(
         select(approvals).where(approvals.c.number == revision.number).order_by(approvals.c.round, approvals.c.at)
     )
-    return tuple(Approval(r.number, r.round, r.by, r.at, r.kind, r.reason, r.digest, r.source_digest) for r in rows)
+    return tuple(
+        Approval(r.number, r.round, r.by, r.at, r.kind, r.reason, r.digest, r.source_digest, r.seal) for r in rows
+    )
 
 
 def standing(connection: Connection, revision: Revision) -> tuple[Approval, ...]:
@@ -180,6 +213,23 @@ def epoch_of(connection: Connection) -> int:
     """Of the revision of record; 0 where none was ever activated."""
     found: int = connection.execute(select(_META.c.epoch)).scalar_one()
     return found
+
+
+def whole_epoch_of(connection: Connection) -> int:
+    """As `epoch_of`. Raises RevisionRefusedError where an activation lies above it.
+
+    Attack: somebody puts the counter back after a roll-back, and every worker that has not looked yet would see its
+    own revision confirmed, for ever. Both are written in one transaction, and read here in one statement, which sees
+    one state of the database: apart, they were not written by us.
+    """
+    newest = select(func.max(tables.policy_activations.c.epoch)).scalar_subquery()
+    row = connection.execute(select(_META.c.epoch, newest.label("newest"))).one()
+    if (row.newest or 0) > row.epoch:
+        raise RevisionRefusedError(
+            "replayed",
+            f"epoch {row.epoch} is said to be of record, and epoch {row.newest} was activated: it was put back",
+        )
+    return int(row.epoch)
 
 
 def active_at(connection: Connection, epoch: int) -> Active | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pdp.revisions.revision import ActivationKind, Revision
-    from pdp.revisions.statement import Signature, SigningKey, TrustedKey
+    from pdp.revisions.statement import Signature, SigningKey, TrustedKey, Warn
     from pdp.revisions.states import Step
 
 
@@ -54,20 +54,31 @@ class Sealing:
     keys: Callable[[], Sequence[TrustedKey]] = tuple
     own: Callable[[], SigningKey | None] = lambda: None
 
-    def sealed(
-        self, revision: Revision, kind: ActivationKind, epoch: int, now: datetime, signed: Signed | None
+    def own_counts(self) -> Sequence[TrustedKey] | None:
+        """Whose seals count where the key of this host signs; None where none is here. Raises SettingsError."""
+        own = self.own()
+        return None if own is None else (*self.keys(), own.trusted)
+
+    def sealed(  # noqa: PLR0913, PLR0917  # what a statement says, and who signs it
+        self,
+        revision: Revision,
+        kind: ActivationKind,
+        epoch: int,
+        now: datetime,
+        signed: Signed | None,
+        warn: Warn | None = None,
     ) -> tuple[Statement, str]:
-        """The statement with its signatures, which a worker will believe.
+        """The statement with its signatures, which a worker will believe. `warn`: as it was approved.
 
         Raises UnsealedError where none would, SettingsError where a key file cannot be read, ConflictError where
         the epoch is another one, BadRequestError where what was signed elsewhere is something else.
         """
         if signed is None:
-            statement = unsealed(revision, kind, epoch, now)
+            statement = unsealed(revision, kind, epoch, now, warn)
             own = self.own()
             signatures: tuple[Signature, ...] = () if own is None else (own.sign(statement.text),)
         else:
-            statement, signatures = _brought(signed, unsealed(revision, kind, epoch, now))
+            statement, signatures = _brought(signed, unsealed(revision, kind, epoch, now, warn))
         keys = self.keys()
         if keys and signer_of(statement.text, signatures, keys) is None:
             why = "no trusted key made the signature" if signatures else "it must be signed, and there is no key here"
@@ -82,6 +93,9 @@ def _brought(signed: Signed, wanted: Statement) -> tuple[Statement, tuple[Signat
         raise BadRequestError(fault.message) from None
     if _meaning(statement) != _meaning(wanted):
         raise BadRequestError("the signed statement speaks of another revision, or of another step")
+    # What was signed before it is activated ends earlier, never later: the approved time is the longest.
+    if statement.warning and wanted.warning and statement.warning.end > wanted.warning.end:
+        raise BadRequestError("the signed statement warns for longer than was approved")
     if statement.epoch < wanted.epoch:
         raise ConflictError(
             f"the signed statement is for epoch {statement.epoch}, and the next one is {wanted.epoch}",
@@ -101,11 +115,14 @@ def check_jump(epoch: int, least: int) -> None:
 
 
 def _meaning(statement: Statement) -> tuple[Any, ...]:
-    """All that a statement says but its time and its epoch."""
-    return (statement.number, statement.name, statement.digest, statement.profile, statement.kind)
+    """All that a statement says but its times and its epoch."""
+    former = None if statement.warning is None else statement.warning.former
+    return (statement.number, statement.name, statement.digest, statement.profile, statement.kind, former)
 
 
-def unsealed(revision: Revision, kind: ActivationKind, epoch: int, now: datetime) -> Statement:
+def unsealed(
+    revision: Revision, kind: ActivationKind, epoch: int, now: datetime, warn: Warn | None = None
+) -> Statement:
     """What there is to sign."""
     return statement_of(
         epoch=epoch,
@@ -115,6 +132,7 @@ def unsealed(revision: Revision, kind: ActivationKind, epoch: int, now: datetime
         profile=revision.profile,
         kind=kind,
         at=rfc3339(now),
+        warn=warn,
     )
 
 

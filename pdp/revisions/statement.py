@@ -4,6 +4,8 @@ The statement is one canonical JSON object:
 
     {"at", "digest", "epoch", "kind", "name", "number", "profile", "schema": "sekisho.activation/v1"}
 
+with `"warn": {"former", "until"}` where new refusals do not count until then (`pdp.grace`; a worker that does not know
+the member refuses the statement),
 and what is signed are its bytes after a line that names the schema, so that a signature made for anything else never
 counts here. Keys are Ed25519 (RFC 8032) or ECDSA P-256 with SHA-256 (ES256, RFC 7518 section 3.4: r and s, 32 bytes
 each). A key's id is the first 16 hex digits of the SHA-256 of its SubjectPublicKeyInfo.
@@ -17,6 +19,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -57,6 +60,21 @@ Hex64 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 
 
+class Warn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Until `until` (UTC, whole seconds) the permissions of the policy with the digest `former` go on counting."""
+
+    former: Hex64
+    until: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
+
+    @property
+    def end(self) -> datetime:
+        """Aware. Raises BundleError for a time that there is not."""
+        try:
+            return datetime.fromisoformat(self.until)
+        except ValueError:
+            raise BundleError("the statement's time of warning ends at no time") from None
+
+
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """From `at` on, revision `number` (called `name`, of this digest) is the one of record, as number `epoch`."""
 
@@ -68,6 +86,11 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     profile: Literal["zta", "plain"]
     kind: Literal["activate", "rollback", "scheduled", "emergency"]
     at: str
+    warn: Warn | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def warning(self) -> Warn | None:
+        return None if self.warn is msgspec.UNSET else self.warn
 
     @property
     def text(self) -> str:
@@ -94,19 +117,19 @@ class TrustedKey:
     def alg(self) -> Literal["Ed25519", "ES256"]:
         return "Ed25519" if isinstance(self.key, Ed25519PublicKey) else "ES256"
 
-    def verifies(self, signature: Signature, text: str) -> bool:
-        """Whether this key made the signature, by its own algorithm and no other."""
+    def verifies(self, signature: Signature, text: str, purpose: str = SCHEMA) -> bool:
+        """Whether this key made the signature for this purpose, by its own algorithm and no other."""
         raw = _decoded(signature.value)
         if signature.key != self.id or signature.alg != self.alg or raw is None:
             return False
         try:
             if isinstance(self.key, Ed25519PublicKey):
-                self.key.verify(raw, _signed(text))
+                self.key.verify(raw, _signed(text, purpose))
             elif len(raw) != 2 * _COORDINATE:
                 return False
             else:
                 r, s = int.from_bytes(raw[:_COORDINATE]), int.from_bytes(raw[_COORDINATE:])
-                self.key.verify(encode_dss_signature(r, s), _signed(text), ECDSA(SHA256()))
+                self.key.verify(encode_dss_signature(r, s), _signed(text, purpose), ECDSA(SHA256()))
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -119,9 +142,9 @@ class SigningKey:
     trusted: TrustedKey
     private: Ed25519PrivateKey | EllipticCurvePrivateKey
 
-    def sign(self, text: str) -> Signature:
-        """A signature of a statement, and of nothing else."""
-        raw = self.sign_raw(_signed(text))
+    def sign(self, text: str, purpose: str = SCHEMA) -> Signature:
+        """A signature of a text of this purpose (the name of its schema), which is worth nothing for any other."""
+        raw = self.sign_raw(_signed(text, purpose))
         return Signature(self.trusted.id, self.trusted.alg, urlsafe_b64encode(raw).rstrip(b"=").decode())
 
     def sign_raw(self, data: bytes) -> bytes:
@@ -133,12 +156,21 @@ class SigningKey:
 
 
 def statement_of(  # noqa: PLR0913  # what a statement says, each by its name
-    *, epoch: int, number: int, name: str, digest: str, profile: str, kind: ActivationKind, at: str
+    *,
+    epoch: int,
+    number: int,
+    name: str,
+    digest: str,
+    profile: str,
+    kind: ActivationKind,
+    at: str,
+    warn: Warn | None = None,
 ) -> Statement:
     """Raises BadRequestError where it could not be one."""
     said = {"epoch": epoch, "number": number, "name": name, "digest": digest, "profile": profile}
+    more = {} if warn is None else {"warn": warn}
     try:
-        return msgspec.convert({**said, "kind": kind, "at": at}, Statement)
+        return msgspec.convert({**said, "kind": kind, "at": at, **more}, Statement)
     except msgspec.ValidationError as fault:
         raise BadRequestError(f"no statement can be made of this: {fault}") from None
 
@@ -169,12 +201,14 @@ def write_signatures(signatures: Iterable[Signature]) -> str:
     return msgspec.json.encode(list(signatures)).decode()
 
 
-def signer_of(text: str, signatures: Iterable[Signature], keys: Iterable[TrustedKey]) -> str | None:
+def signer_of(
+    text: str, signatures: Iterable[Signature], keys: Iterable[TrustedKey], purpose: str = SCHEMA
+) -> str | None:
     """The id of a trusted key that signed this text; None where none did."""
     known = {key.id: key for key in keys}
     for signature in signatures:
         key = known.get(signature.key)
-        if key is not None and key.verifies(signature, text):
+        if key is not None and key.verifies(signature, text, purpose):
             return key.id
     return None
 
@@ -237,8 +271,8 @@ def _content(name: str) -> bytes:
         raise SettingsError(f"the key file `{Path(name).name}` cannot be read: {fault.strerror}") from None
 
 
-def _signed(text: str) -> bytes:
-    return f"{SCHEMA}\n{text}".encode()
+def _signed(text: str, purpose: str) -> bytes:
+    return f"{purpose}\n{text}".encode()
 
 
 def _decoded(value: str) -> bytes | None:

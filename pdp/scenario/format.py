@@ -216,13 +216,17 @@ def read_scenarios(paths: list[Path]) -> list[Scenario]:
 
 
 def read_all(paths: list[Path]) -> list[Scenario | Misread]:
-    """Every scenario in these files, and in the `.yaml` and `.yml` files below these directories, in order.
+    """Every scenario in these files (YAML, or tables: `.csv`, `.xlsx`), and in the `.yaml` and `.yml` files below these
+    directories, in order.
 
     What cannot be read stands in the list as `Misread`, so that one mistake does not hide the other
     stories. Raises ScenarioError where a path does not exist, and where there is nothing to run.
     """
     found: list[Scenario | Misread] = []
     for path in _files(paths):
+        if path.suffix.lower() in (".csv", ".xlsx"):
+            found += _from_table(path)
+            continue
         try:
             documents = load_documents(_text(path), aliases=True)
         except (OSError, UnicodeDecodeError, BadRequestError) as fault:
@@ -236,6 +240,51 @@ def read_all(paths: list[Path]) -> list[Scenario | Misread]:
     if not found:
         raise ScenarioError("no scenario was found")
     return found
+
+
+def _from_table(path: Path) -> list[Scenario | Misread]:
+    from pdp.scenario.sheet import MAX_BYTES, read_table  # they stand on this module
+    from pdp.scenario.table import TableError, from_rows
+
+    try:
+        with path.open("rb") as file:
+            told = from_rows(read_table(path.name, file.read(MAX_BYTES + 1)))
+    except TableError as fault:
+        return [Misread("?", str(path), str(one)) for one in fault.faults]
+    except OSError as fault:
+        return [Misread("?", str(path), str(fault.strerror))]
+    found: list[Scenario | Misread] = []
+    for one in told:
+        read = _read(one.document, f"{path}: row {one.row}")
+        found.append(read if isinstance(read, Scenario) else Misread(read.id, str(path), str(one.fault(read.fault))))
+    return found
+
+
+def documents_in(paths: list[Path]) -> list[dict[str, Any]]:
+    """The scenarios of these files as plain documents, what they leave out left out.
+
+    Raises ScenarioError for the first that is misread.
+    """
+    found: list[dict[str, Any]] = []
+    for path in _files(paths):
+        try:
+            documents = load_documents(_text(path), aliases=True)
+        except (OSError, UnicodeDecodeError, BadRequestError) as fault:
+            raise ScenarioError(f"{path}: {fault}") from None
+        for number, document in enumerate(documents, start=1):
+            if document is not None:
+                plain = _without_nulls(document)
+                try:
+                    checked(plain)
+                except ScenarioError as fault:
+                    raise ScenarioError(f"{path}: document {number}: {fault.message}") from None
+                found.append(plain)
+    return found
+
+
+def checked(document: dict[str, Any]) -> Scenario:
+    """The scenario that a plain document is. Raises ScenarioError."""
+    return _scenario(_without_nulls(document), "")
 
 
 def scenario_of(text: str, where: str = "text") -> Scenario:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pdp.active_policy import ActivePolicy
 from pdp.bundle.footprint import WHOLE
 from pdp.callers.caller import PERMISSIONS, Caller
-from pdp.decide import ActivePolicy, Checkpoint, House
+from pdp.decide import Checkpoint
 from pdp.declog.unsafe import UnsafeNoRecord
 from pdp.errors import ScenarioError
 from pdp.facts.reference import read_reference
+from pdp.house import House
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.scenario.runner import Answer

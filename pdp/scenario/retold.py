@@ -49,6 +49,9 @@ def as_text(document: Mapping[str, Any]) -> str:
     encode = msgspec.json.encode
     lines: list[str] = []
     for key, value in document.items():
+        if key == "steps":
+            lines += ["steps:", *(f"  - {encode(step).decode()}" for step in value)]
+            continue
         if key != "directory":
             lines.append(f"{key}: {encode(value).decode()}")
             continue

@@ -2,7 +2,8 @@
 
 A cell is one person with one terminal at one system under one context. To lose is that something is refused which was
 not before; to be held to more is a new step-up or a new limit. A person loses a system in a context where no terminal
-of theirs reaches it any more. A step-up to a level that the context has already is a refusal: nobody gets past it.
+of theirs reaches it any more; a terminal, where nobody reaches it with this terminal any more. A step-up to a level
+that the context has already is a refusal: nobody gets past it.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Differences:
-    """Counts of cells, of the changes by who and what; `people` are those who lose or gain a system altogether."""
+    """Counts of cells, of the changes by who and what; `people` and `terminals` lose or gain a system altogether."""
 
     kinds: list[tuple[Kind, int, list[Sample]]]
     more: int  # cells that differ in further ways
@@ -78,6 +79,7 @@ class Differences:
     cells: Counter[Change]
     touched: dict[Change, Codes]  # users with at least one such cell
     people: dict[Literal["loses", "gains"], NDArray[np.bool_]]  # user by question
+    terminals: dict[Literal["loses", "gains"], NDArray[np.bool_]]  # device by question
     held_up: Codes  # users with at least one step-up where there was none and nothing was refused
     equal: int
 
@@ -115,7 +117,12 @@ def compare(  # noqa: PLR0913, PLR0917  # two sides, and what is said of them
     touched = {
         name: np.unique(pairs.user[(change == at).any(1)[rows.of]]).astype(np.int64) for at, name in enumerate(CHANGES)
     }
-    open_before, open_after = _reached(pairs, ~shut_before, rows.of), _reached(pairs, ~shut_after, rows.of)
+    by_device = np.argsort(pairs.device, kind="stable")
+    of_people = [_reached(pairs.user, len(pairs.users), ~shut, rows.of) for shut in (shut_before, shut_after)]
+    of_terminals = [
+        _reached(pairs.device[by_device], len(pairs.devices), ~shut, rows.of[by_device])
+        for shut in (shut_before, shut_after)
+    ]
     return Differences(
         kinds,
         more,
@@ -123,7 +130,8 @@ def compare(  # noqa: PLR0913, PLR0917  # two sides, and what is said of them
         spread,
         +cells,
         touched,
-        {"loses": open_before & ~open_after, "gains": open_after & ~open_before},
+        {"loses": of_people[0] & ~of_people[1], "gains": of_people[1] & ~of_people[0]},
+        {"loses": of_terminals[0] & ~of_terminals[1], "gains": of_terminals[1] & ~of_terminals[0]},
         np.unique(pairs.user[held_up[rows.of]]).astype(np.int64),
         int(((old == new).sum(1) * weight).sum()),
     )
@@ -205,11 +213,14 @@ def _spread(hit: NDArray[np.bool_], of: Codes, groups: int, groupings: Groupings
     return found
 
 
-def _reached(pairs: Pairs, is_open: NDArray[np.bool_], of: Codes) -> NDArray[np.bool_]:
-    """By user and question: is there a terminal with which it is not refused?"""
-    found = np.zeros((len(pairs.users), is_open.shape[1]), np.bool_)
-    for start in range(0, len(pairs), _AT_A_TIME):
-        users = pairs.user[start : start + _AT_A_TIME]
-        begins = np.flatnonzero(np.r_[True, users[1:] != users[:-1]])
-        found[users[begins]] |= np.logical_or.reduceat(is_open[of[start : start + _AT_A_TIME]], begins, axis=0)
+def _reached(whose: Codes, how_many: int, is_open: NDArray[np.bool_], of: Codes) -> NDArray[np.bool_]:
+    """By person (or terminal) and question: is there a pair of theirs with which it is not refused?
+
+    `whose`: of each pair, in ascending order; `of`: its group, a row of `is_open`.
+    """
+    found = np.zeros((how_many, is_open.shape[1]), np.bool_)
+    for start in range(0, len(whose), _AT_A_TIME):
+        some = whose[start : start + _AT_A_TIME]
+        begins = np.flatnonzero(np.r_[True, some[1:] != some[:-1]])
+        found[some[begins]] |= np.logical_or.reduceat(is_open[of[start : start + _AT_A_TIME]], begins, axis=0)
     return found

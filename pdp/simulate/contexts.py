@@ -67,6 +67,18 @@ USUAL: Final[tuple[Stated, ...]] = (
     Stated("mobile", "public", "carrier", 2, "携帯電話回線", "over a mobile line",
            business_day=True, business_hours=True),
     Stated("night", "sase", "home", 3, "在宅・休日", "at home, on a day off", business_day=False, business_hours=False),
+    Stated("remote-screen", "sase", "home", 2, "在宅・画面転送", "at home, by screen transfer",
+           action="screen_transfer", business_day=True, business_hours=True),
+    Stated("remote-read", "sase", "home", 2, "在宅・閲覧だけ", "at home, only reading",
+           action="read", business_day=True, business_hours=True),
+    Stated("maintenance", "ip_vpn", "carrier", 3, "保守用の閉域網（IP-VPN）", "maintenance over the IP-VPN",
+           action="administer", business_day=True, business_hours=True),
+    Stated("no-posture", "office", "office", 2,
+           "端末の状態を確認できないとき・庁内", "no source of posture, in the office",
+           business_day=True, business_hours=True, posture_source="unavailable"),
+    Stated("no-posture-remote", "sase", "home", 3,
+           "端末の状態を確認できないとき・在宅", "no source of posture, at home",
+           business_day=True, business_hours=True, posture_source="unavailable"),
 )  # fmt: skip
 """Without a file of one's own: where people of a prefecture usually sit."""
 

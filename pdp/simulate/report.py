@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pdp.simulate.people import Pairs
 
 SCHEMA: Final = "pdp.simulation/v1"
+_FIRST_TERMINALS: Final = 20  # that are named of those that lose or gain a system
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,14 @@ class Report:
     def gaining(self) -> list[str]:
         return self._people("gains")
 
+    @property
+    def devices_losing(self) -> list[str]:
+        """Terminals with which nobody reaches a system in a context any more that somebody reached before."""
+        return self._terminals("loses")
+
+    def _terminals(self, which: Any) -> list[str]:
+        return [self.pairs.devices[at] for at in np.flatnonzero(self.differences.terminals[which].any(1)).tolist()]
+
     def _people(self, which: Any) -> list[str]:
         return [self.pairs.users[at] for at in np.flatnonzero(self.differences.people[which].any(1)).tolist()]
 
@@ -97,6 +106,10 @@ class Report:
                 "gaining": self._group(self.gaining),
                 "systems_lost": self._systems("loses"),
                 "systems_gained": self._systems("gains"),
+            },
+            "terminals": {
+                name: {"devices": len(some), "first": some[:_FIRST_TERMINALS]}
+                for name, some in (("losing", self.devices_losing), ("gaining", self._terminals("gains")))
             },
             "kinds": [
                 {

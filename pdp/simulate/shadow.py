@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter as Tally
 from collections import deque
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prometheus_client import Counter
 
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from pdp.bundle.bundle import Bundle
-    from pdp.decide import Observer
     from pdp.engine.port import Engine
+    from pdp.house import Observer
     from pdp.model.decision import Decision
     from pdp.model.request import Refusal
 
 SAMPLES: Final = 20  # of each pair of outcomes: their ids go to the log, where the records are
+TOLD: Final = 5  # of them, to whoever asks the worker: its file is written every few seconds
 _ROUND_S: Final = 0.2
 _log = get_log("pdp.simulate.shadow")
 
@@ -43,7 +44,7 @@ class _Shown(NamedTuple):
 
 
 class Shadow:
-    """Implements `pdp.decide.Observer` around another, and never raises. `per_s` decisions a second are shown at most.
+    """Implements `pdp.house.Observer` around another, and never raises. `per_s` decisions a second are shown at most.
 
     `sekisho_shadow_decisions_total` counts by what came of it: `same`, `words` (the same outcome with other words),
     `differs`, `failed`, `not_shown`; `sekisho_shadow_outcomes_total` counts the pairs of outcomes that differ.
@@ -58,6 +59,8 @@ class Shadow:
         self._at_once = max(1, round(per_s * _ROUND_S))
         self._waiting: deque[_Shown] = deque(maxlen=self._at_once)
         self._told: Tally[tuple[str, str]] = Tally()
+        self._came_of: Tally[str] = Tally()
+        self._samples: list[dict[str, Any]] = []
         self._results = Counter(
             "sekisho_shadow_decisions", "Decisions beside a draft, by what came of it.", ("result",), registry=registry
         )
@@ -70,7 +73,7 @@ class Shadow:
         if decision.fault is not None:
             return  # no policy was asked, or none answered
         if len(self._waiting) == self._waiting.maxlen:
-            self._results.labels("not_shown").inc()
+            self._count("not_shown")
         self._waiting.append(_Shown(decision.id, decision.input, answer_of(decision.verdict)))
 
     def refused(self, refusal: Refusal) -> None:
@@ -85,19 +88,36 @@ class Shadow:
                 self._compare(one, raw)
         return len(shown)
 
+    def told(self) -> dict[str, Any]:
+        """Since this worker began, for people: counts, pairs of outcomes, and the ids of the first of each pair."""
+        return {
+            "revision": self._draft.revision,
+            "digest": self._draft.digest,
+            "results": dict(self._came_of),
+            "outcomes": [
+                {"active": active, "draft": draft, "decisions": count}
+                for (active, draft), count in self._told.most_common()
+            ],
+            "samples": list(self._samples),
+        }
+
+    def _count(self, what: str) -> None:
+        self._came_of[what] += 1
+        self._results.labels(what).inc()
+
     def _compare(self, one: _Shown, raw: bytes | EngineError) -> None:
         try:
             said = answer_of(judge_raw(raw, self._draft))
         except EngineError as fault:
-            self._results.labels("failed").inc()
+            self._count("failed")
             self._sample(one, "failed", (fault.message[:200],))
             return
         if said == one.answer:
-            self._results.labels("same").inc()
+            self._count("same")
         elif said.outcome == one.answer.outcome:
-            self._results.labels("words").inc()
+            self._count("words")
         else:
-            self._results.labels("differs").inc()
+            self._count("differs")
             self._pairs.labels(one.answer.outcome, said.outcome).inc()
             self._sample(one, said.outcome, said.reasons)
 
@@ -105,6 +125,8 @@ class Shadow:
         """The id alone: the record has the rest, for those who may see it."""
         kind = one.answer.outcome, outcome
         self._told[kind] += 1
+        if self._told[kind] <= TOLD:
+            self._samples.append({"id": one.id, "active": kind[0], "draft": outcome})
         if self._told[kind] <= SAMPLES:
             _log.info(
                 "the draft would answer otherwise",
@@ -133,13 +155,13 @@ class Shadow:
                 await self.judge_waiting()
             except Exception:  # noqa: BLE001  # nothing of the draft's may reach the service
                 _log.warning("the draft could not be asked", revision=self._draft.revision)
-                self._results.labels("failed").inc()
+                self._count("failed")
 
 
 @asynccontextmanager
 async def shadow_of(
     inner: Observer, engine: Engine, draft: Bundle, registry: CollectorRegistry, *, per_s: int
-) -> AsyncIterator[Observer]:
+) -> AsyncIterator[Shadow]:
     """An observer that shows decisions to this draft too. Raises BundleError and EngineError as `activate` does."""
     try:
         await engine.activate(draft)

@@ -1,14 +1,22 @@
 """A decision space as bytes, and a folder of those that were made: the same bytes in every run.
 
-A kept space is bound to the digest of its bundle and to what made it; any other file is made anew. It is a memory of
-work done, for commands; the gate of drafts does not believe it, for the key is no secret (`pdp.gates.proving_child`).
+A kept space is bound to the digest of its bundle (policy, data and catalogue), to the engine and the text that made it
+(`key_of`), and sealed: its file begins with a MAC under a secret of this deployment, over that key and all that
+follows. A file that was written by anybody else, or altered, counts as none, and the space is made anew.
+
+INVARIANT (no kept space without its seal): nothing of a file is decoded before its MAC is right.
+
+The gate of drafts does not read the folder at all (`pdp.gates.proving_child`): a draft's author may sit on this host.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
+from hmac import compare_digest
 from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -21,12 +29,17 @@ from pdp.space.facts import Fact, Value
 from pdp.space.space import Built, DecisionSpace, build_space
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pdp.bundle.bundle import Bundle
     from pdp.space.space import OpenAsker
 
 SCHEMA: Final = "pdp.space/v1"
+_MAX_BYTES: Final = 256 * 1024 * 1024  # of one kept space; the shipped policy's has one megabyte
+_MAC_BYTES: Final = 32
+_MIN_SECRET_BYTES: Final = 32
+_PURPOSE: Final = b"sekisho space"  # BLAKE2b's personalisation, at most 16 bytes: one secret, one use
 
 
 class _Fact(msgspec.Struct, frozen=True):
@@ -127,23 +140,62 @@ def loaded(text: bytes, bundle: Bundle) -> DecisionSpace | None:
     return DecisionSpace(bundle, facts, diagram, root, Built(kept.parts, kept.questions, kept.widest))
 
 
-async def kept_space(folder: Path | None, bundle: Bundle, open_asker: OpenAsker) -> DecisionSpace:
-    """The space of this bundle: as it is kept in the folder, or made, and kept there where the folder can be written.
+def sealed(text: bytes, key: str, secret: bytes) -> bytes:
+    """The bytes of a kept file: the MAC in hex, a newline, the text. Raises ValueError for a secret below 32 bytes."""
+    return _mac(text, key, secret) + b"\n" + text
 
-    Raises as `build_space`.
+
+def unsealed(file: bytes, key: str, secret: bytes) -> bytes | None:
+    """What was sealed under this secret for this key, or None for anything else. Raises ValueError as `sealed`."""
+    mac, newline, text = file.partition(b"\n")
+    return text if newline and compare_digest(mac, _mac(text, key, secret)) else None
+
+
+def _mac(text: bytes, key: str, secret: bytes) -> bytes:
+    if len(secret) < _MIN_SECRET_BYTES:
+        raise ValueError(f"a secret of {len(secret)} bytes seals nothing; it needs {_MIN_SECRET_BYTES}")
+    keyed = blake2b(secret, digest_size=blake2b.MAX_KEY_SIZE, person=_PURPOSE).digest()
+    said = key.encode()
+    mac = blake2b(len(said).to_bytes(4, "big") + said, digest_size=_MAC_BYTES, key=keyed, person=_PURPOSE)
+    mac.update(text)
+    return mac.hexdigest().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where spaces are kept, under which secret. `refused` is called where a file stands there that is not ours."""
+
+    folder: Path
+    secret: bytes
+    refused: Callable[[], None] = lambda: None
+
+
+async def kept_space(shelf: Shelf, bundle: Bundle, open_asker: OpenAsker, *, anew: bool = False) -> DecisionSpace:
+    """The space of this bundle: as it is kept, or made, and kept where the folder can be written.
+
+    `anew`: what is kept is not looked at. Raises as `build_space`, and ValueError for a secret below 32 bytes.
     """
-    file = None if folder is None else folder / f"{key_of(bundle)}.json"
-    if file is not None:
-        try:
-            space = loaded(file.read_bytes(), bundle)
-        except OSError:
-            space = None
+    key = key_of(bundle)
+    file = shelf.folder / f"{key}.json"
+    found = None if anew else _read(file)
+    if found is not None:
+        text = unsealed(found, key, shelf.secret)
+        space = None if text is None else loaded(text, bundle)
         if space is not None:
             return space
+        shelf.refused()
     space = await build_space(bundle, open_asker)
-    if file is not None:
-        _keep(file, dumped(space))
+    _keep(file, sealed(dumped(space), key, shelf.secret))
     return space
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        with file.open("rb") as opened:
+            found = opened.read(_MAX_BYTES + 1)
+    except OSError:
+        return None
+    return found[:_MAX_BYTES]  # a longer one is cut, and so no longer what was sealed
 
 
 def _keep(file: Path, text: bytes) -> None:

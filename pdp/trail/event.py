@@ -73,6 +73,16 @@ Action = Literal[
     "policy.rollback",
     "policy.renew",
     "policy.review",
+    "export.apply",  # rules into a vendor's tenant
+    "export.step",
+    "export.drift",
+    "export.fill",  # people and devices into the groups and attributes that rules name
+    "cut_off.add",  # an address, at once
+    "cut_off.lift",
+    "policy.job",
+    "policy.job.cancel",
+    "policy.request",
+    "policy.export",
     "exception.ask",
     "exception.grant",
     "exception.refuse",

@@ -44,7 +44,9 @@ def trail_path(state: Path) -> Path:
 class Trail:
     """The trail of one serving process. Opened at the first event: who asks nothing leaves no file."""
 
-    def __init__(self, directory: Path, *, node: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, directory: Path, *, node: str, clock: Callable[[], datetime], prefix: str = "w") -> None:
+        """`prefix`: of the worker's name; `c` for a command that writes more than one event."""
+        self._prefix: Final = prefix
         self._directory: Final = directory
         self._node: Final = node
         self._clock: Final = clock
@@ -57,7 +59,7 @@ class Trail:
         if self._log is None:
             async with self._opening:
                 if self._log is None:
-                    self._log = await asyncio.to_thread(_open, self._directory, self._node, self._clock, "w")
+                    self._log = await asyncio.to_thread(_open, self._directory, self._node, self._clock, self._prefix)
         await self._log.append(line)
 
     async def close(self) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SEAL_SCHEMA: Final = "sekisho.seal/v1"
 _ENCODE: Final = msgspec.json.Encoder().encode
 _CHUNK: Final = 1 << 20
+_JOURNALS: Final = ("-journal", "-wal")  # SQLite's, beside the file (sqlite.org, "Temporary Files", 2.1 and 2.2)
 
 SealState = Literal["whole", "changing"]
 
@@ -91,12 +92,32 @@ def is_unsettled(path: Path) -> bool:
     return seal is not None and seal.state == "changing"
 
 
+def foreign_journal(path: Path) -> Path | None:
+    """What the database would take for a change of its own that was cut short, and was laid there by somebody else.
+
+    SQLite writes such a journal back into the file as soon as anybody reads it, whatever it holds: between two changes
+    there is none. Raises OSError.
+    """
+    for journal in (path.with_name(path.name + ending) for ending in _JOURNALS):
+        if not journal.exists():
+            continue
+        try:
+            before = read_seal(path)
+            # A change that began or ended meanwhile has another seal.
+            if before is not None and before.state == "whole" and journal.exists() and read_seal(path) == before:
+                return journal
+        except FileNotFoundError:
+            return None
+    return None
+
+
 def _next_number(path: Path) -> int:
     try:
         seal = read_seal(path)
     except FileNotFoundError:
         return 1
-    if seal is None or (seal.state == "whole" and (not path.exists() or digest_of(path) != seal.sha256)):
+    altered = seal is None or (seal.state == "whole" and (not path.exists() or digest_of(path) != seal.sha256))
+    if seal is None or altered or foreign_journal(path) is not None:
         raise RecordDamagedError(f"`{path.name}` is not what was sealed: see `pdp audit verify`")
     return seal.number + 1
 

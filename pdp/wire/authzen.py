@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pdp.callers.caller import require_profile
+from pdp.errors import NotReadyError
+from pdp.steps import Recording
 from pdp.wire.authzen_answer import decision_answer
 from pdp.wire.authzen_batch import Evaluations
-from pdp.wire.authzen_call import Reception
+from pdp.wire.authzen_call import Reception, answered
 from pdp.wire.authzen_entities import REQUIRED
 from pdp.wire.authzen_metadata import ENDPOINTS, WELL_KNOWN, Metadata, well_known_path
 from pdp.wire.authzen_readings import Readings
 from pdp.wire.authzen_search import Search
+from pdp.wire.error_answer import error_answer
+from pdp.wire.exchange import Promise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
     from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Callers
+    from pdp.model.decision import Decision
     from pdp.wire.authzen_call import Call
     from pdp.wire.authzen_search import Searching
     from pdp.wire.exchange import Decider, Handler, HttpAnswer, HttpRequest
@@ -38,12 +44,30 @@ class Evaluation:
         self._readings = readings
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
-        return await self._reception.serve(request, "decide", self._answer)
+        begun = self.begin(request)
+        return await (answered(begun) if isinstance(begun, Promise) else begun)
 
-    async def _answer(self, call: Call) -> HttpAnswer:
+    def begin(self, request: HttpRequest) -> Promise | Coroutine[Any, Any, HttpAnswer]:
+        """As `PromptHandler` says."""
+        return self._reception.begin(request, "decide", self._answer)
+
+    def _answer(self, call: Call) -> Promise | Coroutine[Any, Any, HttpAnswer]:
         profile = require_profile(call.caller, self._profile())
-        decision = await self._reception.decider.decide(self._readings.asked(call, profile), call.caller)
-        return decision_answer(decision, profile, call.caller, call.request_id)
+        begun = self._reception.decider.begin(self._readings.asked(call, profile), call.caller)
+        if isinstance(begun, Recording):
+            return Promise(begun.kept, lambda: _recorded(begun, profile, call))
+        return _decided(begun, profile, call)
+
+
+def _recorded(recording: Recording, profile: Profile, call: Call) -> HttpAnswer:
+    try:
+        return decision_answer(recording.decision(), profile, call.caller, call.request_id)
+    except NotReadyError as fault:
+        return error_answer(fault, request_id=call.request_id)
+
+
+async def _decided(deciding: Coroutine[Any, Any, Decision], profile: Profile, call: Call) -> HttpAnswer:
+    return decision_answer(await deciding, profile, call.caller, call.request_id)
 
 
 def authzen_routes(

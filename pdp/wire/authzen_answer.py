@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from pdp.grace import WARNED
 from pdp.model.decision import Outcome, Text
 from pdp.wire.error_answer import JSON, echo
 from pdp.wire.exchange import HttpAnswer
@@ -43,6 +44,7 @@ class _Context(msgspec.Struct, frozen=True, gc=False):
     policy_revision: str
     directory_epoch: int
     cache: str
+    warned: object | UnsetType  # what the policy says itself of this, where that does not count yet (`pdp.grace`)
 
 
 class _Answer(msgspec.Struct, frozen=True, gc=False):
@@ -68,6 +70,7 @@ def decision_json(decision: Decision, profile: Profile, caller: Caller) -> bytes
         decision.policy_revision,
         decision.directory_epoch,
         decision.cache,
+        UNSET if verdict.context is None else verdict.context.get(WARNED, UNSET),
     )
     return encode_json(_Answer(verdict.permits, context))
 

@@ -19,6 +19,7 @@ log would then be anybody's to fill, nor is a 429, which would make the caller's
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.errors import (
@@ -32,14 +33,15 @@ from pdp.errors import (
 from pdp.wire.cache_control import wants_fresh
 from pdp.wire.caller_credentials import CREDENTIAL_HEADERS, read_credentials
 from pdp.wire.error_answer import error_answer, is_request_id, method_not_allowed
-from pdp.wire.exchange import Refusal
+from pdp.wire.exchange import Promise, Refusal
 from pdp.wire.strict_json import parse_json
 from pdp.wire.traceparent import trace_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     from pdp.callers.caller import Caller, Callers, Permission
+    from pdp.callers.credentials import Credentials
     from pdp.wire.exchange import Decider, HttpAnswer, HttpRequest
 
 WIRE: Final = "authzen"
@@ -84,28 +86,58 @@ class Reception:
         self._callers = callers
 
     async def serve(
-        self, request: HttpRequest, permission: Permission, answer: Callable[[Call], Awaitable[HttpAnswer]]
+        self, request: HttpRequest, permission: Permission, answer: Callable[[Call], Coroutine[Any, Any, HttpAnswer]]
     ) -> HttpAnswer:
         """The endpoint's own answer, or the error that stands in its way. Raises only what is a bug."""
+        begun = self.begin(request, permission, answer)
+        assert not isinstance(begun, Promise)  # it is what `answer` gives
+        return await begun
+
+    def begin(
+        self,
+        request: HttpRequest,
+        permission: Permission,
+        answer: Callable[[Call], Promise | Coroutine[Any, Any, HttpAnswer]],
+    ) -> Promise | Coroutine[Any, Any, HttpAnswer]:
+        """As `serve`, for an endpoint that may promise its answer; else a coroutine, which has to be awaited."""
         headers, repeated = _headers(request)
         request_id = _request_id(headers, repeated)
         caller: Caller | None = None
         try:
             _check_headers(headers, request_id, repeated)
             if request.method != "POST":
-                return method_not_allowed("POST", request_id)
+                return _said(method_not_allowed("POST", request_id))
             presented = read_credentials(headers, request)
-            if presented.token is None:  # the way of nearly all: nothing to wait for
-                caller = self._callers.authenticate(presented)
-            else:
-                caller = await self._callers.introduce(presented)
-            require(caller, permission)
-            if len(request.body) > caller.limits.body_bytes:
-                raise PayloadTooLargeError(f"the body is larger than this caller's {caller.limits.body_bytes} bytes")
-            _check_media_type(headers)
-            trace_id = trace_id_of(headers.get("traceparent"))
-            fresh = caller.may("bypass_cache") and wants_fresh(headers.get("cache-control"))
-            return await answer(Call(caller, request_id, trace_id, request.body, fresh=fresh))
+            if presented.token is not None:  # its issuer's keys may have to be waited for
+                return self._introduced(presented, request, headers, request_id, permission, answer)
+            caller = self._callers.authenticate(presented)
+            begun = answer(_call(caller, request, headers, request_id, permission))
+        except SekishoError as fault:
+            return self._refused(fault, request, request_id, caller)
+        return begun if isinstance(begun, Promise) else self._whole(begun, request, request_id, caller)
+
+    async def _introduced(  # noqa: PLR0913, PLR0917  # all that `begin` knows by then
+        self,
+        presented: Credentials,
+        request: HttpRequest,
+        headers: dict[str, str],
+        request_id: str | None,
+        permission: Permission,
+        answer: Callable[[Call], Promise | Coroutine[Any, Any, HttpAnswer]],
+    ) -> HttpAnswer:
+        caller: Caller | None = None
+        try:
+            caller = await self._callers.introduce(presented)
+            begun = answer(_call(caller, request, headers, request_id, permission))
+            return await (answered(begun) if isinstance(begun, Promise) else begun)
+        except SekishoError as fault:
+            return await self._refused(fault, request, request_id, caller)
+
+    async def _whole(
+        self, begun: Coroutine[Any, Any, HttpAnswer], request: HttpRequest, request_id: str | None, caller: Caller
+    ) -> HttpAnswer:
+        try:
+            return await begun
         except SekishoError as fault:
             return await self._refused(fault, request, request_id, caller)
 
@@ -128,6 +160,30 @@ class Reception:
         # AuthZEN has 400 for another content type (certification scenario 2.4.3), where HTTP has 415.
         status = 400 if isinstance(fault, UnsupportedMediaError) else fault.status
         return error_answer(fault, status=status, request_id=request_id, decision_id=decision_id)
+
+
+async def answered(promise: Promise) -> HttpAnswer:
+    """What was promised. Raises nothing: an answer that could not be recorded says so."""
+    with suppress(NotReadyError):
+        await promise.kept
+    return promise.answer()
+
+
+async def _said(answer: HttpAnswer) -> HttpAnswer:
+    return answer
+
+
+def _call(
+    caller: Caller, request: HttpRequest, headers: dict[str, str], request_id: str | None, permission: Permission
+) -> Call:
+    """Steps 4 and 5. Raises NotPermittedError, PayloadTooLargeError and UnsupportedMediaError."""
+    require(caller, permission)
+    if len(request.body) > caller.limits.body_bytes:
+        raise PayloadTooLargeError(f"the body is larger than this caller's {caller.limits.body_bytes} bytes")
+    _check_media_type(headers)
+    trace_id = trace_id_of(headers.get("traceparent"))
+    fresh = caller.may("bypass_cache") and wants_fresh(headers.get("cache-control"))
+    return Call(caller, request_id, trace_id, request.body, fresh=fresh)
 
 
 def require(caller: Caller, permission: Permission) -> None:
@@ -156,8 +212,8 @@ def _headers(request: HttpRequest) -> tuple[dict[str, str], list[str]]:
 
 def _request_id(headers: dict[str, str], repeated: list[str]) -> str | None:
     """What is echoed, before anything can be refused."""
-    text = headers.get("x-request-id", "")
-    return text if is_request_id(text) and "x-request-id" not in repeated else None
+    text = headers.get("x-request-id")
+    return text if text and is_request_id(text) and "x-request-id" not in repeated else None
 
 
 def _check_headers(headers: dict[str, str], request_id: str | None, repeated: list[str]) -> None:

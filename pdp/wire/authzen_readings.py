@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from pdp.model.request import UnverifiedToken
+from pdp.model.request import Reading, UnverifiedToken
+from pdp.recent import MAX_QUESTIONS, Recent
 from pdp.wire.authzen_answer import encode_json
 from pdp.wire.authzen_mapping import access_request
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from pdp.model.request import AccessRequest
     from pdp.wire.authzen_call import Call
 
-MAX_ENTRIES: Final = 4_096  # of one generation; with bodies of 450 bytes both generations have about 12 MB
-MAX_BYTES: Final = 2_048  # of one body: a full question has about 1,200, and 16 MB are then the most for all bodies
+MAX_BYTES: Final = 2_048  # of one body: a full question has about 1,200, and 20 MB are then the most for all bodies
 
 _Key = tuple[bytes, "Profile", frozenset["Permission"]]
 
@@ -31,17 +31,13 @@ class Readings:
     """INVARIANT (same bytes, same question): the key has all that a reading depends on. What belongs to one call
     alone, its ids and its wish for a fresh answer, is put in for each.
     INVARIANT (no secret stays): a question that carries a token is read anew each time.
-
-    Two generations stand for a list in the order of use: what is not asked for during a whole one is forgotten.
     """
 
-    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
-        self._max_entries = max_entries
-        self._young: dict[_Key, AccessRequest] = {}
-        self._old: dict[_Key, AccessRequest] = {}
+    def __init__(self, most: int = MAX_QUESTIONS) -> None:
+        self._held: Recent[_Key, AccessRequest] = Recent(most)
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._held)
 
     def asked(self, call: Call, profile: Profile) -> AccessRequest:
         """The access that the body of this call asks about. Raises as `access_request`, and for a body that is none."""
@@ -55,23 +51,16 @@ class Readings:
         self, raw: bytes, members: Callable[[], Mapping[str, Any]], call: Call, profile: Profile, at: str
     ) -> AccessRequest:
         key = (raw, profile, call.caller.permissions)
-        known = self._young.get(key)
+        known = self._held.get(key)
         if known is None:
-            known = self._old.get(key)
-            if known is None:
-                asked = access_request(members(), profile, call, at)
-                if len(raw) <= MAX_BYTES and not _has_token(asked):
-                    self._keep(key, replace(asked, request_id=None, trace_id=None, fresh=False))
-                return asked
-            self._keep(key, known)
+            known = access_request(members(), profile, call, at)
+            if len(raw) > MAX_BYTES or _has_token(known):
+                return known
+            known = replace(known, request_id=None, trace_id=None, fresh=False, reading=Reading())
+            self._held.keep(key, known)
         if call.request_id is None and call.trace_id is None and not call.fresh:
             return known
         return replace(known, request_id=call.request_id, trace_id=call.trace_id, fresh=call.fresh)
-
-    def _keep(self, key: _Key, asked: AccessRequest) -> None:
-        if len(self._young) >= self._max_entries:
-            self._old, self._young = self._young, {}
-        self._young[key] = asked
 
 
 def _has_token(asked: AccessRequest) -> bool:

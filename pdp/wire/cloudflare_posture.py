@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pdp.wire.exchange import HttpRequest
 
 PATH: Final = "/cloudflare/posture/v1/devices"
+SETS_PATH: Final = "/cloudflare/posture/v1/sets"  # below it, by its name: a set of devices of the exported rules
 CLIENT_ID: Final = "cf-access-client-id"
 CLIENT_SECRET: Final = "cf-access-client-secret"  # noqa: S105  # the name of a header
 MAX_DEVICES: Final = 1_000  # the documentation's own limit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -11,9 +11,16 @@ from pdp.errors import BadRequestError
 from pdp.model.request import Refusal as Refusal  # noqa: PLC0414, TC001  # every wire format takes it from here
 
 if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
     from pdp.callers.caller import Caller
     from pdp.model.decision import Decision
     from pdp.model.request import AccessRequest
+    from pdp.steps import Recording
+
+PEER: Final = "sekisho.peer"  # in the extensions of an ASGI scope: the `PeerCertificate` of its connection
 
 
 class HttpRequest(msgspec.Struct, frozen=True, gc=False):
@@ -47,11 +54,22 @@ class HttpAnswer(msgspec.Struct, frozen=True, gc=False):
     body: bytes = b""
 
 
+class Promise(NamedTuple):
+    """An answer for which nothing has to be waited for but the log. `answer` may be asked once, when `kept` is done."""
+
+    kept: Future[None]
+    answer: Callable[[], HttpAnswer]
+
+
 class Decider(Protocol):
     """What a wire format needs of the house (`pdp.decide.Checkpoint`)."""
 
     async def decide(self, request: AccessRequest, caller: Caller) -> Decision:
         """The recorded decision. Raises only NotReadyError and its children: then there is no answer."""
+        ...
+
+    def begin(self, request: AccessRequest, caller: Caller) -> Recording | Coroutine[Any, Any, Decision]:
+        """As `decide`, at once where it can be: then there is nothing to wait for but the record."""
         ...
 
     async def refuse(self, refusal: Refusal, caller: Caller) -> str:
@@ -61,3 +79,12 @@ class Decider(Protocol):
 
 class Handler(Protocol):
     async def __call__(self, request: HttpRequest) -> HttpAnswer: ...
+
+
+@runtime_checkable
+class PromptHandler(Protocol):
+    """A handler that needs no task of its own for most requests."""
+
+    def begin(self, request: HttpRequest) -> Promise | Coroutine[Any, Any, HttpAnswer]:
+        """The answer of `__call__`: promised, or as a coroutine that has to be awaited. Raises what is a bug."""
+        ...

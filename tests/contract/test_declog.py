@@ -66,6 +66,25 @@ async def test_records_of_many_tasks_at_once_are_all_found(log: DecisionLog):
     assert {decision_id: log.find(decision_id) for decision_id in records} == records
 
 
+async def test_what_was_begun_is_found_once_it_is_done(log: DecisionLog):
+    records = some(50)
+    begun = [log.begin(record) for record in records.values()]
+    assert None not in begun
+    await asyncio.gather(*(kept for kept in begun if kept is not None))
+    assert {decision_id: log.find(decision_id) for decision_id in records} == records
+
+
+async def test_what_cannot_be_begun_is_refused_and_counted_and_a_closed_log_begins_nothing(log: DecisionLog):
+    with pytest.raises(RecordFailedError):
+        log.begin(b"")
+    assert log.unrecorded == 1
+    await log.close()
+    try:
+        assert log.begin(full_record(str(uuid_utils.uuid7()))) is None
+    except RecordFailedError:
+        assert log.unrecorded == 2
+
+
 async def test_an_id_that_was_never_appended_is_not_found(log: DecisionLog):
     for decision_id, record in some(1).items():
         await log.append(record)

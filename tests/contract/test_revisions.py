@@ -14,15 +14,21 @@ from sqlalchemy import delete, text, update
 from pdp.directory.changes import change
 from pdp.directory.snapshot import load_snapshot
 from pdp.errors import BadRequestError, ConflictError, NotFoundError, NotPermittedError
+from pdp.jobs.job import Progress
+from pdp.jobs.register import JobRegister
 from pdp.model.directory import Device, Post, User
-from pdp.revisions.activations import FIRE_AGAIN, MAX_EPOCH, Activations
+from pdp.revisions.activation_rows import MAX_EPOCH
+from pdp.revisions.activations import FIRE_AGAIN, Activations
 from pdp.revisions.exceptions import Exceptions, Scope
 from pdp.revisions.instances import Instances, Reviews
 from pdp.revisions.person import People, Person
 from pdp.revisions.register import Revisions
+from pdp.revisions.results import KEPT as RESULTS_KEPT
+from pdp.revisions.results import Finding, Results
 from pdp.revisions.revision import GateResult, Instance, Revision
 from pdp.revisions.sealing import MAX_JUMP, Sealing, Signed, unsealed
 from pdp.revisions.statement import read_keys, read_signing_key, write_signatures
+from pdp.revisions.warning import warn_in
 from pdp.store import tables
 from pdp.store.store import open_store
 from tests.contract.stores import postgres_databases, sqlite_databases
@@ -41,6 +47,7 @@ from tests.revision_files import (
     key_pair,
     person,
     policy,
+    zta_policy,
 )
 
 if TYPE_CHECKING:
@@ -60,8 +67,8 @@ def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 class House:
     def __init__(self, store: Store, people: People, sealing: Sealing) -> None:
         self.store = store
-        self.revisions = Revisions(store, people)
-        self.activations = Activations(store, people, sealing)
+        self.revisions = Revisions(store, people, sealing, warn_max_days=31)
+        self.activations = Activations(store, people, sealing, warn_max_days=31)
         self.instances = Instances(store)
         self.reviews = Reviews(store, people)
 
@@ -702,3 +709,210 @@ def test_an_exception_without_an_end_in_sight_or_for_nobody_is_not_asked_for(peo
         with pytest.raises(BadRequestError):
             _ask(peopled, kind, scope, days=days)
     assert Exceptions(peopled.store, People()).all(NOW) == ()
+
+
+def test_a_copy_of_somebodys_draft_is_not_approved_by_who_wrote_it(house: House) -> None:
+    """Attack: the author has somebody else make a draft of their draft, and approves that."""
+    made = house.draft(author=EVERYTHING)
+    copy = house.revisions.create(AUTHOR, policy("2026.4"), WHY, NOW, parent=made.number)
+    house.revisions.keep_gates(AUTHOR, copy.number, copy.source_digest, FINE, NOW)
+    house.revisions.submit(AUTHOR, copy.number, WHY, NOW)
+    assert house.revisions.detail(copy.number).authors == {EVERYTHING.id, AUTHOR.id}
+    with pytest.raises(NotPermittedError):
+        house.revisions.approve(EVERYTHING, copy.number, WHY, NOW)
+    assert house.revisions.approve(APPROVER, copy.number, WHY, NOW).state == "approved"
+
+
+def test_neither_does_the_author_of_the_draft_that_a_changed_copy_was_made_from(house: House) -> None:
+    first = house.draft(author=EVERYTHING)
+    second = house.revisions.create(AUTHOR, policy("2026.5"), WHY, NOW, parent=first.number)
+    third = house.revisions.create(AUTHOR, policy("2026.6"), WHY, NOW, parent=second.number)
+    assert house.revisions.detail(third.number).authors == {EVERYTHING.id, AUTHOR.id}
+
+
+def test_the_same_contents_have_the_same_authors_wherever_they_came_from(house: House) -> None:
+    made = house.draft(author=EVERYTHING)
+    house.revisions.edit(EVERYTHING, made.number, policy("else"), WHY, NOW, source_digest=made.source_digest)
+    alike = house.in_review(author=AUTHOR)
+    with pytest.raises(NotPermittedError):
+        house.revisions.approve(EVERYTHING, alike.number, WHY, NOW)
+
+
+def test_who_wrote_what_was_of_record_may_approve_what_others_make_of_it(house: House) -> None:
+    """Two persons who take turns: each approves what the other has changed in an approved text."""
+    first = house.in_review(author=EVERYTHING)
+    house.revisions.approve(APPROVER, first.number, WHY, NOW)
+    house.activations.activate(OPERATOR, first.number, WHY, NOW)
+    second = house.revisions.create(AUTHOR, policy("2026.5"), WHY, NOW, parent=first.number)
+    house.revisions.keep_gates(AUTHOR, second.number, second.source_digest, FINE, NOW)
+    house.revisions.submit(AUTHOR, second.number, WHY, NOW)
+    assert house.revisions.approve(EVERYTHING, second.number, WHY, NOW).state == "approved"
+
+
+def _forged(house: House, number: int, **changes: Any) -> None:
+    table = tables.policy_approvals
+    with house.store.write() as connection:
+        connection.execute(update(table).where(table.c.number == number).values(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"by": "caller:nobody"}, {"seal": None}, {"seal": "[]"}, {"seal": '{"authors":[],"signature":0}'}]
+)
+def test_the_key_of_a_host_signs_nothing_for_an_approval_that_it_did_not_seal(
+    store: Store, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    house = House(store, People(), _sealing(tmp_path, own=True))
+    made = house.approved()
+    _forged(house, made.number, **changes)
+    with pytest.raises(ConflictError, match="sealed"):
+        house.activations.activate(OPERATOR, made.number, WHY, NOW)
+    with pytest.raises(ConflictError, match="sealed"):
+        house.activations.schedule(OPERATOR, made.number, after(5), WHY, NOW)
+
+
+def test_a_name_that_was_taken_out_of_the_history_voids_the_approval(store: Store, tmp_path: Path) -> None:
+    """Attack: the second author's edit is written to another name, who may then be the one that approved."""
+    house = House(store, People(), _sealing(tmp_path, own=True))
+    made = house.approved()
+    table = tables.policy_history
+    with house.store.write() as connection:
+        connection.execute(update(table).where(table.c.number == made.number).values(by="caller:somebody"))
+    with pytest.raises(ConflictError, match="sealed"):
+        house.activations.activate(OPERATOR, made.number, WHY, NOW)
+
+
+def test_a_copy_that_others_make_of_an_approved_revision_voids_nothing(store: Store, tmp_path: Path) -> None:
+    house = House(store, People(), _sealing(tmp_path, own=True))
+    made = house.approved()
+    house.draft(author=EVERYTHING)
+    assert house.activations.activate(OPERATOR, made.number, WHY, NOW).number == made.number
+
+
+def test_an_approval_that_nobody_sealed_counts_where_the_statement_is_signed_elsewhere(
+    store: Store, tmp_path: Path
+) -> None:
+    house = House(store, People(), _sealing(tmp_path, own=True))
+    made = house.approved()
+    _forged(house, made.number, seal=None)
+    said = house.activations.statement_for(made.number, "activate", NOW).text
+    key = read_signing_key(str(tmp_path / "key.pem"))
+    signed = Signed(said, write_signatures([key.sign(said)]))
+    assert house.activations.activate(OPERATOR, made.number, WHY, NOW, signed=signed).number == made.number
+
+
+class Warners:
+    """Revisions of profile `zta`, one after the other."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+
+    def approved(self, name: str, days: int, *, allow: bool = True, **others: Any) -> Revision:
+        made = self.house.revisions.create(AUTHOR, zta_policy(name, allow=allow, **others), WHY, NOW)
+        self.house.revisions.keep_gates(AUTHOR, made.number, made.source_digest, FINE, NOW)
+        self.house.revisions.submit(AUTHOR, made.number, WHY, NOW, warn_days=days)
+        return self.house.revisions.approve(APPROVER, made.number, WHY, NOW)
+
+    def active(self, name: str, days: int = 0, **others: Any) -> Revision:
+        made = self.approved(name, days, **others)
+        self.house.activations.activate(OPERATOR, made.number, WHY, NOW)
+        return self.house.now(made.number)
+
+
+def test_a_time_of_warning_is_part_of_what_is_approved_and_signed(store: Store, tmp_path: Path) -> None:
+    house = House(store, People(), _sealing(tmp_path, own=True))
+    warning = Warners(house)
+    before, made = warning.active("before"), warning.approved("newer", 14, allow=False)
+    assert house.revisions.detail(made.number).history[-2].details == {"warn_days": 14}
+    rows = tables.policy_revisions
+    with house.store.write() as connection:
+        connection.execute(update(rows).where(rows.c.number == made.number).values(warn_days=30))
+    with pytest.raises(ConflictError, match="sealed"):
+        house.activations.activate(OPERATOR, made.number, WHY, NOW)
+    with house.store.write() as connection:
+        connection.execute(update(rows).where(rows.c.number == made.number).values(warn_days=14))
+    found = warn_in(house.activations.activate(OPERATOR, made.number, WHY, NOW))
+    assert found is not None
+    assert (found.former, found.end) == (before.digest, NOW + timedelta(days=14))
+
+
+def test_a_scheduled_revision_warns_from_its_time_on(house: House) -> None:
+    warning = Warners(house)
+    warning.active("before")
+    made = warning.approved("newer", 7, allow=False)
+    house.activations.schedule(OPERATOR, made.number, after(60), WHY, NOW)
+    fired = house.activations.fire(made.number, after(61))
+    assert fired is not None
+    warn = warn_in(fired)
+    assert warn is not None
+    assert warn.end == after(61) + timedelta(days=7)
+
+
+def test_what_cannot_warn_is_refused_by_name(house: House) -> None:
+    warning = Warners(house)
+    with pytest.raises(BadRequestError, match="at most 31 days"):
+        warning.approved("long", 32)
+    plain = house.checked("plain")
+    with pytest.raises(BadRequestError, match="`zta`"):
+        house.revisions.submit(AUTHOR, plain.number, WHY, NOW, warn_days=1)
+    first = warning.approved("first", 1)
+    with pytest.raises(ConflictError, match="nothing was ever activated"):
+        house.activations.activate(OPERATOR, first.number, WHY, NOW)
+    warning.active("before")
+    other = warning.approved("other", 3, networks=[{"cidr": "10.0.0.0/8", "zone": "office"}])
+    with pytest.raises(ConflictError, match="other facts"):
+        house.activations.activate(OPERATOR, other.number, WHY, NOW)
+    newer = warning.approved("newer", 3, allow=False)
+    house.activations.activate(OPERATOR, newer.number, WHY, NOW)
+    second = warning.approved("second", 3, more="\n# changed\nx := 1\n")
+    with pytest.raises(ConflictError, match="is running"):
+        house.activations.activate(OPERATOR, second.number, WHY, NOW)
+    assert house.activations.activate(OPERATOR, second.number, WHY, after(3 * 24 * 60)).number == second.number
+
+
+def test_a_statement_signed_elsewhere_warns_for_no_longer_than_was_approved(store: Store, tmp_path: Path) -> None:
+    house = House(store, People(), _sealing(tmp_path, own=False))
+    key = read_signing_key(str(tmp_path / "key.pem"))
+
+    def signed(said: str) -> Signed:
+        return Signed(said, write_signatures([key.sign(said)]))
+
+    warning = Warners(house)
+    before = warning.approved("before", 0)
+    house.activations.activate(
+        OPERATOR,
+        before.number,
+        WHY,
+        NOW,
+        signed=signed(house.activations.statement_for(before.number, "activate", NOW).text),
+    )
+    made = warning.approved("newer", 14, allow=False)
+    late = house.activations.statement_for(made.number, "activate", after(60)).text
+    with pytest.raises(BadRequestError, match="longer than was approved"):
+        house.activations.activate(OPERATOR, made.number, WHY, NOW, signed=signed(late))
+    silent = unsealed(made, "activate", 2, NOW).text
+    with pytest.raises(BadRequestError, match="another revision, or of another step"):
+        house.activations.activate(OPERATOR, made.number, WHY, NOW, signed=signed(silent))
+    early = house.activations.statement_for(made.number, "activate", NOW).text
+    assert house.activations.activate(OPERATOR, made.number, WHY, after(60), signed=signed(early)).epoch == 2
+
+
+def test_results_and_jobs_are_kept_and_make_room_on_both_databases(store: Store) -> None:
+    made = Revisions(store, People()).create(AUTHOR, policy("2026.4"), WHY, NOW)
+    kept_ones = Results(store)
+    for number in (made.number, None):
+        found = Finding("export", number, made.digest, b"zip", label="matrix", form="zip", summary={"rules": 3})
+        for _ in range(RESULTS_KEPT + 1):
+            last = kept_ones.keep(found, "caller:tanaka", NOW)
+        assert len([one for one in kept_ones.all(kind="export") if one.number == number]) == RESULTS_KEPT
+        assert kept_ones.one(last.id) == (last, b"zip")
+    register = JobRegister(store)
+    job = register.begin("job-1", "export", None, {"target": "matrix"}, "caller:tanaka", NOW)
+    assert register.beat(job.id, Progress("rules", 2, 4), after(0))
+    kept = register.keep(job.id, Finding("export", None, made.digest, b"zip", form="zip"), after(1))
+    done = register.one(job.id, after(2))
+    assert (done.state, done.phase, done.result, done.ended_at) == ("done", "rules", kept.id, after(1))
+    assert kept_ones.one(kept.id)[0].by == "caller:tanaka"
+    lost = register.begin("job-2", "export", made.number, {}, "caller:tanaka", after(2))
+    register.begin("job-3", "export", None, {}, "caller:tanaka", after(9))
+    assert register.one(lost.id, after(9)).state == "interrupted"
+    assert not register.beat(lost.id, Progress(), after(9))

@@ -48,6 +48,8 @@ from tests.scripted_decider import OneKey
 from tests.unit.api.asgi import Exchange, part
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from pdp.api.lane import Lane
     from pdp.callers.caller import Caller
     from pdp.model.request import AccessRequest, Refusal
@@ -90,6 +92,9 @@ class Yes:
             cache="bypass",
             input=document,
         )
+
+    def begin(self, request: AccessRequest, caller: Caller) -> Coroutine[Any, Any, Decision]:
+        return self.decide(request, caller)
 
     async def refuse(self, refusal: Refusal, _caller: Caller) -> str:
         assert refusal.fault.status < 500

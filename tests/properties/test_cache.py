@@ -4,7 +4,8 @@ Three workers, two of which run the same engine, share one Redis that lies and f
 the directory or of another policy at once or late, up to BOUND. Clocks differ, go on, jump back, and stop exactly
 at the borders of facts. Held against `tests.cache_world.Oracle`, which remembers nothing:
 
-- every answer is that of an evaluation on this worker's own snapshot, policy and clock, and so is what is recorded;
+- every answer is that of an evaluation on this worker's own snapshot, policy and clock, and so is what is recorded,
+  also where the question was known in these very words and its record was a sheet that was filled in;
 - until `expires_at` an evaluation on the same snapshot gives the same answer;
 - a worker's snapshot and policy are never older than BOUND;
 - an entry is not used beyond its end, no error is remembered, and the level in the process keeps its size.
@@ -28,10 +29,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from pdp.active_policy import ActivePolicy
 from pdp.cache.entry import Entry
 from pdp.cache.seal import Seal
 from pdp.callers.caller import Caller
-from pdp.decide import ActivePolicy
+from pdp.declog.record import record_of
 from pdp.errors import BadRequestError
 from pdp.model.decision import CachePath, Decision, Outcome, Verdict
 from pdp.model.directory import Emergency, Period, Post, Snapshot
@@ -153,6 +155,7 @@ class Prefecture(RuleBasedStateMachine):
             assert (decision.at, decision.directory_epoch) == (taken.now, snapshot.epoch)
             assert decision.bundle_digest == policy.bundle.digest
             self.met[decision.cache] += 1
+            self._hold_against_the_record(worker, asked, decision)
             if decision.verdict.reasons == ("EVALUATION_ERROR",):
                 assert worker.engine.failed > failed[number], f"an error was remembered: {decision.fault}"
                 assert (decision.cache, decision.expires_at) == ("bypass", decision.at)
@@ -160,6 +163,14 @@ class Prefecture(RuleBasedStateMachine):
                 continue
             question = Question(asked[0], asked[1], snapshot, policy, worker.engine.name)
             self._hold_against_the_truth(question, decision, worker.longest)
+
+    def _hold_against_the_record(self, worker: Worker, asked: Asked, decision: Decision) -> None:
+        record = worker.record_of(decision)
+        steps_us = msgspec.json.decode(record)["steps_us"]
+        if list(steps_us) == ["cache"]:
+            self.met["recalled"] += 1
+        said = {"time": decision.at, "caller_id": asked[1].id, "profile": "zta", "steps_us": steps_us}
+        assert record == record_of(decision, asked[0], **said)
 
     async def _all(self, all_asked: list[tuple[int, Asked]], leaves: bool) -> list[Any]:
         tasks = [asyncio.create_task(self.workers[number].decide(*asked)) for number, asked in all_asked]
@@ -389,5 +400,5 @@ def test_no_answer_ever_differs_from_an_evaluation_at_the_same_instant() -> None
     finally:
         loop.close()
         oracle.close()
-    wanted = (*Outcome, *get_args(CachePath), "border", "local", "shared", "joined", "evicted")
+    wanted = (*Outcome, *get_args(CachePath), "border", "local", "shared", "joined", "evicted", "recalled")
     assert [what for what in wanted if not Prefecture.met[what]] == [], "too little was met to prove anything"

@@ -18,7 +18,7 @@ from tests.unit.declog.disks import HastyDisk
 from tests.unit.declog.samples import START
 from tests.unit.transparency.notaries import notary_at
 
-LOOKS = 8
+LOOKS = 4
 
 pytestmark = pytest.mark.timeout(600)  # four threads beside the looks: on a busy machine more than two minutes
 
@@ -34,7 +34,7 @@ def test_it_raises_no_false_alarm(tmp_path: Path):
         (log / "locks" / name).touch()
     held = [try_lock(log / "locks" / f"local.w{number}.lock") for number in range(2)]
 
-    def kept(work, every_s: float = 0.02) -> threading.Thread:
+    def kept(work, every_s: float = 0.1) -> threading.Thread:
         def run() -> None:
             try:
                 while not ending.is_set():

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,7 +22,12 @@ from pdp.directory.personas import STORIES
 from pdp.facts.reference import read_reference
 from pdp.model.decision import Outcome
 from pdp.model.words import OUTCOMES
+from pdp.revisions.files import from_directory
+from pdp.revisions.person import People, Person
+from pdp.revisions.register import Revisions
+from pdp.revisions.results import Finding, Results
 from pdp.scenario.world import address_in
+from pdp.store.store import open_store
 from pdp.trail.reading import newest_events
 from tests.chromium import HEIGHT, WIDTH, browser, faults_of, screenshot
 from tests.system.test_serve import Served, serving, until
@@ -300,3 +306,56 @@ def test_pages_work_without_scripts_and_with_the_keyboard_alone(chromium: Browse
         assert page.evaluate("document.activeElement.className") == "skip"
     finally:
         context.close()
+
+
+def test_a_draft_is_foreseen_cancelled_and_asked_about_one_request(chromium: Browser, served: Served) -> None:
+    number, result = a_foreseen_draft(served)
+    author = log_in(a_page(chromium, served, "ja"), served, "author")
+    operator = log_in(a_page(chromium, served, "en", "dark"), served, "operator")
+    try:
+        author.goto("/console/foresight")
+        screenshot(author, PICTURES, "ja-light-foresight")
+        well(author)
+        author.click(f"main a[href='/console/policies/{number}/foresight']")
+        author.check("input[name=context][value=office]")
+        author.click("main form:has(input[value=population]) button")
+        author.wait_for_selector("#progress progress")
+        screenshot(author, PICTURES, "ja-light-foresight-running")
+        well(author)
+        author.click("main form[action$='/cancel'] button")
+        author.wait_for_selector("main .note.warn")
+        author.wait_for_selector("#progress", state="detached")  # the page looks again by itself
+        for page, name in ((author, "ja-light"), (operator, "en-dark")):
+            page.goto(f"/console/policies/{number}/foresight/{result}")
+            assert page.locator("svg.plot").count() == 1
+            screenshot(page, PICTURES, f"{name}-foresight-everybody")
+            well(page)
+        operator.goto(f"/console/policies/{number}/request?user=u-demo-staff&device=d-demo-patch-pc&resource=mail")
+        assert "PATCH_OVERDUE_DENY" in operator.inner_text("main")
+        screenshot(operator, PICTURES, "en-dark-request")
+        well(operator)
+        operator.goto("/console/exports")
+        screenshot(operator, PICTURES, "en-dark-exports")
+        well(operator)
+    finally:
+        for page in (author, operator):
+            page.context.close()
+
+
+def a_foreseen_draft(served: Served) -> tuple[int, int]:
+    """(a draft of the shipped policy, a result that is kept with it)."""
+    base(served)  # it serves: its database is there
+    (database,) = (served.place / "state").glob("**/sekisho.db")
+    store = open_store(f"sqlite:///{database}")
+    try:
+        author, now = Person("account:author", frozenset({"author"})), datetime.now(UTC)
+        files = from_directory(ROOT / "policies") | {"notes.md": "a draft of its own"}
+        draft = Revisions(store, People()).create(author, files, "確認期限を半日に短縮する案", now)
+        body = (ROOT / "tests/unit/console/everybody.json").read_bytes()
+        summary = {"users": 8, "losing": 1, "gaining": 0, "cells": 5742, "at": None, "seconds": 1.0}
+        finding = Finding(
+            "population", draft.number, draft.digest, body, draft.source_digest, "b" * 64, 1, summary=summary
+        )
+        return draft.number, Results(store).keep(finding, author.id, now).id
+    finally:
+        store.close()

@@ -51,6 +51,13 @@ class Gate:
         self, path: str, *tokens: str, method: str = "GET", headers: tuple[tuple[str, str], ...] = ()
     ) -> tuple[int, str]:
         """The status, and the path that the application saw where it was reached."""
+        status, seen = self.seen(path, *tokens, method=method, headers=headers)
+        return status, seen.get("path", "")
+
+    def seen(
+        self, path: str, *tokens: str, method: str = "GET", headers: tuple[tuple[str, str], ...] = ()
+    ) -> tuple[int, dict[str, Any]]:
+        """The status, and the request as the application saw it where it was reached."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
@@ -62,7 +69,7 @@ class Gate:
             connection.endheaders()
             answer = connection.getresponse()
             body = answer.read()
-            return answer.status, json.loads(body)["path"] if answer.status == 200 and body else ""
+            return answer.status, json.loads(body) if answer.status == 200 and body else {}
         finally:
             connection.close()
 
@@ -197,6 +204,36 @@ def test_headers_of_the_client_say_nothing(gate: Gate, reader: dict[str, FactVal
     )  # fmt: skip
     assert gate.ask("/mail/x", gate.token(phone), headers=spoofed) == 403
     assert gate.ask("/mail/x", gate.token(reader), headers=(("x_pdp_subject", "root"),)) == 400
+
+
+OVERRIDES = (
+    "x-http-method-override", "x-http-method", "x-method-override", "x-original-method", "x-original-url",
+    "x-original-uri", "x-original-host", "x-rewrite-url", "x-rewrite-uri", "x-override-url", "x-forwarded-method",
+    "x-forwarded-uri", "x-forwarded-host", "x-forwarded-prefix", "x-forwarded-path", "x-forwarded-server",
+    "x-envoy-original-path", "x-envoy-original-method", "x-host", "x-http-host-override", "x-real-ip", "true-client-ip",
+    "forwarded",
+)  # fmt: skip
+
+
+def test_no_header_of_the_client_gives_the_application_another_method_path_or_host(
+    gate: Gate, reader: dict[str, FactValue]
+) -> None:
+    """Attack: the rules let a GET of the old mail through, and a header tells the framework behind that it is a DELETE."""
+    space = shipped_space()
+    vector = space.vector(healthy("managed_pc", "legacy", status="readonly"))
+    old_mail = gate.token({**space.named(vector), **gate.reading.given})
+    for path, token in (("/old-internal-mail/x", old_mail), ("/mail/x", gate.token(reader))):
+        for spelt in (str.lower, str.upper, str.title):
+            spoofed = tuple((spelt(name), "evil/integrated-auth") for name in OVERRIDES for _ in range(2))
+            status, seen = gate.seen(path, token, headers=spoofed)
+            assert (status, seen["method"], seen["path"]) == (200, "GET", path)
+            assert "evil" not in json.dumps(seen["headers"])
+    status, seen = gate.seen(
+        "/mail/x", gate.token(reader), headers=(("x-forwarded-for", "10.0.0.1"), ("accept", "a/b"))
+    )
+    assert (status, seen["headers"]["accept"]) == (200, ["a/b"])
+    assert "10.0.0.1" not in json.dumps(seen["headers"]["x-forwarded-for"])  # as Envoy itself knows it
+    assert gate.ask("/mail/x", gate.token(reader), headers=(("x_http_method_override", "DELETE"),)) == 400
 
 
 def test_a_method_that_is_no_action_is_not_let_through_where_the_action_counts(

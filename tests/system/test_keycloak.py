@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.keycloak_server import HANAKO, TARO, Browser, Keycloak, keycloak_server
+from tests.servers import free_port
 from tests.system.test_serve import Question, Served, serving, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -31,6 +32,14 @@ private_hosts = ["127.0.0.1"]
 
 [caller_scopes]
 email = ["decide", "assert_network"]
+
+[console]
+issuer = "{issuer}"
+client_id = "console"
+client_secret_file = "console.secret"
+private_hosts = ["127.0.0.1"]
+name_claim = "preferred_username"
+roles = {{ auditor = ["kansa"] }}
 """
 
 
@@ -42,9 +51,11 @@ def keycloak() -> Iterator[Keycloak]:
 
 @pytest.fixture(scope="module")
 def served(keycloak: Keycloak, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    place = tmp_path_factory.mktemp("keycloak")
+    place, port = tmp_path_factory.mktemp("keycloak"), free_port()  # the provider must know where the console is
     (place / "pdp.toml").write_text(SETTINGS.format(issuer=keycloak.realm), encoding="utf-8")
-    with serving(place) as running:
+    (place / "console.secret").write_text("console-secret-of-the-trial", encoding="utf-8")
+    keycloak.add_console("console", "console-secret-of-the-trial", f"http://127.0.0.1:{port}", kansa=TARO)
+    with serving(place, "--port", str(port)) as running:
         question = running.question()
         keycloak.call_back_at("portal", question.url.replace("/access/v1/evaluation", "/oidc/backchannel-logout"))
         yield running
@@ -185,3 +196,26 @@ def run_pdp(served: Served) -> Any:
         return done.stdout
 
     return run
+
+
+def test_a_person_with_a_role_enters_the_console_and_leaves_it_and_the_provider(
+    keycloak: Keycloak, served: Served
+) -> None:
+    base, browser = served.question().url.removesuffix("/access/v1/evaluation"), Browser(keycloak)
+    page = browser.enter(f"{base}/console/login/begin?to=/console/me", TARO)
+    assert (page.status_code, page.url.path) == (200, "/console/me")
+    assert "taro" in page.text and "監査人" in page.text
+    assert browser.enter(f"{base}/console/decisions").url.path == "/console/decisions"
+    gone = browser.leave(page)
+    assert gone.url.path == "/console/goodbye", gone.text[:2_000]
+    assert browser.enter(f"{base}/console/me").url.path == "/console/login"
+    again = browser.enter(f"{base}/console/login/begin")
+    assert again.url.path.startswith("/realms/"), "the session of the provider is over too: it asks who this is"
+
+
+def test_a_person_without_a_role_does_not_enter_the_console(keycloak: Keycloak, served: Served) -> None:
+    base = served.question().url.removesuffix("/access/v1/evaluation")
+    page = Browser(keycloak).enter(f"{base}/console/login/begin", HANAKO)
+    assert (page.status_code, page.url.path) == (403, "/console/login/back")
+    assert "hanako" in page.text
+    assert "sekisho-session" not in page.headers.get("set-cookie", "")

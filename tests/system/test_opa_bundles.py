@@ -49,11 +49,12 @@ class Fleet:
     def __init__(self, home: House, service: Service, store: Store, key_file: str) -> None:
         self.home, self.service, self.store = home, service, store
         signing = read_signing_key(key_file)
-        self.activations = Activations(store, People(), Sealing(own=lambda: signing))
+        self.sealing = Sealing(own=lambda: signing)
+        self.activations = Activations(store, People(), self.sealing)
         self.key = add_caller(store, "other-opa", ["read_bundles"], now=datetime.now(UTC))
 
     def activate(self, files: dict[str, str]) -> Bundle:
-        now, revisions = datetime.now(UTC), Revisions(self.store, People())
+        now, revisions = datetime.now(UTC), Revisions(self.store, People(), self.sealing)
         made = revisions.create(AUTHOR, files, WHY, now)
         revisions.keep_gates(AUTHOR, made.number, made.source_digest, FINE, now)
         revisions.submit(AUTHOR, made.number, WHY, now)

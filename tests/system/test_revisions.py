@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +29,7 @@ from pdp.store import tables
 from pdp.store.store import Store, open_store
 from tests.fleet import House, Service, house, services, until
 from tests.revision_files import APPROVER, AUTHOR, FINE, OPERATOR, WHY, key_pair, policy
+from tests.servers import OWN_TOOLS
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -89,12 +93,33 @@ class Stream:
         until(lambda: self.seen[-answers:] == [name] * answers or self.faults, f"not on {name}: {self.seen[-5:]}")
 
 
+@contextmanager
+def wrk_beside(service: Service) -> Iterator[dict[str, int]]:
+    """wrk, at full load with eight connections, until the block ends; what it found stands in what is yielded then."""
+    program = shutil.which("wrk", path=str(OWN_TOOLS)) or shutil.which("wrk")
+    if program is None:
+        pytest.skip("no wrk: install it with `make tools`")
+    script, url = Path(__file__).with_name("boxcars.lua"), f"http://127.0.0.1:{service.port}/access/v1/evaluations"
+    command = [program, "-t1", "-c8", "-d600s", "--timeout", "20s", "-s", script, url, "--", BODY, service.home.key]
+    found: dict[str, int] = {}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        yield found
+        process.send_signal(signal.SIGINT)  # it then tells what it has
+        said = process.communicate(timeout=30)[0].decode()
+        found |= json.loads(said.strip().splitlines()[-1])
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
 class Board:
     """What operators do, on the same database."""
 
     def __init__(self, store: Store, sealing: Sealing) -> None:
         self.store = store
-        self.revisions = Revisions(store, People())
+        self.revisions = Revisions(store, People(), sealing)
         self.activations = Activations(store, People(), sealing)
 
     def activate(self, name: str, **policies: Any) -> int:
@@ -159,7 +184,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 def test_two_workers_under_load_change_policies_lose_no_request_and_mix_none_in_an_answer(scene: Scene) -> None:
     stream, board = scene.stream, scene.board
-    with stream.running():
+    with wrk_beside(scene.service) as load, stream.running():
         stream.settles_on("configured")
         first = board.activate("v1", allow=False)
         stream.settles_on("v1")
@@ -187,6 +212,11 @@ def test_two_workers_under_load_change_policies_lose_no_request_and_mix_none_in_
     assert stream.faults == []
     order = [name for number, name in enumerate(stream.seen) if name not in stream.seen[:number]]
     assert order == ["configured", "v1", "v2"], "nothing that was refused ever decided"
+    assert load["answers"] > 100
+    assert {name: load[name] for name in ("mixed", "others", "connect", "read", "write", "timeout")} == dict.fromkeys(
+        ("mixed", "others", "connect", "read", "write", "timeout"), 0
+    )
+    print(f"wrk: {load['answers']} boxcars, none lost, none mixed")
     print(f"roll-back to the 30th answer of both workers: {taken:.2f} s; {len(stream.seen)} boxcars")
     counted = scene.service.metrics()
     assert counted["policy_follow_faults_total", "signature"] >= 2

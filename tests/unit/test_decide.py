@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from pdp.active_policy import ActivePolicy
 from pdp.bundle.bundle import Bundle, read_bundle
 from pdp.callers.caller import PERMISSIONS, Caller
-from pdp.decide import ActivePolicy, Checkpoint, House
+from pdp.decide import Checkpoint
 from pdp.errors import (
     BadRequestError,
     EngineDiedError,
@@ -24,6 +25,7 @@ from pdp.errors import (
     RecordFailedError,
 )
 from pdp.facts.reference import read_reference
+from pdp.house import House
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.metrics import Metrics

@@ -12,14 +12,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from pdp.active_policy import ActivePolicy
 from pdp.bundle.bundle import Bundle
 from pdp.bundle.footprint import Footprint
 from pdp.cache.levels import VerdictCache
 from pdp.cache.local import LocalLevel
 from pdp.callers.caller import PERMISSIONS, Caller
-from pdp.decide import ActivePolicy, Checkpoint, House
+from pdp.decide import Checkpoint
 from pdp.errors import BadRequestError, EngineError, EngineTimeoutError, RecordFailedError
 from pdp.facts.reference import read_reference
+from pdp.house import House
 from pdp.model.authentication import Authentication
 from pdp.model.directory import Period, Snapshot
 from pdp.model.request import AccessRequest, AssertedClaims, UnverifiedToken

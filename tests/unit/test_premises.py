@@ -19,8 +19,9 @@ from pdp.facts.document import build_facts
 from pdp.model.authentication import Authentication
 from pdp.model.directory import Period, Permit, Snapshot
 from pdp.model.input import encode_input
-from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, Network, UnverifiedToken
-from pdp.premises import MAX_REMEMBERED, Premises, PremisesMemory
+from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, Network, Reading, UnverifiedToken
+from pdp.premises import Premises, PremisesMemory
+from pdp.recent import MAX_QUESTIONS
 from tests.properties.test_horizon import INSTANTS, PROOFS, device, snapshots
 from tests.unit.facts.worlds import DEVICE, NOW, REFERENCE, REQUEST, USER, snapshot
 
@@ -45,7 +46,7 @@ def memory(footprint: Footprint = WHOLE) -> PremisesMemory:
 
 
 def of(held: PremisesMemory, request: AccessRequest = REQUEST, now: datetime = NOW, **other: Any) -> Premises:
-    return held.of_request(request, other.get("proof", PROOF), other.get("world", WORLD), now)
+    return held.of_request(request, other.get("proof", PROOF), other.get("world", WORLD), now).premises
 
 
 RECENT = replace(DEVICE.posture, observed_at=NOW - timedelta(minutes=30))  # its age changes in half an hour
@@ -139,7 +140,7 @@ def test_a_request_that_is_refused_is_refused_again() -> None:
 def test_the_memory_is_bounded_and_what_was_asked_last_stays() -> None:
     held = memory()
     oldest, first = of(held, _by("u-oldest")), of(held)
-    for number in range(MAX_REMEMBERED - 2):
+    for number in range(MAX_QUESTIONS - 2):
         of(held, _by(f"u-{number:05}"))
     assert of(held) is first
     of(held, _by("u-last"))
@@ -182,6 +183,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
     "document": ({"subject": {}},),
     "fresh": (True,),
     "client_request": (ClientRequest("GET", "https://app.example.jp/"),),
+    "reading": (Reading(),),
 }
 CHANGES_NO_FACTS = {
     "identity",
@@ -193,6 +195,7 @@ CHANGES_NO_FACTS = {
     "document",
     "fresh",
     "client_request",
+    "reading",
 }
 
 
@@ -249,7 +252,9 @@ def test_any_course_of_questions_is_answered_as_if_each_were_the_first(data: st.
 def test_a_plain_document_is_its_own_premises_and_nothing_in_it_changes_by_itself() -> None:
     held = PremisesMemory(None, WHOLE, KeyMaker(replace(BUNDLE, profile="plain"), WHOLE, "regorus"))
     one, other = ({"subject": {"id": name}} for name in ("a", "b"))
-    first, second = (held.of_document(msgspec.structs.replace(REQUEST, document=it)) for it in (one, other))
+    first, second = (
+        held.of_document(msgspec.structs.replace(REQUEST, document=it), NOW).premises for it in (one, other)
+    )
     assert (first.document, first.changes) == (b'{"subject":{"id":"a"}}', None)
     assert first.key != second.key
 

@@ -19,6 +19,19 @@ async function load(url, into, push) {
   }
 }
 
+// What is under way is looked at every two seconds; when it is over, the page says what came of it.
+async function watch() {
+  const place = document.querySelector("[data-poll]");
+  if (!place || document.hidden) return;
+  try {
+    const answer = await fetch(window.location.href, { credentials: "same-origin", redirect: "error" });
+    const fresh = parse(await answer.text()).querySelector(`#${place.id}[data-poll]`);
+    if (fresh) place.replaceWith(fresh);
+    else window.location.reload();
+  } catch {} // a network that is gone for a moment: the next look tells
+}
+if (document.querySelector("[data-poll]")) setInterval(watch, 2000);
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "get" || !form.dataset.into || event.defaultPrevented) return;

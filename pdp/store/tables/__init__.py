@@ -15,6 +15,7 @@ from pdp.store.tables.callers import (
     callers,
 )
 from pdp.store.tables.console import console_sessions
+from pdp.store.tables.cut_offs import address_cut_offs
 from pdp.store.tables.directory import (
     device_aliases,
     devices,
@@ -42,7 +43,9 @@ from pdp.store.tables.policies import (
     policy_gates,
     policy_history,
     policy_instances,
+    policy_jobs,
     policy_meta,
+    policy_results,
     policy_reviews,
     policy_revisions,
     policy_texts,
@@ -54,6 +57,7 @@ from pdp.store.tables.sources import source_runs, source_users, sources
 __all__ = [
     "ID_LENGTH",
     "KEY_LENGTH",
+    "address_cut_offs",
     "audit_queries",
     "caller_bindings",
     "caller_bounds",
@@ -77,7 +81,9 @@ __all__ = [
     "policy_gates",
     "policy_history",
     "policy_instances",
+    "policy_jobs",
     "policy_meta",
+    "policy_results",
     "policy_reviews",
     "policy_revisions",
     "policy_texts",

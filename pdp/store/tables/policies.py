@@ -48,6 +48,7 @@ policy_revisions: Final = Table(
     Column("changed_at", Instant, nullable=False),
     Column("scheduled_at", Instant),
     Column("scheduled", Text),  # JSON: who scheduled it, why, and a statement that was signed for it in advance
+    Column("warn_days", Integer, nullable=False, server_default="0"),
     CheckConstraint(
         "state IN ('draft', 'checked', 'in_review', 'approved', 'scheduled', 'active', 'retired', 'discarded')",
         name="state",
@@ -82,6 +83,7 @@ policy_approvals: Final = Table(
     Column("reason", Text, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("source_digest", String(64), nullable=False),
+    Column("seal", Text),  # JSON: a signature over what was approved, by a host that holds a key
     CheckConstraint("\"kind\" IN ('approve', 'endorse')", name="kind"),
 )
 
@@ -173,4 +175,51 @@ policy_exceptions: Final = Table(
     CheckConstraint("\"kind\" IN ('disaster', 'work', 'device')", name="kind"),
     CheckConstraint("state IN ('asked', 'granted', 'refused', 'withdrawn', 'ended')", name="state"),
     Index(None, "state"),
+)
+
+# Results beside the gates' (`pdp.revisions.results`): bounded in size and number, the oldest of a kind go first.
+policy_results: Final = Table(
+    "policy_results",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("label", String(64), nullable=False),  # tells results of one kind apart: the target of an export
+    Column("number", Integer, ForeignKey("policy_revisions.number")),  # None: of the configured bundle
+    Column("digest", String(64), nullable=False),
+    Column("source_digest", String(64)),
+    Column("baseline", String(64)),  # the digest that it was held against
+    Column("directory_epoch", BigInteger),
+    Column("by", identifier(2 * ID_LENGTH), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("params", Text, nullable=False),  # JSON: what was asked
+    Column("summary", Text, nullable=False),  # JSON: few numbers, for a list
+    Column("form", String(8), nullable=False),
+    Column("size", Integer, nullable=False),  # of the body, unpacked
+    Column("body", LargeBinary, nullable=False),  # json: packed by zlib; zip: as it is
+    CheckConstraint("form IN ('json', 'zip')", name="form"),
+    Index(None, "number"),
+)
+
+# Long work of a worker's child (`pdp.jobs`), as it stands.
+policy_jobs: Final = Table(
+    "policy_jobs",
+    metadata,
+    Column("id", identifier(36), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("number", Integer, ForeignKey("policy_revisions.number")),
+    Column("params", Text, nullable=False),  # JSON
+    Column("by", identifier(2 * ID_LENGTH), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("phase", String(32), nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("beat_at", Instant, nullable=False),  # of the worker that runs it: old, and nobody does any more
+    Column("cancelled_by", identifier(2 * ID_LENGTH)),
+    Column("ended_at", Instant),
+    Column("fault", Text),
+    Column("result", Integer),
+    CheckConstraint("state IN ('running', 'done', 'failed', 'cancelled', 'interrupted')", name="state"),
+    Index(None, "state"),
+    Index(None, "number"),
 )

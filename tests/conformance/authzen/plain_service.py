@@ -23,7 +23,8 @@ from pdp.wire.candidates import bundle_candidates
 from pdp.wire.page_token import PageTokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
+    from typing import Any
 
     from pdp.api.lane import Lane
     from pdp.bundle.bundle import Bundle
@@ -65,6 +66,9 @@ class PlainDecider:
         )
         self.decisions.append(decision)
         return decision
+
+    def begin(self, request: AccessRequest, caller: Caller) -> Coroutine[Any, Any, Decision]:
+        return self.decide(request, caller)
 
     async def refuse(self, refusal: Refusal, _caller: Caller) -> str:
         self.refusals.append(refusal)

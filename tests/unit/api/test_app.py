@@ -67,7 +67,8 @@ class Service:
 
 
 def error_of(answer: httpx.Response) -> dict[str, str]:
-    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
     found: dict[str, str] = answer.json()["error"]
     assert set(found) >= {"code", "message", "next_step"}
     return found
@@ -147,7 +148,7 @@ async def test_a_bug_is_500_without_its_detail_and_is_reported() -> None:
     answer = await service.get("/bug", headers={"x-request-id": "r-1"})
     assert answer.status_code == 500
     assert error_of(answer)["code"] == "internal_error"
-    assert "detail" not in answer.text
+    assert "a secret" not in answer.text
     assert answer.headers["x-request-id"] == "r-1"
     assert [type(fault) for fault in service.bugs] == [RuntimeError]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from pdp.api.direct import DirectProtocol
 from pdp.api.lane import Lane
 from pdp.api.one_write import OneWriteProtocol
 from pdp.errors import BadRequestError, NotReadyError
-from pdp.wire.exchange import HttpAnswer, HttpRequest
+from pdp.wire.exchange import HttpAnswer, HttpRequest, Promise
 
 TURNS = 60  # of the event loop: more than any handler here takes
 JSON = ("content-type", "application/json")
@@ -86,17 +86,51 @@ class Seen:
         return self.written, self.closed, self.requests, self.bugs, self.answered
 
 
-async def told(protocol: type[OneWriteProtocol], packets: Sequence[bytes], turns: Sequence[int]) -> Seen:
-    seen = Seen()
+class Handle:
+    def __init__(self, seen: Seen) -> None:
+        self.seen = seen
 
-    async def handle(request: HttpRequest) -> HttpAnswer:
-        seen.requests.append(request)
-        answer = ANSWERS[request.path]
+    async def __call__(self, request: HttpRequest) -> HttpAnswer:
+        self.seen.requests.append(request)
         for _ in range(5 if request.path.endswith("slow") else 0):
             await asyncio.sleep(0)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        return said(request)
+
+
+class Prompt(Handle):
+    """Promises its answers, where it is asked for a promise; some it raises at once, and some it cannot promise."""
+
+    def begin(self, request: HttpRequest) -> Promise | Coroutine[Any, Any, HttpAnswer]:
+        if request.path == "/refused":
+            return self(request)
+        self.seen.requests.append(request)
+        if request.path == "/bug":
+            return said(request)  # type: ignore[return-value]  # it raises
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if request.path.endswith("slow"):  # in as many turns as a task takes
+            after(4, lambda: kept.set_result(None))
+        else:
+            kept.set_result(None)
+        return Promise(kept, lambda: said(request))
+
+
+def said(request: HttpRequest) -> HttpAnswer:
+    answer = ANSWERS[request.path]
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def after(turns: int, call: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    loop.call_soon(call if turns == 0 else lambda: after(turns - 1, call))
+
+
+async def told(
+    protocol: type[OneWriteProtocol], packets: Sequence[bytes], turns: Sequence[int], handler: type[Handle] = Handle
+) -> Seen:
+    seen = Seen()
+    handle = handler(seen)
 
     async def behind(scope: Any, _: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 404, "headers": []})
@@ -144,7 +178,10 @@ def both(packets: Sequence[bytes], turns: Sequence[int] = ()) -> tuple[Seen, See
     turns = [*turns, *[TURNS] * len(packets)]
 
     async def run() -> tuple[Seen, Seen]:
-        return await told(OneWriteProtocol, packets, turns), await told(DirectProtocol, packets, turns)
+        old, new = await told(OneWriteProtocol, packets, turns), await told(DirectProtocol, packets, turns)
+        promised = await told(DirectProtocol, packets, turns, Prompt)
+        assert (promised.told, promised.cycles, promised.late) == (new.told, new.cycles, new.late)
+        return old, new
 
     return asyncio.run(run())
 

@@ -165,3 +165,21 @@ def test_months_end_on_the_last_day_there_is():
     assert months_before(datetime(2026, 1, 15), 1) == datetime(2025, 12, 15)
     assert months_before(datetime(2026, 1, 15), 48) == datetime(2022, 1, 15)
     assert months_before(datetime(2026, 1, 15), 10**9).year == 1
+
+
+def test_a_file_that_was_merged_after_the_plan_does_not_come_back(store: LocalStore):
+    """Else the manifest names a file that is gone, and no question over its time is answered any more."""
+    steps = plan(store, TERMS, WARM)
+    with store.held():
+        store.merge(stored_files(store), WARM)
+        assert carry_out(store, steps, TERMS, WARM) == []
+    assert [(file.tier, file.records) for file in stored_files(store)] == [("hot", 30)]
+    assert found(store) == 30
+
+
+def test_a_file_that_was_merged_after_the_plan_is_not_entered_as_removed(store: LocalStore):
+    steps = plan(store, TERMS, OLD)
+    with store.held():
+        store.merge(stored_files(store), OLD)
+        assert carry_out(store, steps, TERMS, OLD) == []
+    assert found(store) == 30

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from pdp.api.tls import PEER
-from pdp.audit import routes
 from pdp.audit.saved import MAX_SAVED
 from tests.unit.audit.world import DAY, READ, SINCE, World, people_in
 
@@ -233,7 +231,3 @@ async def test_jsonl_has_one_object_a_line(audit: World, auditor: str) -> None:
     assert len(lines) == 24
     begun, done = audit.events()[-2:]
     assert (begun.outcome, done.outcome, done.of, done.rows) == ("begun", "done", begun.id, 24)
-
-
-def test_the_peer_is_found_where_the_server_puts_it() -> None:
-    assert routes.PEER == PEER

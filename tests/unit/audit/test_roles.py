@@ -120,5 +120,5 @@ async def test_the_document_has_every_path_and_every_reference_leads_somewhere(a
         return set().union(*map(references, node)) if isinstance(node, list) else set()
 
     paths = {path: item for path, item in document["paths"].items() if path.startswith("/audit/")}
-    assert references(paths) - {"Problem"} <= schemas.keys()  # `Problem` is the push API's
+    assert references(paths) - {"Problem"} <= schemas.keys()  # `Problem` is every surface's
     assert len(paths) == 15

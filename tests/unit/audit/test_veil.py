@@ -131,6 +131,35 @@ async def test_by_a_pseudonym_an_operator_finds_that_person_and_nobody_else(audi
     assert (await audit.get(operator, "/decisions", **DAY, person=of_a_device)).status_code == 404
 
 
+@pytest.mark.parametrize("permissions", [(OPERATE, "audit_trail"), ("audit_trail",)])
+async def test_the_trail_does_not_say_what_somebody_is_called_whom_one_may_not_ask_for(
+    audit: World, permissions: tuple[str, ...]
+) -> None:
+    """Else a question that is refused is a way from a name to its pseudonym."""
+    curious = audit.caller("curious", *permissions)
+    for path, more in (("/decisions", {}), ("/reports/person_day", {}), ("/decisions/count", {"nothing": "of it"})):
+        answer = await audit.get(curious, path, **DAY, **more, person="tanaka", device="pc-tanaka")
+        assert answer.status_code in (400, 403)
+    shown = (await audit.get(curious, "/trail")).text
+    for kind, value in (("person", "tanaka"), ("device", "pc-tanaka")):
+        assert audit.pseudonyms.of(kind, value) not in shown
+        assert value not in shown
+
+
+async def test_rows_that_are_equal_but_for_the_name_do_not_stand_in_the_order_of_names(
+    audit: World, operator: str
+) -> None:
+    """Also not by how many of them are asked for: a longer answer begins with the shorter one."""
+    groups = []
+    for limit in range(1, len(PEOPLE) + 1):
+        answer = await audit.get(operator, "/decisions/groups", **DAY, by="person", limit=limit)
+        assert answer.json()["groups"][: limit - 1] == groups
+        groups = answer.json()["groups"]
+    shown = [row["person"] for row in groups]
+    assert len({row["decisions"] for row in groups}) == 1
+    assert shown == sorted(shown)
+
+
 async def test_a_pseudonym_of_an_earlier_key_still_finds_its_person(tmp_path: Any) -> None:
     old, both = Pseudonyms({1: b"a" * 32}), Pseudonyms({1: b"a" * 32, 2: b"b" * 32})
     from pdp.audit.veil import stands_for

@@ -136,3 +136,56 @@ def test_the_schema_knows_every_fact():
 def test_the_shipped_policy_asks_only_for_what_there_is():
     bundle = read_bundle(Path(__file__).parents[3] / "policies")
     assert type_faults(bundle, parse_modules(bundle.modules)[0], parse_modules(bundle.tests)[0]) == []
+
+
+def given(text: str) -> list[tuple[str, str]]:
+    """The faults of a test whose input is this."""
+    return codes(
+        'decision := "x"\n', test=f"package pdp_test\n\nimport data.pdp\n\ntest_one if pdp.decision == 1 with {text}\n"
+    )
+
+
+def test_a_misspelt_fact_in_the_input_that_a_test_gives_is_told_with_line_and_column():
+    test = (
+        "package pdp_test\n\nimport data.pdp\n\ntest_one if {\n"
+        '\tpdp.decision == "x" with input as {\n\t\t"subject": {"kind": "staff"},\n\t\t"devise": {"class": "managed_pc"},\n\t}\n}\n'
+    )
+    ((where, code, message),) = faults('decision := "x"\n', test=test)
+    assert (where, code) == ("a_test.rego:8:4", "misspelt_fact")
+    assert "`input.devise`" in message and "`input.device`" in message
+
+
+def test_objects_within_objects_and_values_are_looked_at():
+    assert given('input as {"device": {"posture": {"tamperd": false}}}') == [("a_test.rego:5:70", "misspelt_fact")]
+    assert given('input as {"device": {"class": "manged_pc"}}') == [("a_test.rego:5:67", "impossible_value")]
+    assert given('input as {"context": {"risk": ["malware_alert", "malware"]}}')[0][1] == "impossible_value"
+    assert given('input as {"subject": {"kind": {"name": "staff"}}}')[0][1] == "unknown_fact"
+    assert given('input as {"subject": {"kind": "staff"}} with input.device as {"clas": 1}')[0][1] == "misspelt_fact"
+    assert given('input.device.class as "laptop"')[0][1] == "impossible_value"
+
+
+def test_unions_and_names_of_the_same_file_are_followed():
+    assert given('input as object.union({"device": {}}, {"devise": {}})')[0][1] == "misspelt_fact"
+    assert given('input as object.union_n([{"device": {}}, {"subject": {"rolle": 1}}])')[0][1] == "misspelt_fact"
+    found = given('input as base\n\nbase := {"resource": {"groop": "mail"}}')
+    assert found == [("a_test.rego:7:24", "misspelt_fact")]
+
+
+def test_what_a_test_may_well_say_is_no_fault():
+    for text in (
+        "input as {}",
+        'input as {"subject": {"roles": ["anything"], "id": "u-1"}, "device": {"posture": {"edr_running": "not_managed"}}}',
+        'input as {name: 1 | name := "devise"}',
+        'input as {"device": {k: 1}} with data.zta as {"devise": 1}\n\nk := "clas"',
+        'input as made("devise")\n\nmade(name) := {name: 1}',
+        "input as again\n\nagain := other\n\nother := again",
+    ):
+        assert given(text) == [], text
+    assert (
+        codes(
+            'decision := "x"\n',
+            profile="plain",
+            test='package t\n\ntest_one if data.pdp.decision with input as {"devise": 1}\n',
+        )
+        == []
+    )

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from pdp.active_policy import ActivePolicy
 from pdp.bundle.bundle import Bundle, make_bundle
 from pdp.bundle.footprint import WHOLE, Footprint
 from pdp.cache.key import KeyMaker
 from pdp.commands.lines import MAX_LINE_BYTES, Fault, LineEvaluator, Splitter, chunks_of, read_question
-from pdp.decide import ActivePolicy
 from pdp.errors import BadRequestError, EngineError
 from tests.oracle.documents import healthy
 

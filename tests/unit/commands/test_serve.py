@@ -36,6 +36,7 @@ ONLY_IN_THE_FILE = {
     "demo_valkey",
     "envoy_return_origins",
     "envoy_strict_path",
+    "foresight_losing_device_share",
     "foresight_losing_share",
     "foresight_protected_departments",
     "foresight_protected_roles",

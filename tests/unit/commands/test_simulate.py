@@ -61,3 +61,26 @@ def test_a_file_of_contexts_that_is_none_is_refused(pdp, draft, place):
     (place / "bad.yaml").write_text("contexts: [{id: x}]\n", encoding="utf-8")
     assert pdp("simulate", "population", "--against", draft, "--contexts", place / "bad.yaml").exit_code == 2
     assert pdp("simulate", "population", "--against", draft, "--contexts", place / "none.yaml").exit_code == 2
+
+
+HOME = Path(__file__).parents[1] / "simulate" / "home.json"
+
+
+def test_a_new_refusal_is_shown_as_it_would_count_in_a_time_of_warning(pdp, draft):
+    facts = {"resource.id": "groupware", "resource.group": "communication", "resource.segment": "cloud"}
+    said = [
+        "simulate",
+        "request",
+        HOME,
+        *(word for fact, value in facts.items() for word in ("--fact", f"{fact}={value}")),
+    ]
+    said += ["--fact", "subject.auth_level=2", "--bundle", draft]
+    assert pdp(*said, "--json").exit_code == 1
+    result = pdp(*said, "--former", POLICIES, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = only_json(result)
+    assert (found["outcome"], found["in_time_of_warning"]["outcome"]) == ("deny", "allow")
+    assert found["in_time_of_warning"]["warned"]["reasons"] == found["reasons"] == ["DEVICE_CLASS"]
+    lost = pdp(*said, "--former", POLICIES, "--fact", "device.state=lost", "--lang", "ja")
+    assert lost.exit_code == 1
+    assert "警告期間中も即時に拒否するものである" in "".join(lost.stdout.split("\n"))

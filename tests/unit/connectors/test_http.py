@@ -27,7 +27,9 @@ NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
         ("999999999", 86_400.0),
         ("Mon, 23 Nov 2099 06:01:00 GMT", 86_400.0),
         ("-5", None),
-        ("1.5", None),
+        ("1.5", 1.5),  # Graph writes `2.128`
+        ("13s", 13.0),  # as Zscaler does
+        ("1.5.5", None),
         ("later", None),
         ("", None),
         ("９", None),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from pdp.console.attempts import FROM_ONE, WINDOW
+from pdp.console.attempts import FREE, LONGEST
 from tests.unit.console.conftest import PASSWORD
 from tests.unit.console.world import COOKIE, ORIGIN, START, Console
 
@@ -49,12 +49,24 @@ async def test_a_wrong_name_and_a_wrong_password_are_told_alike(console: Console
     assert (event.actor.id, event.outcome) == (f"account:{'duty' if name == 'duty' else '-'}", "refused")
 
 
-async def test_passwords_cannot_be_tried_without_end_from_one_address(console: Console) -> None:
-    for _ in range(FROM_ONE):
-        assert (await enter(console, "nobody", "x")).status_code == 401
+async def test_each_wrong_password_of_an_account_makes_the_next_try_wait_longer_up_to_a_bound(console: Console) -> None:
+    for _ in range(FREE):
+        assert (await enter(console, "duty", "x")).status_code == 401
     stopped = await enter(console)
-    assert stopped.status_code == 429 and int(stopped.headers["retry-after"]) > 0
-    console.clock.now += WINDOW + timedelta(seconds=1)
+    assert stopped.status_code == 429 and int(stopped.headers["retry-after"]) == 1
+    for _ in range(20):
+        console.clock.now += LONGEST
+        assert (await enter(console, "duty", "x")).status_code == 401
+    assert int((await enter(console)).headers["retry-after"]) == LONGEST.total_seconds()
+    console.clock.now += LONGEST
+    assert (await enter(console)).status_code == 303, "nobody is locked out"
+    assert (await enter(console, "duty", "x")).status_code == 401, "and what was before is forgotten"
+
+
+async def test_a_stranger_at_the_same_address_does_not_stop_the_account_of_another(console: Console) -> None:
+    for _ in range(FREE):
+        assert (await enter(console, "stranger", "x")).status_code == 401
+    assert (await enter(console, "stranger", "x")).status_code == 429
     assert (await enter(console)).status_code == 303
 
 

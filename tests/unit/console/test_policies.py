@@ -16,7 +16,7 @@ from pdp.revisions.files import differences
 from pdp.revisions.person import MAY, People
 from pdp.revisions.revision import Detail
 from pdp.revisions.states import STATES, STEPS, steps_from
-from tests.revision_files import FINE, NOW, WHY, person, policy
+from tests.revision_files import FINE, NOW, WHY, person, policy, zta_policy
 
 if TYPE_CHECKING:
     import httpx
@@ -280,3 +280,28 @@ async def test_nobody_is_offered_a_step_that_the_state_does_not_take(console: Co
             assert all(role in MAY[step] for step in steps)
     emergency = Detail(replace(made.revision, state="approved", emergency=True), (), (), (), frozenset())
     assert "activate" in steps_for(SUZUKI, emergency, People())
+
+
+async def test_a_time_of_warning_is_asked_for_in_the_form_and_shown_with_its_end(console: Console) -> None:
+    revisions, activations = console.registers.revisions, console.registers.activations
+    numbers = []
+    for name in ("before", "newer"):
+        made = revisions.create(SATO, zta_policy(name, allow=name == "before"), WHY, NOW)
+        revisions.keep_gates(SATO, made.number, made.source_digest, FINE, NOW)
+        numbers.append(made.number)
+    for number, days in zip(numbers, ("", "14"), strict=True):
+        secret = console.enter("author", name="sato")
+        page = await console.get(secret, f"policies/{number}/steps/submit")
+        assert 'name="warn_days"' in page.text
+        found = re.search(r'name="seen" value="([^"]+)"', page.text)
+        assert found is not None
+        form = {"csrf": await console.csrf(secret), "seen": found[1], "reason": WHY, "warn_days": days}
+        too_long = await console.post(secret, f"policies/{number}/steps/submit", form | {"warn_days": "93"})
+        assert too_long.status_code == 400
+        assert (await console.post(secret, f"policies/{number}/steps/submit", form)).status_code == 303
+        revisions.approve(SUZUKI, number, WHY, NOW)
+        activations.activate(TANAKA, number, WHY, NOW)
+    assert revisions.detail(numbers[1]).revision.warn_days == 14
+    listed = await console.get(console.enter("auditor", name="kansa"), "policies")
+    assert "警告期間の終了" in listed.text and "2026-04-15 09:00" in listed.text
+    assert "警告期間 14 日" in listed.text

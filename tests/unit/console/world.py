@@ -25,10 +25,14 @@ from pdp.callers.caller import UnsafeAnyone
 from pdp.console.opening import open_console
 from pdp.console.person import Person
 from pdp.console.sessions import Sessions
-from pdp.errors import EngineError
+from pdp.errors import EngineError, SekishoError
 from pdp.facts.reference import read_reference
+from pdp.gates.trying import Trials
 from pdp.governance.desk import Desk as PolicyDesk
+from pdp.governance.drafts_desk import DraftsDesk
 from pdp.governance.exceptions_desk import ExceptionsDesk
+from pdp.governance.jobs_desk import Choices, JobsDesk
+from pdp.governance.jobs_routes import jobs_router
 from pdp.governance.reception import Reception as PolicyReception
 from pdp.governance.routes import governance_router
 from pdp.insight.desk import Desk as InsightDesk
@@ -36,11 +40,15 @@ from pdp.insight.percentiles import Buckets
 from pdp.insight.recomputing import Recomputing
 from pdp.insight.routes import insight_router
 from pdp.insight.workers import Check, WorkerFile
+from pdp.jobs.job import Order, Outcome, Progress
+from pdp.jobs.register import JobRegister
+from pdp.jobs.running import Jobs
 from pdp.model.console import ConsoleSettings
 from pdp.model.directory import Device, Post, PostureReport, User, snapshot_of
 from pdp.parts import new_id
 from pdp.privacy.pseudonym import make_key_file
 from pdp.revisions.exceptions import Exceptions
+from pdp.revisions.files import from_directory
 from pdp.revisions.opening import Registers, open_registers
 from pdp.revisions.person import People
 from pdp.revisions.revision import GateResult
@@ -108,6 +116,46 @@ class LoadingGate:
         return GateResult(self.name, "passed", "it loads", {"faults": [], "count": 0})
 
 
+CHOICES = Choices(
+    contexts=[
+        {"id": "office", "ja": "庁内・執務時間", "en": "in the office, office hours"},
+        {"id": "remote", "ja": "在宅・SASE経由", "en": "at home, through the SASE"},
+    ],
+    examples=[{"id": 0, "ja": "庁内の業務端末", "en": "a managed PC in the office"}],
+    targets=("matrix", "prisma"),
+    deliveries=lambda: [
+        {
+            "tenant": "mie",
+            "vendor": "prisma",
+            "applied_at": "2026-04-01T00:00:00Z",
+            "unfinished": False,
+            "looked_at": "2026-04-01T00:10:00Z",
+            "differences": 2,
+            "fault": "",
+        },
+    ],
+)
+
+
+class Child:
+    """Stands for the process that does long work: what it says at once, or, where it has nothing to say, never."""
+
+    def __init__(self) -> None:
+        self.says: dict[str, Outcome | SekishoError] = {}
+        self.orders: list[Order] = []
+
+    async def __call__(self, order: Order, told: Any, *, seconds: float) -> Outcome:
+        self.orders.append(order)
+        told(Progress("judging", 40, 160))
+        said = self.says.get(order.work)
+        if said is None:
+            await asyncio.Event().wait()
+        if isinstance(said, SekishoError):
+            raise said
+        assert said is not None
+        return said
+
+
 @dataclass
 class Console:
     client: httpx.AsyncClient
@@ -117,6 +165,8 @@ class Console:
     place: Path
     departments: dict[str, list[str]]
     registers: Registers
+    child: Child
+    jobs: Jobs
     revoked: set[str] = field(default_factory=set)
 
     def enter(self, *roles: Role, name: str = "hanako", **more: Any) -> str:
@@ -186,10 +236,15 @@ async def a_console(
     governing = PolicyReception(introducing(UnsafeAnyone()), breakable, clock, new_id)  # type: ignore[arg-type]
     policies = PolicyDesk(governing, registers, [LoadingGate()], lambda _: None, asyncio.Lock())
     granting = ExceptionsDesk(governing, Exceptions(store, People(own.policy_people)), lambda _: None)
+    drafts = DraftsDesk(governing, registers, Trials(), asyncio.Semaphore(2), lambda: from_directory(own.bundle_path))
+    child = Child()
+    jobs = Jobs(JobRegister(store), own, clock=clock, new_id=new_id, run=child, beat_s=0.01)
+    foreseeing = JobsDesk(governing, registers, jobs, CHOICES, {}, asyncio.Semaphore(2))  # type: ignore[arg-type]
     routers = (
         audit_router(desk, SavedDesk(desk, SavedQueries(store))),
         insight_router(insight),
-        governance_router(policies, granting),
+        governance_router(policies, granting, drafts),
+        jobs_router(foreseeing),
     )
     revoked: set[str] = set()
     opened = open_console(
@@ -206,8 +261,9 @@ async def a_console(
             app = serve_app(Surface(exact={}, readiness=list, metrics=bytes, routers=(*routers, pages, api)))
             sessions = Sessions(store, clock, new_id, idle=timedelta(minutes=30), most=timedelta(hours=10))
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url) as client:
-                yield Console(client, clock, sessions, breakable, place, departments, registers, revoked)
+                yield Console(client, clock, sessions, breakable, place, departments, registers, child, jobs, revoked)
     finally:
+        await jobs.close()
         await trail.close()
 
 

@@ -102,6 +102,27 @@ async def test_a_disk_that_hangs_gives_no_answer_after_the_deadline(tmp_path: Pa
         assert log.unrecorded == 1
 
 
+async def test_what_was_begun_fails_as_what_was_appended_does_and_is_counted_once(tmp_path: Path):
+    disk = StuckDisk()
+    async with opened(tmp_path, disk=disk, limits=replace(QUICK, deadline_s=0.2)) as log:
+        disk.stick()
+        kept = log.begin(lines(1)[0])
+        assert kept is not None
+        with anyio.fail_after(5), pytest.raises(RecordFailedError, match="in time"):
+            await kept
+        disk.free.set()
+        await log.append(lines(1, 1)[0])
+        assert log.unrecorded == 1
+    faulty = FaultyDisk()
+    async with opened(tmp_path / "other", disk=faulty) as log:
+        faulty.full = True
+        kept = log.begin(lines(1)[0])
+        assert kept is not None
+        with pytest.raises(RecordFailedError):
+            await kept
+        assert log.unrecorded == 1
+
+
 async def test_each_record_has_its_own_deadline_and_what_came_later_expires_later(tmp_path: Path):
     disk = StuckDisk()
     loop = asyncio.get_running_loop()

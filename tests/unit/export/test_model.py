@@ -35,6 +35,16 @@ class Rows:
                 found |= sieve.holding(self.model.conditions_of(rule))
         return found
 
+    def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+        """Without the control, or with another value of it; minutes may be fewer."""
+        found = sieve.nothing
+        for rule in self.model.rules:
+            said = rule.controls.get(control)
+            strict = said == value or (isinstance(said, int) and isinstance(value, int) and said <= value)
+            if rule.resource == resource and not strict:
+                found |= sieve.holding(self.model.conditions_of(rule))
+        return found
+
 
 def changed(change: Callable[[Rule], Rule | None]) -> RuleModel:
     rules = [change(rule) for rule in shipped_model().rules]
@@ -136,6 +146,41 @@ def test_a_widened_value_is_found_even_if_it_is_one_of_ten_million() -> None:
     assert report.counterexamples[0].facts["device.class"] == "section_pc"
 
 
+def with_control(rule: Rule, control: str, value: str | int | None) -> Rule:
+    controls = {name: said for name, said in rule.controls.items() if name != control}
+    return msgspec.structs.replace(rule, controls=controls if value is None else {**controls, control: value})
+
+
+@pytest.mark.parametrize(
+    ("control", "asked", "carried"),
+    [
+        ("session_max_minutes", 60, 480),
+        ("session_max_minutes", 60, None),
+        ("clipboard", "off", "on"),
+        ("record_session", "on", None),
+        ("end_at", "(work_permit_until)", None),
+    ],
+)
+def test_a_control_that_is_weaker_than_the_policys_is_found(
+    control: str, asked: str | int, carried: str | int | None
+) -> None:
+    def weaken(rule: Rule) -> Rule:
+        return with_control(rule, control, carried) if rule.controls.get(control) == asked else rule
+
+    report = check(shipped_space(), shipped_model(), Rows(changed(weaken)))
+    assert not report.sound
+    assert {one.policy for one in report.counterexamples} <= {"allow", "limit"}
+    assert all(one.controls == {control: asked} for one in report.counterexamples)
+    assert sum(int(one.unsound) for one in report.counts) > 0
+
+
+def test_a_control_that_is_stricter_than_the_policys_is_sound() -> None:
+    def tighten(rule: Rule) -> Rule:
+        return with_control(rule, "session_max_minutes", 30) if "session_max_minutes" in rule.controls else rule
+
+    assert check(shipped_space(), shipped_model(), Rows(changed(tighten))).sound
+
+
 def test_a_rule_that_is_left_out_is_a_gap_and_no_fault() -> None:
     model = shipped_model()
     left = next(rule for rule in model.rules if rule.resource == "finance" and rule.mode == "ordinary")
@@ -153,6 +198,9 @@ def test_first_match_with_a_default_allow_is_found_without_its_complement() -> N
 
         def permitted(self, resource: str, sieve: Sieve) -> Region:
             return sieve.everything
+
+        def unbound(self, resource: str, control: str, value: str | int, sieve: Sieve) -> Region:
+            return sieve.nothing
 
     report = check(shipped_space(), shipped_model(), Open())
     assert not report.sound

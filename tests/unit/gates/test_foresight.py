@@ -22,7 +22,7 @@ from tests.unit.simulate.town import NOW, changed, engine, policy, small, town
 
 pytestmark = pytest.mark.anyio
 
-BOUNDS = Bounds(0.05, 0.1, frozenset({"disaster_response"}), frozenset())
+BOUNDS = Bounds(0.05, 0.1, frozenset({"disaster_response"}), frozenset(), losing_device_share=1.0)
 
 
 def staffed(**more: Any) -> Snapshot:
@@ -115,6 +115,18 @@ async def test_a_draft_that_takes_a_system_from_too_many_is_refused_and_from_a_f
     assert codes(await judged(draft, staffed(), few)) == []
     bounds = replace(few, losing_share=0.01, departments=frozenset({"zeimu"}))
     assert codes(await judged(draft, staffed(), bounds)) == ["too_many_lose", "protected_lose"]
+
+
+async def test_a_draft_that_shuts_out_a_class_of_devices_is_refused_although_everybody_has_another() -> None:
+    """Nobody loses a system: her PC reaches all that her phone did. Of the devices one phone does."""
+    bounds = replace(BOUNDS, roles=frozenset(), losing_share=0.0)
+    draft = changed(without_phones)
+    strict = await judged(draft, staffed(), replace(bounds, losing_device_share=0.05))
+    told = strict.details["simulation"]
+    assert (told["people"]["losing"]["users"], told["terminals"]["losing"]) == (0, {"devices": 1, "first": ["d-phone"]})
+    assert codes(strict) == ["too_many_devices_lose"]
+    assert f"1 of {told['devices']} devices lose a system" in strict.details["faults"][0]["en"]
+    assert strict.details["bounds"]["losing_device_share"] == 0.05
 
 
 async def test_a_directory_that_is_absent_or_stale_is_a_refusal_although_nothing_would_change() -> None:

@@ -14,13 +14,10 @@ import httpx
 import jsonschema
 import pytest
 
-from pdp.api.tls import PEER
 from pdp.callers.acting import acting_as
 from pdp.callers.caller import Caller
 from pdp.callers.keys import add_caller
-from pdp.governance import routes
 from pdp.main import Service, compose
-from pdp.opa_bundles import routes as bundle_routes
 from pdp.parts import utc_now
 from pdp.settings import Settings, load_settings
 from pdp.trail.keeping import trail_path
@@ -403,7 +400,3 @@ async def test_a_disaster_is_declared_by_two_persons_and_counts_at_once(house: A
     ):
         assert (await house.ask("tanaka", "POST", "/exceptions", body))[0] == expected, body
     assert (await house.ask("kansa", "GET", "/exceptions?state=x"))[0] == 400
-
-
-def test_the_peer_of_a_connection_has_one_name() -> None:
-    assert routes.PEER == bundle_routes.PEER == PEER

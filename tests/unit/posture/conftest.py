@@ -25,6 +25,7 @@ from pdp.posture.desk import Desk
 from pdp.posture.ledger import Ledger
 from pdp.posture.routes import posture_document, posture_router
 from pdp.posture.scoring import Scorer
+from pdp.posture.sets import ExportedSets
 from pdp.store.store import Store, open_store
 from pdp.wire.caller_credentials import introducing
 
@@ -95,7 +96,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-async def house(store: Store) -> AsyncIterator[House]:
+async def house(store: Store, tmp_path: Path) -> AsyncIterator[House]:
     clock = Clock()
     keys = {
         name: add_caller(store, name, permissions, now=NOW)
@@ -113,7 +114,8 @@ async def house(store: Store) -> AsyncIterator[House]:
     ledger = Ledger(store, clock, told.append)
     introduce = introducing(callers)
     desk = Desk(introduce, ledger, store, clock, read_hip_report, facts)
-    scorer = Scorer(introduce, store, lambda: load_snapshot(store), dict, clock)
+    sets = ExportedSets([tmp_path / "sets.json"]).conditions
+    scorer = Scorer(introduce, store, lambda: load_snapshot(store), dict, clock, sets=sets)
     surface = Surface(
         exact={},
         readiness=lambda: (),

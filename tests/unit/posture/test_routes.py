@@ -8,10 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.types import Message
 
-from pdp.api import tls
 from pdp.api.app import serve_app
 from pdp.api.surface import Surface
-from pdp.posture import routes
 from pdp.posture.metrics import PostureMetrics
 from pdp.posture.routes import posture_router
 from tests.unit.api.asgi import GONE, Exchange, part
@@ -87,10 +85,6 @@ async def test_every_answer_forbids_to_keep_or_to_frame_it(house: House) -> None
     answer = await house.put("d-1")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
-
-
-def test_the_certificate_of_a_connection_stands_where_the_listener_puts_it() -> None:
-    assert routes.PEER == tls.PEER
 
 
 async def test_reports_are_counted_by_what_became_of_them(house: House) -> None:

@@ -14,23 +14,26 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
+from pdp.activation import Former
 from pdp.bundle.bundle import Bundle
 from pdp.bundle_archive import BundleArchive
-from pdp.errors import BundleError, ConflictError, DirectoryError, NotReadyError, SekishoError
+from pdp.errors import BundleError, ConflictError, DirectoryError, EngineError, NotReadyError, SekishoError
 from pdp.model.directory import Emergency, Period, snapshot_of
 from pdp.revisions.activations import Activations
 from pdp.revisions.files import bundle_of
-from pdp.revisions.following import CONFIRM, RETRY, Ground, PolicyFollower
+from pdp.revisions.following import CONFIRM, Ground, PolicyFollower
 from pdp.revisions.instances import Instances
 from pdp.revisions.last_good import LastGood
 from pdp.revisions.lease import Lease
+from pdp.revisions.loading import RETRY
 from pdp.revisions.person import People
 from pdp.revisions.register import Revisions
 from pdp.revisions.sealing import Sealing
 from pdp.revisions.statement import read_keys, read_signing_key
+from pdp.revisions.warning import Served
 from pdp.store import tables
 from pdp.store.store import Store, open_store
-from tests.revision_files import APPROVER, AUTHOR, FINE, NOW, OPERATOR, WHY, key_pair, policy
+from tests.revision_files import APPROVER, AUTHOR, FINE, NOW, OPERATOR, WHY, key_pair, policy, zta_policy
 
 pytestmark = pytest.mark.anyio
 
@@ -45,10 +48,15 @@ class Engine:
     archive: BundleArchive
     refuses: dict[str, SekishoError] = field(default_factory=dict)
     served: list[str] = field(default_factory=list)
+    former: Former | None = None
+    beside: SekishoError | None = None  # why no second engine can be had
 
-    async def activate(self, bundle: Bundle) -> None:
+    async def activate(self, bundle: Bundle, former: Former | None = None) -> None:
         if bundle.revision in self.refuses:
             raise self.refuses[bundle.revision]
+        if former is not None and self.beside is not None:
+            raise self.beside
+        self.former = former
         await asyncio.to_thread(self.archive.keep, bundle)
         self.served.append(bundle.revision)
 
@@ -65,8 +73,8 @@ class Scene:
             key = read_signing_key(str(place / "key.pem"))
             self.sealing = Sealing(lambda: read_keys([str(place / "key.pub")]), lambda: key)
         people = People()
-        self.revisions = Revisions(store, people)
-        self.activations = Activations(store, people, self.sealing)
+        self.revisions = Revisions(store, people, self.sealing, warn_max_days=31)
+        self.activations = Activations(store, people, self.sealing, warn_max_days=31)
         self.instances = Instances(store)
         self.failed: list[str] = []
         self.engine = Engine(BundleArchive(place / "bundles"))
@@ -463,3 +471,109 @@ async def test_news_make_a_worker_look_at_once(scene: Scene) -> None:
             while follower.status.name != "2026.5":  # noqa: ASYNC110  # nothing to be awaited from outside
                 await asyncio.sleep(0.01)
     assert scene.instances.all() == (), "who ends takes itself off the list"
+
+
+def warned(scene: Scene, name: str, days: int, **policies: Any) -> int:
+    made = scene.revisions.create(AUTHOR, zta_policy(name, **policies), WHY, scene.now)
+    scene.revisions.keep_gates(AUTHOR, made.number, made.source_digest, FINE, scene.now)
+    scene.revisions.submit(AUTHOR, made.number, WHY, scene.now, warn_days=days)
+    scene.revisions.approve(APPROVER, made.number, WHY, scene.now)
+    scene.activations.activate(OPERATOR, made.number, WHY, scene.now)
+    return made.number
+
+
+MONTH = timedelta(days=31)
+
+
+@pytest.mark.parametrize("kind", ["plain", "signed"])
+async def test_a_revision_that_warns_comes_with_the_one_before_it_and_an_end(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    scene: Scene = request.getfixturevalue("scene" if kind == "plain" else "signed")
+    warned(scene, "before", 0)
+    follower = await scene.started(warn_max=MONTH)
+    assert follower.status.warning is None
+    warned(scene, "newer", 14, allow=False)
+    await follower.refresh()
+    former = scene.engine.former
+    assert former is not None
+    assert (former.bundle.revision, former.until) == ("before", NOW + timedelta(days=14))
+    assert follower.status.warning == Served(former.bundle.digest, former.until)
+    again = await scene.started(warn_max=MONTH)
+    assert again.status.warning == follower.status.warning
+    scene.later(days=14)
+    late = await scene.started(warn_max=MONTH)
+    assert (late.status.name, late.status.warning, scene.engine.former) == ("newer", None, None)
+
+
+async def test_a_worker_never_warns_for_longer_than_its_own_settings_allow(scene: Scene) -> None:
+    warned(scene, "before", 0)
+    warned(scene, "newer", 14, allow=False)
+    follower = await scene.started(warn_max=timedelta(days=3))
+    assert follower.status.warning is not None
+    assert follower.status.warning.until == NOW + timedelta(days=3)
+    none = await scene.started()
+    assert (none.status.warning, scene.engine.former) == (None, None)
+
+
+async def test_where_the_former_policy_cannot_be_had_every_refusal_counts_and_it_is_tried_again(scene: Scene) -> None:
+    warned(scene, "before", 0)
+    warned(scene, "newer", 14, allow=False)
+    scene.engine.beside = EngineError("no memory for a second engine")
+    follower = await scene.started(warn_max=MONTH)
+    assert (follower.status.name, scene.engine.former, scene.failed) == ("newer", None, ["former"])
+    assert follower.status.warning is not None
+    assert follower.status.warning.fault == "no memory for a second engine"
+    scene.engine.beside = None
+    await follower.refresh()
+    assert scene.engine.former is None, "not four times a second"
+    scene.later(seconds=15)
+    await follower.refresh()
+    assert scene.engine.former is not None
+    assert follower.status.warning.fault is None
+
+
+async def test_a_time_of_warning_is_kept_by_a_renewal_and_ended_by_one_that_enforces(scene: Scene) -> None:
+    warned(scene, "before", 0)
+    warned(scene, "newer", 14, allow=False)
+    follower = await scene.started(warn_max=MONTH)
+    scene.later(days=1)
+    scene.activations.renew(OPERATOR, WHY, scene.now)
+    await follower.refresh()
+    assert follower.status.warning is not None
+    assert follower.status.warning.until == NOW + timedelta(days=14)
+    scene.activations.renew(OPERATOR, WHY, scene.now, enforce=True)
+    await follower.refresh()
+    assert (follower.status.warning, scene.engine.former, scene.engine.served[-1]) == (None, None, "newer")
+
+
+async def test_a_roll_back_in_a_time_of_warning_ends_it(scene: Scene) -> None:
+    first = warned(scene, "before", 0)
+    warned(scene, "newer", 14, allow=False)
+    follower = await scene.started(warn_max=MONTH)
+    scene.activations.rollback(OPERATOR, first, WHY, scene.now)
+    await follower.refresh()
+    assert (follower.status.name, follower.status.warning, scene.engine.former) == ("before", None, None)
+
+
+async def test_a_counter_that_was_put_back_confirms_nothing_and_is_told(scene: Scene) -> None:
+    """Attack: after a roll-back the counter is set to what it was, before every worker has looked."""
+    scene.activate("bad")
+    follower = await scene.started()
+    scene.activate("good", allow=False)
+    with scene.store.write() as connection:
+        connection.execute(update(tables.policy_meta).values(epoch=1))
+    scene.later(minutes=59)
+    await follower.refresh()
+    fault = follower.status.fault
+    assert fault is not None
+    assert (fault.why, "put back" in fault.message, follower.status.confirmed_at) == ("replayed", True, NOW)
+    assert [one.fault is not None for one in scene.instances.all()] == [True]
+    scene.later(minutes=2)
+    await follower.refresh()
+    assert follower.is_over(), "its lease ran out"
+    with pytest.raises(SekishoError, match="put back"):
+        await scene.follower(last_good=LastGood(scene.place / "another-host")).start(lambda: CONFIGURED)
+    scene.activations.renew(OPERATOR, WHY, scene.now)
+    await follower.refresh()
+    assert (follower.status.fault, follower.is_over(), follower.status.name) == (None, False, "good")

@@ -77,6 +77,10 @@ async def test_what_a_draft_would_answer_otherwise_is_counted_after_the_answer()
     assert counts(registry) == {"same": 1, "words": 1, "differs": 1}
     pair = {"active": "allow", "draft": "step_up"}
     assert registry.get_sample_value("sekisho_shadow_outcomes_total", pair) == 1
+    told = shadow.told()
+    assert (told["revision"], told["results"]) == (draft.revision, {"same": 1, "words": 1, "differs": 1})
+    assert told["outcomes"] == [{**pair, "decisions": 1}]
+    assert told["samples"] == [{"id": "019af2c0-6d2e-7a51-9d0c-1f7c3a2b4d5e", **pair}]
 
 
 async def test_more_than_its_share_is_counted_and_not_shown():

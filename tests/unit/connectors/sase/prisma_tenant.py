@@ -23,8 +23,9 @@ EVERY_CONTROL = ("record_session", "alert", "clipboard", "save", "print", "downl
 MOBILE = {"context.zone": "sase", "context.path_encrypted": True, "context.country": "JP"}
 
 
-def mapping(**changes: Any) -> dict[str, Any]:
-    model = shipped_model()
+def mapping(model: RuleModel | None = None, **changes: Any) -> dict[str, Any]:
+    """For all systems, or for those of this model."""
+    model = model or shipped_model()
     groups = sorted({rule.users for rule in model.rules if rule.users})
     return {
         "folders": {

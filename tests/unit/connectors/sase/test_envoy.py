@@ -17,7 +17,7 @@ from pdp.export.checking import MODEL, Report, check
 from pdp.export.exporting import export, verify
 from pdp.model.rules import RuleModel, encode
 from tests.envoy_server import Issuer, validate
-from tests.spaces import shipped_model, shipped_space
+from tests.spaces import every_control, shipped_model, shipped_space
 
 
 def mapping(**changes: Any) -> dict[str, Any]:
@@ -76,8 +76,7 @@ def test_what_envoy_lets_through_is_never_wider_and_what_it_does_not_is_told() -
 
 
 def test_with_every_control_carried_out_only_other_peoples_data_is_left_to_the_callout() -> None:
-    controls = sorted({control for rule in shipped_model().rules for control in rule.controls})
-    held = mapping(enforces=controls)
+    held = mapping(enforces=every_control())
     for name in ("home-working", "lgwan-asp"):  # nothing but a screen-transfer gateway stands there
         held["resources"][name]["action"] = "screen_transfer"
     finished = export(shipped_space(), shipped_model(), target(held))

@@ -155,7 +155,7 @@ def test_an_id_that_the_mapping_lacks_is_an_error_and_not_a_rule_less() -> None:
         ({"resources": {"a": {"destination": ["x"], "action": "fly"}}}, "no action"),
         ({"cut_off": {"url": "http://pdp.example"}}, "https"),
         ({"calendar": {"days": []}}, "one to 370 days"),
-        ({"calendar": {"days": ["2026-11-24"], "opens": "18:00"}}, "opens before it closes"),
+        ({"calendar": {"days": ["2026-11-24"], "opens": "18:00", "until": "17:15"}}, "opens before it closes"),
         ({"folder": "x"}, "folder"),
     ],
 )

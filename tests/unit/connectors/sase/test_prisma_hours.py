@@ -14,7 +14,7 @@ from connectors.sase.prisma_calendar import ALL, Calendar, moments, schedule
 from pdp.errors import ExportError
 from pdp.export.checking import MODEL, check
 from pdp.export.sieves import SpaceRegion, SpaceSieve
-from pdp.model.rules import Condition, encode
+from pdp.model.rules import Condition, Office, encode
 from tests.spaces import shipped_space
 from tests.unit.connectors.sase.prisma_tenant import few, mapping
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pdp.model.rules import RuleModel
 
 DAYS = ("2026-11-24", "2026-11-25")
-OFFICE = Calendar(tuple(date.fromisoformat(day) for day in DAYS))
+CALENDAR = Calendar(tuple(date.fromisoformat(day) for day in DAYS))
+OFFICE = Office("08:30", "17:15", (5, 6), ("2026-11-23",))
 
 
 def asking(*facts: str) -> RuleModel:
@@ -75,7 +76,7 @@ def test_without_a_calendar_business_hours_are_left_to_the_callout() -> None:
 
 
 def test_the_last_minute_is_inside_the_hours_whichever_way_the_vendor_means_it() -> None:
-    held = schedule("zt-business-hours", "Prisma Access", OFFICE, hours=True)
+    held = schedule("zt-business-hours", "Prisma Access", CALENDAR, OFFICE, hours=True)
     assert held["schedule_type"]["non_recurring"][0] == "2026/11/24@08:30-2026/11/24@17:14"
     assert moments(held, OFFICE) == {(True, True)}
 
@@ -88,7 +89,8 @@ def test_the_last_minute_is_inside_the_hours_whichever_way_the_vendor_means_it()
         (["2026/11/24@08:29-2026/11/24@08:29"], {(True, False)}),
         (["2026/11/23@00:00-2026/11/23@23:59"], {(False, False)}),
         (["2026/11/24@09:00-2026/11/25@10:00"], {(True, True), (True, False)}),
-        (["2026/11/25@16:00-2026/11/26@00:00"], {(True, True), (True, False), (False, False)}),
+        (["2026/11/25@16:00-2026/11/26@00:00"], {(True, True), (True, False)}),
+        (["2026/11/20@16:00-2026/11/21@00:00"], {(True, True), (True, False), (False, False)}),
         ([], set()),
     ],
 )
@@ -97,7 +99,7 @@ def test_a_span_says_which_days_and_hours_it_can_meet(spans: list[str], found: s
 
 
 def test_a_schedule_that_cannot_be_held_against_a_calendar_is_on_at_any_time() -> None:
-    held = schedule("zt-business-days", "Prisma Access", OFFICE, hours=False)
+    held = schedule("zt-business-days", "Prisma Access", CALENDAR, OFFICE, hours=False)
     assert moments(held, None) == ALL
     assert moments({"schedule_type": {"recurring": {"daily": ["08:30-17:14"]}}}, OFFICE) == ALL
 
@@ -108,3 +110,39 @@ def test_a_schedule_that_cannot_be_held_against_a_calendar_is_on_at_any_time() -
 def test_a_schedule_in_another_form_is_refused(kind: dict[str, Any]) -> None:
     with pytest.raises(ExportError):
         moments({"schedule_type": kind}, OFFICE)
+
+
+@pytest.mark.parametrize(
+    ("fact", "calendar"),
+    [
+        ("context.business_hours", {"days": list(DAYS), "opens": "07:00"}),
+        ("context.business_hours", {"days": list(DAYS), "until": "17:16"}),
+        ("context.business_hours", {"days": [*DAYS, "2026-11-23"]}),  # a holiday of the policy's calendar
+        ("context.business_day", {"days": [*DAYS, "2026-11-28"]}),  # a Saturday
+    ],
+)
+def test_a_mapping_of_longer_hours_or_more_days_than_the_policys_is_found(fact: str, calendar: dict[str, Any]) -> None:
+    """The shipped policy allows nothing by the hour, so what a schedule lets through is looked at itself."""
+    files = files_of(asking(fact), calendar=calendar)
+    made = target(mapping(calendar=calendar))
+    sieve = SpaceSieve(shipped_space())
+    found = made.interpreter(files).permitted("finance", sieve) & sieve.where([fact], lambda held: held is False)
+    assert isinstance(found, SpaceRegion)
+    assert found.root != shipped_space().diagram.false
+
+
+def test_a_mapping_of_shorter_hours_stays_within_the_policys() -> None:
+    shorter = {"days": list(DAYS), "opens": "09:00", "until": "12:00"}
+    files = files_of(asking("context.business_hours"), calendar=shorter)
+    assert not let_through(files, "context.business_hours", value=False)
+
+
+def test_a_model_with_other_office_hours_than_the_policys_is_refused() -> None:
+    """Attack: longer hours in `model.json`, by which schedules are read."""
+    office = few().office
+    assert office is not None
+    assert (office.opens, office.closes) == ("08:30", "17:15")
+    longer = msgspec.structs.replace(few(), office=msgspec.structs.replace(office, opens="00:00"))
+    files = files_of(longer, calendar={"days": list(DAYS)})
+    with pytest.raises(ExportError, match="not the policy's"):
+        check(shipped_space(), longer, target(mapping(calendar={"days": list(DAYS)})).interpreter(files))

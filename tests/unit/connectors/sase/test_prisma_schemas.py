@@ -16,6 +16,7 @@ import yaml
 
 from connectors.sase.prisma import target
 from connectors.sase.prisma_calendar import Calendar, schedule
+from pdp.model.rules import Office
 from tests.scm_models import faults
 from tests.spaces import shipped_model
 from tests.unit.connectors.sase.prisma_tenant import EVERY_CONTROL, documents, exported, mapping
@@ -36,7 +37,11 @@ _OPENAPI = (
 
 
 SCHEDULE = schedule(
-    "zt-business-hours", "Prisma Access", Calendar((date(2026, 11, 24), date(2026, 11, 25))), hours=True
+    "zt-business-hours",
+    "Prisma Access",
+    Calendar((date(2026, 11, 24), date(2026, 11, 25))),
+    Office("08:30", "17:15", (5, 6), ()),
+    hours=True,
 )
 
 

@@ -1,0 +1,44 @@
+"""What was used last stays: a bounded memory in the order of use."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
+
+# Of readings, premises and grounds alike: as many different questions as a prefecture's gateway asks in some minutes.
+# All three of one question have some 5 KB.
+MAX_QUESTIONS: Final = 10_240
+
+
+class Recent(Generic[K, V]):
+    """At most `most` values. Not for several threads."""
+
+    __slots__ = ("_held", "_most")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: OrderedDict[K, V] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, key: K) -> V | None:
+        value = self._held.get(key)
+        if value is not None:
+            self._held.move_to_end(key)
+        return value
+
+    def keep(self, key: K, value: V) -> None:
+        self._held[key] = value
+        self._held.move_to_end(key)
+        if len(self._held) > self._most:
+            self._held.popitem(last=False)
+
+    def clear(self) -> None:
+        self._held.clear()

@@ -1,0 +1,28 @@
+// The editor's own words, for readers of Japanese.
+
+export const JAPANESE = {
+  "Find": "検索",
+  "Replace": "置換",
+  "next": "次へ",
+  "previous": "前へ",
+  "all": "すべて選択",
+  "match case": "大文字と小文字を区別",
+  "by word": "単語単位",
+  "regexp": "正規表現",
+  "replace": "置換",
+  "replace all": "すべて置換",
+  "close": "閉じる",
+  "current match": "現在の一致",
+  "replaced $ matches": "$ 件を置換しました",
+  "replaced match on line $": "$ 行目を置換しました",
+  "on line": "行",
+  "Go to line": "指定行へ移動",
+  "go": "移動",
+  "Diagnostics": "検査結果",
+  "No diagnostics": "誤りはありません",
+  "Completions": "入力候補",
+  "Control character": "制御文字",
+  "Selection deleted": "選択範囲を削除しました",
+  "Folded lines": "折りたたまれた行",
+  "Unfolded lines": "展開された行",
+};
