@@ -21,23 +21,24 @@ have it, there is no answer (`RecordFailedError`), and an enforcement point with
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from pdp.cache.entry import Entry
 from pdp.cache.key import KeyMaker
+from pdp.callers.belief import believable
 from pdp.callers.caller import require_profile
 from pdp.declog.record import decided_record, record_of, refusal_of
 from pdp.declog.sheet import Sheet
-from pdp.engine.verdict import read_verdict
-from pdp.errors import BadRequestError, EngineError, EngineSupersededError, NotPermittedError, SekishoError
+from pdp.errors import BadRequestError, EngineError, EngineSupersededError, SekishoError
 from pdp.grace import Opinion, held_over
 from pdp.identity.proof import prove, shown_by
+from pdp.judging import judge_raw
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Verdict, denied
 from pdp.model.input import decode_input
-from pdp.model.request import Network, UnverifiedToken
-from pdp.obligations import check_obligations, expiry
+from pdp.model.request import UnverifiedToken
+from pdp.obligations import expiry
 from pdp.premises import Premises, PremisesMemory
 from pdp.recollection import Grounds, Recollection
 from pdp.steps import Recording, Steps
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pdp.active_policy import ActivePolicy
-    from pdp.bundle.bundle import Bundle
     from pdp.callers.caller import Caller
     from pdp.grace import Grace
     from pdp.house import House
@@ -375,52 +375,6 @@ def _sheet(grounds: Grounds, decision: Decision, request: AccessRequest, taken: 
         )
         grounds.sheet_of = decision.verdict
     return grounds.sheet
-
-
-_NO_WORD_ON_THE_NETWORK: Final = Network()
-
-
-def believable(request: AccessRequest, caller: Caller) -> AccessRequest:
-    """The request without what this caller may not say (profile `zta`; a `plain` policy judges the document).
-
-    Wire formats refuse such a request with 403; here it is taken out once more, because a wire format
-    that forgets must not open the door. A certificate that the gateway saw is part of the network.
-    Raises NotPermittedError for a caller that may not ask at all.
-    """
-    if not caller.may("decide"):
-        raise NotPermittedError("this caller may not ask for decisions")
-    if request.fresh and not caller.may("bypass_cache"):
-        request = msgspec.structs.replace(request, fresh=False)
-    if not caller.may("assert_network"):
-        request = msgspec.structs.replace(
-            request, network=_NO_WORD_ON_THE_NETWORK, certificate_sha256=None, client_request=None
-        )
-    return request
-
-
-def judge_raw(raw: bytes | EngineError, bundle: Bundle) -> Verdict:
-    """The end of step 5 and the checks of step 6, for everybody who asks an engine: what did the policy say.
-
-    Raises EngineError where the engine gave no answer, the answer is not a verdict, an obligation is one
-    that nobody could read, or a reason has no text. It then counts as `EVALUATION_ERROR`, a deny.
-    """
-    if isinstance(raw, EngineError):
-        raise raw
-    verdict = read_verdict(raw, bundle.profile)
-    check_obligations(verdict.obligations)
-    check_reasons(verdict, bundle)
-    return verdict
-
-
-def check_reasons(verdict: Verdict, bundle: Bundle) -> None:
-    """A `zta` answer says why, in words that somebody can read. Raises EngineError for an unknown code."""
-    if bundle.profile != "zta":
-        return
-    for code in verdict.reasons:
-        if code not in bundle.reasons:
-            raise EngineError(f"the policy gives a reason that has no text: `{code}`")
-        if verdict.permits and bundle.reasons[code].group != "ok":
-            raise EngineError(f"the policy permits for a reason that denies: `{code}`")
 
 
 def _describe(fault: Exception) -> str:

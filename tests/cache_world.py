@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from pdp.active_policy import ActivePolicy
 from pdp.bundle.bundle import Bundle, make_bundle, read_bundle
+from pdp.callers.belief import believable
 from pdp.callers.caller import PERMISSIONS, Caller
-from pdp.decide import believable, judge_raw
 from pdp.engine.footprint_check import bundle_footprint
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
@@ -28,6 +28,7 @@ from pdp.facts.document import Facts, build_facts
 from pdp.facts.reference import read_reference
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import asserted
+from pdp.judging import judge_raw
 from pdp.model.decision import BAD_INPUT, Verdict, denied
 from pdp.model.directory import (
     JST,
@@ -239,7 +240,7 @@ class Oracle:
         self._said: dict[tuple[str, bytes], bytes | EngineError] = {}
         self._thread.start()
         for policy in active:
-            self._engines[policy.bundle.digest] = engine = RegorusEngine(deadline=timedelta(seconds=5))
+            self._engines[policy.bundle.digest] = engine = RegorusEngine(deadline=timedelta(seconds=20))
             self._wait(engine.activate(policy.bundle))
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ def questions(home: House, bundle: Bundle) -> list[Question]:
 
 
 async def _known(bundle: Bundle, snapshot: Snapshot, now: datetime) -> list[Question]:
-    engine = RegorusEngine()
+    engine = RegorusEngine(timedelta(seconds=20))
     try:
         activation = Activation(engine)
         await activation.activate(bundle)

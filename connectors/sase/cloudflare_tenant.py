@@ -65,6 +65,7 @@ _APPLICATION: Final = (
     "name", "type", "domain", "allowed_idps", "allow_authenticate_via_warp", "options_preflight_bypass",
     "session_duration",
 )  # fmt: skip
+_ADDRESSES: Final = ("self_hosted_domains", "destinations")
 _POSTURE_ADDED: Final = frozenset({"id", "enabled"})
 _RULE_ADDED: Final = frozenset(
     {
@@ -130,8 +131,7 @@ class CloudflareTenant:
             return (await self._policies()).get(key)
         if key.kind == APPLICATION:
             await self._policies()
-            shown = await self._one(f"{_APPLICATIONS}/{self._courier.app_id(key.name)}")
-            return self._application(shown, self._names())
+            return self._application(await self._shown(key), self._names())
         found = await self._posture_rules() if key.kind == POSTURE_RULE else self._guards(await self._list(_RULES))
         return next((one for one in found if one.thing.key == key), None)
 
@@ -175,10 +175,7 @@ class CloudflareTenant:
             return None
         more = {name: shown[name] for name in shown if name not in (*_APPLICATION, *_KEPT, *_APPLICATION_ADDED)}
         body = {name: shown.get(name) for name in _APPLICATION} | {name: one for name, one in more.items() if one}
-        domain = shown.get("domain")
-        others = [one for one in shown.get("self_hosted_domains") or () if one != domain]
-        others += [one["uri"] for one in shown.get("destinations") or () if one.get("uri") != domain]
-        if others:  # addresses that the export does not name
+        if others := _others(shown, shown.get("domain")):  # addresses that the export does not name
             body["destinations"] = others
         body["policies"] = [names.get(link["id"], f"!{link['id']}") for link in links]
         return Held(self._courier.application(str(shown["id"]), body))
@@ -212,17 +209,26 @@ class CloudflareTenant:
             await self._api.write("PUT", f"{_POSTURE}/{rule}", thing.body)
         elif thing.key.kind == APPLICATION:
             links = [{"id": self._id(Key(POLICY, "", name)), "precedence": at} for at, name in _numbered(thing)]
-            await self._put_application(thing.key, {**thing.body, "policies": links})
+            shown = await self._shown(thing.key)
+            # Attack, or a slip: an address that drops out of its application is no longer behind Access at all.
+            named = [one for one in (shown.get("domain"), *_others(shown, None)) if one]
+            if strays := sorted({*named} - {thing.body.get("domain")}):
+                raise ConnectorError(
+                    f"`{thing.key}` protects `{strays[0]}` as well, which the export does not name",
+                    fault="refused",
+                    next_step="give that address an application of its own, and take it out of this one",
+                )
+            await self._put_application(thing.key, shown, {**thing.body, "policies": links})
         else:
             path = _POLICIES if thing.key.kind == POLICY else _RULES
             await self._api.write("PUT", f"{path}/{self._id(thing.key)}", self._document(thing, live=live))
 
     async def remove(self, key: Key) -> None:
-        """As the port says; an application loses its policies, and a posture rule our name."""
+        """As the port says; an application loses its policies and none of its addresses, a posture rule our name."""
         if key.kind == APPLICATION:
-            shown = await self._one(f"{_APPLICATIONS}/{self._courier.app_id(key.name)}")
-            body = {name: shown[name] for name in _APPLICATION if shown.get(name) is not None}
-            await self._put_application(key, {**body, "policies": []})
+            shown = await self._shown(key)
+            body = {name: shown[name] for name in (*_APPLICATION, *_ADDRESSES) if shown.get(name) is not None}
+            await self._put_application(key, shown, {**body, "policies": []})
         elif key.kind == POSTURE_RULE:
             rule = self._courier.mapped.sets[key.name].rule
             shown = await self._one(f"{_POSTURE}/{rule}")
@@ -241,11 +247,12 @@ class CloudflareTenant:
     async def push(self, note: str, keep: Callable[[str], None]) -> None:
         """As the port says: what is written counts."""
 
-    async def _put_application(self, key: Key, body: Mapping[str, Any]) -> None:
-        path = f"{_APPLICATIONS}/{self._courier.app_id(key.name)}"
-        shown = await self._one(path)
+    async def _shown(self, key: Key) -> dict[str, Any]:
+        return await self._one(f"{_APPLICATIONS}/{self._courier.app_id(key.name)}")
+
+    async def _put_application(self, key: Key, shown: Mapping[str, Any], body: Mapping[str, Any]) -> None:
         kept = {name: shown[name] for name in sorted(_KEPT) if shown.get(name) is not None}
-        await self._api.write("PUT", path, {**kept, **body})
+        await self._api.write("PUT", f"{_APPLICATIONS}/{self._courier.app_id(key.name)}", {**kept, **body})
 
     def _id(self, key: Key) -> str:
         if key not in self._ids:
@@ -281,6 +288,12 @@ class CloudflareTenant:
 
 def _numbered(thing: Thing) -> list[tuple[int, str]]:
     return list(enumerate(thing.body["policies"], 1))
+
+
+def _others(shown: Mapping[str, Any], domain: Any) -> list[str]:
+    """What an application protects beside this domain; a private destination has no address of the web."""
+    found = [one for one in shown.get("self_hosted_domains") or () if one != domain]
+    return found + [str(one.get("uri", one)) for one in shown.get("destinations") or () if one.get("uri") != domain]
 
 
 def _told(shown: Mapping[str, Any], added: frozenset[str]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PAGE: Final = 200  # the API's own default
 _MAX_PAGES: Final = 100
 _DESCRIPTION: Final = "Sekisho"
+_JOBS: Final = "/config/operations/v1/jobs"
 _FINISHED: Final = "FIN"
 _GOOD: Final = "OK"
 
@@ -201,11 +202,14 @@ class PrismaTenant:
         raise ConnectorError(f"the push job {job} did not end", fault="timeout")
 
     async def _may_end(self, job: str) -> bool:
+        """Whether an earlier push is under way or was done; one that the vendor has forgotten is asked for again."""
+        if await self._api.find(f"{_JOBS}/{job}") is None:
+            return False
         status, result = await self._job(job)
         return status != _FINISHED or result == _GOOD
 
     async def _job(self, job: str) -> tuple[str, str]:
-        found = await self._api.get(f"/config/operations/v1/jobs/{job}")
+        found = await self._api.get(f"{_JOBS}/{job}")
         data = found.get("data", [found])
         if not isinstance(data, list) or not data or not isinstance(data[0], dict):
             raise ConnectorError(f"the push job {job} cannot be read", fault="malformed")

@@ -7,6 +7,7 @@ sections 2b and 2c (a person's day is a few row groups, and neighbours compress 
 from __future__ import annotations
 
 import io
+import sys
 from contextlib import closing
 from hashlib import sha256
 from itertools import accumulate
@@ -22,6 +23,7 @@ from pdp.archive.columns import complete
 from pdp.archive.schema import STORE_SCHEMA
 from pdp.archive.sealed import prove
 from pdp.errors import RecordDamagedError
+from pdp.privacy.pseudonym import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +146,14 @@ def prove_file(path: Path, segments: Sequence[SealedSegment]) -> None:
 
 
 def bounds_of(table: pa.Table) -> tuple[object, object, object, object]:
-    """Earliest and latest time, first and last person; None where there is none."""
+    """Earliest and latest time, first and last person; None where there is none.
+
+    INVARIANT (holds): among names a pseudonym may stand for anybody, also for one after the last of them. A file that
+    has one reaches from the first text to the last, so that no legal hold passes it by.
+    """
     times = pc.min_max(table["time"]).as_py()
-    people = pc.min_max(table["person"].cast(pa.string())).as_py()
+    names = table["person"].cast(pa.string())
+    if pc.any(pc.starts_with(names, pattern=MARK)).as_py():
+        return times["min"], times["max"], "", chr(sys.maxunicode)
+    people = pc.min_max(names).as_py()
     return times["min"], times["max"], people["min"], people["max"]

@@ -18,7 +18,7 @@ import structlog
 from pdp.archive.rewrites import Rewrites
 from pdp.archive.store import due
 from pdp.archive.tail import publish_tails
-from pdp.errors import RecordDamagedError
+from pdp.errors import NotReadyError, RecordDamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,6 +105,8 @@ class Keeper:
                         self._round(now, all_of_it=False)
             except (OSError, RecordDamagedError) as fault:  # a full disk, a segment that moved: the next round
                 _log.warning("archive_round_failed", error=type(fault).__name__)
+            except NotReadyError as fault:  # retention that moves files for minutes, a manifest that cannot be used
+                _log.warning("archive_round_failed", error=type(fault).__name__, reason=fault.message)
             ending.wait(TAIL_EVERY_S)
 
     def _publish_tails(self) -> None:

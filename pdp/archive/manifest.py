@@ -159,7 +159,12 @@ class Manifest(ManifestFile):
             connection.execute("BEGIN IMMEDIATE")
             if any(covers(hold, file) for hold in holds_in(connection, lifted=False)):
                 raise NotReadyError(f"a legal hold keeps `{file.name}`")
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("UPDATE files SET tier = 'removed' WHERE name = ?", [file.name])
+            # The first and the last person of files that are gone are names too.
+            connection.execute(
+                "UPDATE files SET min_subject = NULL, max_subject = NULL WHERE tier IN ('removed', 'replaced')"
+            )
             times = [None if t is None else micros(t) for t in (file.min_time, file.max_time)]
             connection.execute(
                 "INSERT INTO removals (file, records, min_time, max_time, removed_at, reason)"

@@ -151,7 +151,7 @@ class ManifestFile:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         if foreign_journal(self._path) is not None:  # who opens the file would write it in, and readers do it too
-            raise NotReadyError("a journal lies beside the store's manifest that is not its own: see `pdp audit verify`")
+            raise NotReadyError("beside the store's manifest lies a journal that is not its own: `pdp audit verify`")
         try:
             with closing(sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None)) as connection:
                 yield connection

@@ -45,8 +45,6 @@ class Query:
     newest_first: bool = False
     by_person: bool = False
     export: bool = False
-    # Of an answer that stands in the order of names too: what it is for eyes that must not see that order.
-    order: tuple[tuple[str, Literal["ascending", "descending"]], ...] = ()
     note: Text | None = field(default=None)  # what the log cannot say here, and where it stands
 
     @property
@@ -192,10 +190,6 @@ _REPORTS: Final = (
         " context_work_permit <> 'valid' AS outside_permit"
         f" FROM decisions WHERE {_WHEN} AND (subject_kind = 'contractor' OR device_class = 'maintenance_pc')"
         " GROUP BY ALL ORDER BY outside_permit DESC, first, person, resource, outcome",
-        order=(
-            ("outside_permit", "descending"),
-            *((name, "ascending") for name in ("first", "person", "device", "resource", "outcome")),
-        ),
         note=Text("申請番号は作業許可の台帳にある", "the application number stands in the register of work permits"),
     ),
     Query(
@@ -207,10 +201,6 @@ _REPORTS: Final = (
         " device_permit = 'expired' AS expired, resource_group <> 'communication' AS beyond_communication"
         f" FROM decisions WHERE {_WHEN} AND device_ownership = 'private'"
         " GROUP BY ALL ORDER BY decisions DESC, person, device, resource_group, outcome",
-        order=(
-            ("decisions", "descending"),
-            *((name, "ascending") for name in ("person", "device", "resource_group", "outcome")),
-        ),
     ),
     Query(
         "report_06_unknown_posture",
@@ -302,8 +292,11 @@ def around_id(decision_id: str) -> tuple[datetime, datetime]:
     value = UUID(decision_id)
     if value.version != 7:  # noqa: PLR2004  # RFC 9562: the version that carries a time
         return datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
-    taken = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value.int >> 80)
-    return taken - _AROUND_ID, taken + _AROUND_ID
+    try:
+        taken = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value.int >> 80)
+        return taken - _AROUND_ID, taken + _AROUND_ID
+    except OverflowError:  # 48 bits of milliseconds reach to the year 10889
+        return datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def _value(name: str, kind: ParamKind, given: object) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from pdp.archive.store import LocalStore
 from pdp.errors import NotReadyError, RecordDamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pdp.archive.entries import StoredFile
@@ -80,6 +81,31 @@ def restorer(log: Path) -> tuple[frozenset[str], Callable[[str], bytes | Leaves 
     return removed, restore
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What the manifest says of a file that counts no more, though its segments are in no other: to be proven.
+
+    `segments` are its segments with their numbers of records. Not `by_retention`: by nothing that removes records.
+    """
+
+    file: str
+    by_retention: bool
+    segments: Mapping[str, int]
+
+
+def removals(log: Path) -> list[Removal]:
+    """Every one of them, by the file's name. The manifest's seal is no signature: whoever can write it can say this."""
+    store, found = LocalStore(log), dict[tuple[str, bool], dict[str, int]]()
+    try:
+        rows = store.manifest.overview()
+    except NotReadyError:  # who looks at the store says so
+        return []
+    for name, records, _, _, _, file, tier, _ in rows:
+        if tier not in ("hot", "archived"):  # the segments of a `replaced` file went with its replacement
+            found.setdefault((str(file), tier == "removed"), {})[str(name)] = int(str(records))
+    return [Removal(file, by_retention, segments) for (file, by_retention), segments in sorted(found.items())]
+
+
 def expired(log: Path) -> frozenset[str]:
     """Segments whose records are not kept any more, or not as they were."""
     store = LocalStore(log)
@@ -113,5 +139,13 @@ def prove_store(store: LocalStore) -> tuple[int, list[str]]:
 
 
 def stored_names(store: LocalStore) -> frozenset[str]:
-    """Segments that are missing among the log's files on purpose: stored whole, and removed since."""
-    return frozenset(str(row[0]) for row in store.manifest.overview() if row[7] is not None)
+    """Segments that are missing among the log's files on purpose: stored whole, and removed since.
+
+    A damaged one lies there as long as the file that has its records: nothing else shows what it held.
+    """
+    rewritten = Rewrites(store.manifest).segments()
+    return frozenset(
+        str(row[0])
+        for row in store.manifest.overview()
+        if row[7] is not None and (row[4] or row[6] == "removed" or str(row[0]) in rewritten)
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -21,7 +22,7 @@ from pdp.errors import NotReadyError
 from pdp.transparency.seal import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from pdp.archive.store import LocalStore
@@ -60,12 +61,45 @@ def _step(file: StoredFile, terms: Terms, now: datetime, holds: Sequence[Hold]) 
     newest = file.max_time
     if newest is None:
         return Step("keep", file)  # nobody can say how old it is
-    if newest < months_before(now, min(terms.hot_months + terms.archive_months, _ALWAYS)):
+    if newest < months_before(now, months_of(terms.hot_months, terms.archive_months)):
         keeping = tuple(hold.id for hold in holds if covers(hold, file))
         return Step("held" if keeping else "remove", file, keeping)
     if file.tier == "hot" and newest < months_before(now, min(terms.hot_months, _ALWAYS)):
         return Step("archive", file)
     return Step("keep", file)
+
+
+def naming(file: str, segments: Iterable[str]) -> str:
+    """How the trail names a file that is to go: with a digest over its segments' names.
+
+    What the manifest calls removed later is held against this: it cannot move another segment into that file.
+    """
+    digest = sha256("\n".join(sorted(segments)).encode()).hexdigest()
+    return f"{file} {digest}"
+
+
+def names_of(store: LocalStore, steps: Sequence[Step]) -> list[str]:
+    """What these steps remove, as the trail names it. Raises NotReadyError."""
+    removed = (step.file.name for step in steps if step.what == "remove")
+    return [naming(name, (str(segment.name) for segment in store.manifest.segments_of(name))) for name in removed]
+
+
+def batches(steps: Sequence[Step], most: int) -> list[list[Step]]:
+    """In their order, with at most so many removals in each; one at least."""
+    found: list[list[Step]] = [[]]
+    room = most
+    for step in steps:
+        if step.what == "remove" and not room:
+            found.append([])
+            room = most
+        room -= step.what == "remove"
+        found[-1].append(step)
+    return found
+
+
+def months_of(hot: int, archive: int) -> int:
+    """After how many months records go."""
+    return min(hot + archive, _ALWAYS)
 
 
 def carry_out(store: LocalStore, steps: Sequence[Step], terms: Terms, now: datetime) -> list[Step]:

@@ -68,8 +68,8 @@ class DuckSearch:
         """See `DecisionSearch.page`."""
         if not 0 < size <= MAX_PAGE:
             raise BadRequestError(f"a page has 1 to {MAX_PAGE} rows", next_step="export where you need more")
-        if before is not None:
-            filters = replace(filters, until=min(filters.until, before.time + _ONE_MICROSECOND))
+        if before is not None and before.time < filters.until:
+            filters = replace(filters, until=before.time + _ONE_MICROSECOND)
         return over_snapshot(self._logs, scope_of(filters), lambda found: self._page(found, filters, size, before))
 
     def _page(self, snapshot: Snapshot, filters: Filters, size: int, before: Cursor | None) -> Page:

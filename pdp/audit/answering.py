@@ -19,7 +19,7 @@ import pyarrow as pa
 from pdp.archive.asking import MAX_GROUPS, Filters, cursor_of, filters_of, groups_of
 from pdp.archive.columns import body_of, rows_of
 from pdp.archive.export import plain_rows
-from pdp.archive.queries import QUERIES, moment
+from pdp.archive.queries import moment
 from pdp.archive.search import DuckSearch
 from pdp.archive.session import EngineLimits
 from pdp.audit.asked import BY_PSEUDONYM
@@ -41,6 +41,7 @@ from pdp.audit.question import (
 from pdp.audit.reporting import report_body
 from pdp.audit.trail_view import shown_event
 from pdp.audit.veil import stands_for, veiled
+from pdp.audit.veil_lists import ORDERS
 from pdp.errors import NotFoundError, NotPermittedError, NotReadyError, SekishoError
 from pdp.privacy.pseudonym import Pseudonyms, read_pseudonyms
 from pdp.trail.reading import TrailFilter, newest_events
@@ -156,7 +157,7 @@ class Answering:
                 if params[name] is None:
                     raise _nobody()
         table = self._search.report(ask.name, params, within=sight.within)
-        shown = self._reordered(table, QUERIES[ask.name].order) if sight.veiled else table
+        shown = self._reordered(table, ORDERS.get(ask.name, ())) if sight.veiled else table
         return _given(shown.num_rows, report_body(ask, shown))
 
     def _sql(self, ask: Sql, sight: Sight) -> tuple[int, dict[str, Any]]:

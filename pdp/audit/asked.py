@@ -6,6 +6,7 @@ text that may carry one, the number of hits would say who somebody is.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -98,7 +99,7 @@ def report_of(name: str, params: Params, sight: Sight, caller: Caller, lang: Lan
         _check_veiled({key: [value] for key, value in given.items()})
     for key, kind in query.params.items():
         if kind == "time" and key in given:
-            _moment(key, given[key])
+            _moment(key, given[key], offset)
     bind(query, given)
     return Report(name, given, lang, form, offset)
 
@@ -212,9 +213,10 @@ def _check_times(since: str, until: str) -> None:
         raise BadRequestError("`since` must lie before `until`", next_step="give the earlier time as `since`")
 
 
-def _moment(name: str, text: str) -> datetime:
+def _moment(name: str, text: str, utc_offset_min: int = 0) -> datetime:
+    """With an offset the local time that it will be told in: also that must be one."""
     try:
-        return moment(name, text)
+        return moment(name, text) + timedelta(minutes=utc_offset_min)
     except OverflowError:
         raise BadRequestError(f"`{name}` lies beyond all times", next_step="name a time that people use") from None
 

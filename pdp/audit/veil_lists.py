@@ -21,6 +21,19 @@ PSEUDONYMS: Final[Mapping[str, str]] = {
     "session_id": "session",
 }
 
+ORDERS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "report_04_remote_maintenance": (
+        ("outside_permit", "descending"),
+        *((name, "ascending") for name in ("first", "person", "device", "resource", "outcome")),
+    ),
+    "report_05_private_devices": (
+        ("decisions", "descending"),
+        *((name, "ascending") for name in ("person", "device", "resource_group", "outcome")),
+    ),
+}
+"""Of reports whose `ORDER BY` has names in it: the same with pseudonyms. Equal rows in the order of names would tell
+of these."""
+
 SHOWN: Final = frozenset(
     {
         # of a record

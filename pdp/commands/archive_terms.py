@@ -34,9 +34,10 @@ def retention(
 ) -> None:
     """Which stored files are kept, archived or removed by their age, and which are held."""
     from pdp.archive.keeper import LOCK_WAIT_S, utc_now
-    from pdp.archive.retention import carry_out, finish, plan
+    from pdp.archive.retention import batches, carry_out, finish, names_of, plan
     from pdp.commands.composed import settings_of
     from pdp.commands.terminal import Terminal
+    from pdp.trail.event import MAX_LIST
     from pdp.trail.keeping import noted, record_query
 
     terminal = Terminal(lang, as_json=as_json)
@@ -45,10 +46,16 @@ def retention(
     steps = plan(store, terms, now)
     asked = {"apply": apply, "hot_months": terms.hot_months, "archive_months": terms.archive_months}
     if apply:
-        with noted(settings, "audit.retention", asked) as found, store.held(LOCK_WAIT_S):
-            finish(store, now)
-            done = carry_out(store, steps, terms, now)
-            found.rows = sum(step.file.records for step in done)
+        done: list[Step] = []
+        # INVARIANT (no removal without its event): each file is named in the trail before it goes. `pdp audit verify`
+        # takes nobody's word for a removal but the signed trail's.
+        for batch in batches(steps, MAX_LIST):
+            named = asked | {"files": names_of(store, batch)}
+            with noted(settings, "audit.retention", named) as found, store.held(LOCK_WAIT_S):
+                finish(store, now)
+                now_done = carry_out(store, batch, terms, now)
+                found.rows = sum(step.file.records for step in now_done)
+            done += now_done
         steps = [step for step in steps if step in done or step.what in ("keep", "held")]
     else:
         record_query(settings, "audit.retention", asked, rows=len(steps))

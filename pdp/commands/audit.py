@@ -90,9 +90,34 @@ def verify(
     )
     seen = replace(seen, findings=(*seen.findings, *stamped))
     _tell(terminal, seen)
+    _tell_removals(terminal, seen)
     _tell_rewritten(terminal, state / "decisions")
     if seen.breaks:
         raise Exit(NO)
+
+
+def _tell_removals(terminal: Terminal, seen: Wholeness) -> None:
+    for one in seen.findings:
+        what = {
+            "unfounded_removal": (
+                "削除済みとされているが、証跡に該当する `audit.retention` がない。正規の削除ではない可能性がある",
+                "called removed, and no event of the trail says that retention removed it: somebody else may have",
+            ),
+            "unsigned_removal": (
+                "削除の証跡に署名がまだない。署名プロセスの稼働を確認し、再度検証すること",
+                "the event of its removal is not signed for: see that the notary runs, and verify again",
+            ),
+            "unproven_removal": (
+                "削除の証跡がなく、ログの署名も無効のため、削除の正当性は証明できない",
+                "no event tells of its removal, and nobody signs for this log: nothing proves it",
+            ),
+        }.get(one.kind)
+        if what is not None:
+            ja, en = what
+            terminal.say(
+                terminal.pick(f"{one.segment}: 記録 {one.at} 件 {ja}", f"{one.segment}: {one.at} records {en}"),
+                style="yellow",
+            )
 
 
 def _tell_rewritten(terminal: Terminal, log: Path) -> None:

@@ -81,8 +81,8 @@ def hands_of(tenant: TenantFile) -> tuple[Courier, Tenant]:
 def held_export(
     settings: Settings, terminal: Terminal, tenant: TenantFile, folder: Path, children: int | None
 ) -> Export:
-    """An export that may be delivered: for this vendor and mapping, unaltered, signed where that is asked for, and
-    sound by the policy of now. Raises ExportError, SettingsError.
+    """An export that may be delivered: of the policy of record, for this vendor and mapping, unaltered, signed where
+    that is asked for, and sound by the policy of now. Raises ExportError, SettingsError, DirectoryError.
     """
     from hashlib import sha256
 
@@ -96,6 +96,7 @@ def held_export(
     from pdp.revisions.statement import read_keys
 
     files = read_files(folder)
+    _refuse_other_policy(settings, files)
     keys = read_keys(settings.bundle_keys)
     if tenant.require_signature and not keys:
         raise SettingsError("the tenant's file asks for a signed export, and `bundle_keys` names no key")
@@ -105,6 +106,28 @@ def held_export(
     space, _ = run(open_space(settings, bundle_of(settings), terminal, children))
     verify(space, target, files, mapping_sha256=mapping_digest(mapping))
     return Export(files, sha256(files[CERTIFICATE]).hexdigest())
+
+
+def _refuse_other_policy(settings: Settings, files: Mapping[str, bytes]) -> None:
+    """Attack: a policy that nobody approved, or that was taken back, goes to the vendor by way of `--bundle`.
+
+    Where nothing was ever activated the configured bundle decides, and is compared with.
+    """
+    from pdp.errors import ExportError
+    from pdp.export.exporting import read_certificate
+    from pdp.parts import open_directory
+    from pdp.revisions.opening import open_registers
+
+    store = open_directory(settings)
+    try:
+        active = open_registers(settings, store).activations.current()
+    finally:
+        store.close()
+    if active is not None and active.digest != read_certificate(files).policy_digest:
+        raise ExportError(
+            f"the policy of record is another one, revision `{active.name}`",
+            next_step="export that one: at the console, or from its files with `--bundle`",
+        )
 
 
 async def planned(tenant: TenantFile, export: Export, journal: Journal, *, adopt: bool, quiet_only: bool) -> InHand:

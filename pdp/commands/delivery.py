@@ -101,7 +101,7 @@ def apply(
     journal = journal_of(settings, tenant)
     export = held_export(settings, terminal, tenant, folder, children)
     with journal.locked():
-        in_hand = None if anew else _begun(journal, export)
+        in_hand = None if anew else _begun(journal, export, report_only=report_only)
         resumed = in_hand is not None
         if in_hand is None:
             in_hand = run(planned(tenant, export, journal, adopt=adopt, quiet_only=report_only))
@@ -117,8 +117,8 @@ def apply(
         _carry_out(settings, tenant, in_hand, journal, terminal, reason)
 
 
-def _begun(journal: Journal, export: Export) -> InHand | None:
-    """The plan that was cut off. Raises ConflictError where it is that of another export."""
+def _begun(journal: Journal, export: Export, *, report_only: bool) -> InHand | None:
+    """The plan that was cut off. Raises ConflictError for another export's, or one that does more than report."""
     from pdp.errors import ConflictError
 
     found = journal.in_hand()
@@ -126,6 +126,11 @@ def _begun(journal: Journal, export: Export) -> InHand | None:
         raise ConflictError(
             "an apply of another export was cut off in this tenant",
             next_step="run it again with the folder that it was begun with, or plan from what stands with `--anew`",
+        )
+    if found is not None and report_only and any(step.phase != "prepare" for step in found.plan.steps):
+        raise ConflictError(
+            "the apply that was cut off puts rules in force",
+            next_step="run it again without `--report-only`, or plan from what stands with `--anew`",
         )
     return found
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pdp.cache.key import KeyMaker
-from pdp.decide import judge_raw
 from pdp.errors import BadRequestError, EngineError
+from pdp.judging import judge_raw
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, Verdict, denied
 from pdp.model.input import check_input, encode_input
 from pdp.wire.strict_json import parse_json

@@ -119,7 +119,8 @@ def history(  # options of a command
 def diff(  # options of a command
     number: Number,
     against: Annotated[
-        int | None, Argument(metavar="M", help="Default: the revision of record.", show_default=False)
+        int | None,
+        Argument(metavar="M", help="Default: the revision of record, or the configured bundle.", show_default=False),
     ] = None,
     state_dir: StateDir = None,
     as_json: AsJson = False,
@@ -128,14 +129,14 @@ def diff(  # options of a command
 ) -> None:
     """What is different in a revision, as unified diffs. Exit code 1 where anything is."""
     from pdp.commands.revision_board import open_board
-    from pdp.revisions.files import differences
+    from pdp.revisions.files import differences, from_directory
 
     with open_board(config, state_dir, lang, as_json=as_json) as board:
         revisions = board.registers.revisions
         if against is None:
             active = board.registers.activations.current()
             against = None if active is None else active.number
-        before = {} if against is None else revisions.files(against)[1]
+        before = from_directory(board.settings.bundle_path) if against is None else revisions.files(against)[1]
         found = differences(before, revisions.files(number)[1])
         if as_json:
             board.terminal.json({"number": number, "against": against, "files": found})

@@ -76,9 +76,9 @@ async def _in_a_time_of_warning(settings: Settings, newer: Opinion, document: In
     from datetime import timedelta
 
     from pdp.bundle.bundle import read_bundle
-    from pdp.decide import judge_raw
     from pdp.errors import BadRequestError
     from pdp.grace import Opinion, held_over
+    from pdp.judging import judge_raw
     from pdp.model.input import encode_input
     from pdp.parts import open_engine, utc_now
 

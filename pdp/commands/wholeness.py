@@ -3,7 +3,7 @@
     decisions/segments, torn, proof   line by line, against the signed heads    pdp.transparency.inspection
     decisions/store                   against the manifest, and that against its seal    pdp.archive.inspection
     decisions/locks                   empty, and there
-    trail/                            as a log of its own: what auditors asked
+    trail/                            as a log of its own: what auditors asked, and what retention removed
     bundles/, pseudonyms.key          by the digests that they are named by, or carry
 
 A living log is looked at as it stands. What one look finds and the next does not was on its way from one place to
@@ -13,17 +13,20 @@ the other, and is no finding. A log whose locks nobody holds is at rest: one loo
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pdp.archive.inspection import inspect_store, lock_findings
-from pdp.archive.restoring import expired, restorer
+from pdp.archive.restoring import expired, removals, restorer
 from pdp.commands.kept_files import policy_findings, pseudonym_findings
+from pdp.commands.removals import removal_findings, retentions
 from pdp.declog.layout import Layout
 from pdp.declog.verify import BREAKS, GONE, Finding
 from pdp.errors import NotReadyError
 from pdp.proving import TRAIL
+from pdp.transparency.anchored import origins_in
 from pdp.transparency.inspection import Inspection, SignedLog, inspect
 from pdp.transparency.naming import Named, named
 from pdp.transparency.note import NoteKey
@@ -32,8 +35,10 @@ from pdp.transparency.place import nodes_with_proof
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from pdp.commands.removals import Retention
 
 _LOOKS: Final = 3
+_SIGNED_WITHIN_S: Final = 1.5  # a living notary signs each second
 _LOCKS_HELD: Final = Path("/proc/locks")  # proc(5)
 _WORD: Final = r"[A-Za-z0-9_-]{1,64}"
 _LOCK: Final = re.compile(rf"(?:start|{_WORD}\.{_WORD})\.lock|{_WORD}\.proof", re.ASCII)
@@ -64,11 +69,13 @@ def examine(
     refuge: Path | None = None,
     policies: Path | None = None,
     pseudonym_keys: Path | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Wholeness:
     """Read everything; where the log lives, again what the first look finds. Raises OSError, NotReadyError.
 
     `refuge` is the directory that `log_spill_dir` names; `policies` the archive of those that decided here.
-    `proven` remembers from one call to the next what was derived from which bytes.
+    `proven` remembers from one call to the next what was derived from which bytes. `pause`: how a living notary is
+    given the moment that it needs to sign for a removal of just now, in seconds.
     """
     known: set[object] = set() if proven is None else proven
 
@@ -85,6 +92,8 @@ def examine(
         if not seen.breaks or not _lives(log):
             break
         before = {(finding.segment, finding.kind) for finding in seen.breaks}
+        if any(kind == "unsigned_removal" for _, kind in before):
+            pause(_SIGNED_WITHIN_S)
         seen = _kept(_look_again(look), before)
         if before == {(finding.segment, finding.kind) for finding in seen.breaks}:
             break
@@ -128,7 +137,9 @@ def _look(
     refuge: Path | None,
 ) -> Wholeness:
     # The log before its store: a segment that is stored and removed between the two is archived in the second.
+    # What it calls removed before the trail: the event stands there before the file is removed.
     archived, restore = restorer(log)
+    removed = removals(log)
     away = None if refuge is None else Layout(refuge)
     report = inspect(
         Layout(log),
@@ -146,12 +157,24 @@ def _look(
     logs = [*report.logs]
     # The proof of the trail in the place of the log's: it holds together by itself, under the same keys.
     findings += [Finding(f"{log.node}.000001.ledger", "rewritten") for log in logs if log.origin.endswith(TRAIL)]
+    events: list[Retention] = []
     if trail is not None and (trail / "segments").is_dir():
         other = _trail(trail, trusted, anchors)
+        events = retentions(trail, other.held) if removed else []
         ours = {log.origin for log in report.logs}  # an anchor may know the decisions' heads alone
         findings += [f for f in other.findings if f.segment not in ours]
         logs += other.logs
+    if trail is not None:
+        findings += _unproven_trails(anchors, report.logs, {log.origin for log in logs})
+    findings += removal_findings(removed, events, report.signed, signed_log=bool(report.logs))
     return Wholeness(report.records, stored, tuple(dict.fromkeys(findings)), tuple(logs))
+
+
+def _unproven_trails(anchors: Sequence[Path], ours: Sequence[SignedLog], known: set[str]) -> Iterator[Finding]:
+    """A trail that an anchor knows and that has no head here: its proof was taken away, or all of it."""
+    trails = {f"{log.origin}{TRAIL}" for log in ours} - known
+    anchored = frozenset[str]().union(*(origins_in(path) for path in anchors if path.exists()))
+    yield from (Finding(origin, "missing_ledger") for origin in sorted(trails & anchored))
 
 
 def _trail(trail: Path, trusted: Sequence[NoteKey] | None, anchors: Sequence[Path]) -> Inspection:

@@ -44,10 +44,18 @@ async def close(visit: Visit) -> Response:
     return await _page(visit, refused=closed)
 
 
+async def awaited(visit: Visit) -> int:
+    """How many revisions and exceptions wait for this very person; 0 where it cannot be said."""
+    if visit.session.person.roles.isdisjoint(_PEOPLE):
+        return 0
+    asked = await visit.ask("/admin/v1/exceptions", state="asked")
+    exceptions = [one for one in asked.data["exceptions"] if "grant" in one["may"]] if asked.ok else []
+    return len(await _mine(visit)) + len(exceptions)
+
+
 async def _page(visit: Visit, refused: Answer | None = None) -> Response:
     roles = visit.session.person.roles
-    mine = [state for state, (_, role) in _AWAITED.items() if role in roles]
-    waiting = await _revisions(visit, mine) if mine else []
+    waiting = await _mine(visit)
     asked = await visit.ask("/admin/v1/exceptions", state="asked")
     reviews = await visit.ask("/admin/v1/reviews")
     bad = next((answer for answer in (asked, reviews) if not answer.ok), None)
@@ -66,8 +74,11 @@ async def _page(visit: Visit, refused: Answer | None = None) -> Response:
     )
 
 
-async def _revisions(visit: Visit, states: list[str]) -> list[dict[str, Any]]:
-    """Those that wait for this very person: nobody is shown their own work as waiting for their approval."""
+async def _mine(visit: Visit) -> list[dict[str, Any]]:
+    """Revisions that wait for this very person: nobody is shown their own work as waiting for their approval."""
+    states = [state for state, (_, role) in _AWAITED.items() if role in visit.session.person.roles]
+    if not states:
+        return []
     answer = await visit.ask("/admin/v1/revisions", state=",".join(states), size=str(MOST))
     found = []
     for told in answer.data["revisions"] if answer.ok else []:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 OUTCOMES: Final = ("allow", "limit", "step_up", "deny")
 _WIDTH: Final = 720
 _LEFT: Final = 48  # for the scale
+_RIGHT: Final = 18  # for the half of the last label that stands beyond its point
 _BOTTOM: Final = 22
 _TOP: Final = 8
 _ROW: Final = 26
@@ -105,7 +106,7 @@ def lines(labels: Sequence[str], drawn: Sequence[Line], name: str, *, height: in
     """Lines over time. A gap is a gap."""
     known = [value for line in drawn for value in line.values if value is not None]
     most = _ceiling(max(known, default=0.0))
-    plot, wide = height - _TOP - _BOTTOM, _WIDTH - _LEFT
+    plot, wide = height - _TOP - _BOTTOM, _WIDTH - _LEFT - _RIGHT
     step = wide / max(1, len(labels) - 1)
     parts = [_grid(most, plot)]
     for line in drawn:

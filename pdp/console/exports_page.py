@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pdp.console.foresight_words import ForesightWords
+from pdp.console.foresight_words import TARGETS, ForesightWords
 from pdp.console.pages import Page
 from pdp.console.words import N_
 
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
 EXPORTERS: Final[frozenset[Role]] = frozenset({"operator", "administrator"})
 GAPS: Final = 40  # that are shown; gaps.json has all of them
-# What a target is called outside; a product's name is the same in both languages.
-NAMES: Final[Mapping[str, str]] = {
-    "matrix": N_("The auditor's matrix (CSV, spreadsheet)"),
-    "entra": "Microsoft Entra",
-    "cloudflare": "Cloudflare",
-    "envoy": "Envoy",
-    "prisma": "Prisma Access",
-    "zpa": "Zscaler Private Access",
-    "netskope": "Netskope",
-}
 
 
 async def exports(visit: Visit) -> Response:
@@ -100,7 +90,7 @@ def _left_out(told: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _name(visit: Visit, target: str) -> str:
-    return visit.say(NAMES[target]) if target in NAMES else target
+    return visit.say(TARGETS[target]) if target in TARGETS else target
 
 
 PAGES: Final = (

@@ -69,6 +69,16 @@ _SHADOW: Final[Mapping[str, str]] = {
     "failed": N_("the draft gave no answer"),
     "not_shown": N_("not shown to the draft"),
 }
+# What a target is called outside; a product's name is the same in both languages.
+TARGETS: Final[Mapping[str, str]] = {
+    "matrix": N_("The auditor's matrix (CSV, spreadsheet)"),
+    "entra": "Microsoft Entra",
+    "cloudflare": "Cloudflare",
+    "envoy": "Envoy",
+    "prisma": "Prisma Access",
+    "zpa": "Zscaler Private Access",
+    "netskope": "Netskope",
+}
 
 
 class ForesightWords:
@@ -118,7 +128,8 @@ class ForesightWords:
             return say(self._lang, N_("the last %(n)s days"), n=params["days"])
         if params.get("at"):
             return say(self._lang, N_("as of %(at)s"), at=clock_text(params["at"])[:16])
-        return str(params.get("target", ""))
+        target = str(params.get("target", ""))
+        return say(self._lang, TARGETS[target]) if target in TARGETS else target
 
     def _say(self, words: Mapping[str, str], word: str) -> str:
         text = words.get(word)

@@ -62,7 +62,10 @@ class InnerApi:
         deadline_s: float = DEADLINE_S,
     ) -> Answer:
         """One answer, whole. Never raises for what the API says; what does not answer in time is a 503."""
-        content = b"" if body is None else msgspec.json.encode(body)
+        try:
+            content = b"" if body is None else msgspec.json.encode(body)
+        except UnicodeEncodeError:  # half a character: a form cannot hold one, JSON within a form can
+            return Answer(_BAD, problem={"title": "bad request", "status": _BAD, "detail": "that is no text"})
         call = _Call(content)
         scope = _scope(method, path, params or {}, lang, peer, content)
         try:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pdp.console import charts
+from pdp.console.approvals import awaited
 from pdp.console.pages import Page
 from pdp.console.said import Said
 from pdp.console.words import N_, moment, span_text
@@ -57,6 +58,7 @@ async def overview(visit: Visit) -> Response:
         health=health,
         directory=directory,
         worries=worries(visit, health, directory),
+        awaited=await awaited(visit),
         **shown,
     )
 

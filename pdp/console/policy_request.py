@@ -40,7 +40,7 @@ async def judge(visit: Visit) -> Response:
     given = {name: visit.field(name) for name in _BASE}
     try:
         document = json.loads(visit.field("document") or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict) and not visit.field("anew"):
         return await _page(visit, given, {"document": document, "facts": _facts(visit, document)})

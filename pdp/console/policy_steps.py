@@ -86,11 +86,14 @@ async def _form(visit: Visit, step: Step, *, seen: str, refused: Answer | None =
     if not answer.ok:
         return visit.page("problem.html", status=answer.status, answer=answer)
     revision = answer.data
+    # A time of warning lets the former revision's permissions go on: a first one cannot have it.
+    policy = await visit.ask("/admin/v1/policy") if step.word == "submit" and revision["profile"] == "zta" else None
     return visit.page(
         "policy_step.html",
         status=200 if refused is None else refused.status,
         revision=revision,
         step=step,
+        warns=policy is not None and policy.ok and policy.data["active"] is not None,
         may=step in [OFFERED.get(word) for word in revision["may"]],
         seen=seen or revision["source_digest"],
         refused=refused,

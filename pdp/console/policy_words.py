@@ -75,6 +75,16 @@ _SUMMARIES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         ),
         N_("%(n)s of %(all)s people lose a system, %(gain)s gain one; of the protected %(hurt)s lose anything"),
     ),
+    (
+        re.compile(
+            r"(?P<n>\d+) of (?P<all>\d+) people lose a system, (?P<gain>\d+) gain one; "
+            r"(?P<shut>\d+) of (?P<devices>\d+) devices lose one; of the protected (?P<hurt>\d+) lose anything"
+        ),
+        N_(
+            "%(n)s of %(all)s people lose a system, %(gain)s gain one; %(shut)s of %(devices)s devices lose one; "
+            "of the protected %(hurt)s lose anything"
+        ),
+    ),
     (re.compile(r"there is no test"), N_("there is no test")),
     (re.compile(r"there are no scenarios"), N_("there are no scenarios")),
     (re.compile(r"the bundle itself has faults"), N_("not run, because the files do not load")),

@@ -108,6 +108,8 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "audit.replay": N_("Decision judged again"),
     "audit.explain": N_("Decision explained"),
     "audit.verify": N_("Log verified"),
+    "audit.restore": N_("Segment written again from the store"),
+    "audit.hold.list": N_("Holds looked at"),
     "audit.hold.place": N_("Hold placed"),
     "audit.hold.lift": N_("Hold lifted"),
     "audit.retention": N_("Old records removed"),
@@ -134,6 +136,12 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "policy.request": N_("A request that nobody made was judged"),
     "policy.export": N_("Export begun"),
     "policy.review": N_("Review after an emergency closed"),
+    "export.apply": N_("Rules delivered to a tenant"),
+    "export.step": N_("Step of a delivery"),
+    "export.drift": N_("Tenant compared with what was delivered"),
+    "export.fill": N_("Groups and device attributes filled in a tenant"),
+    "cut_off.add": N_("Address cut off"),
+    "cut_off.lift": N_("Address no longer cut off"),
     "exception.ask": N_("Exception asked for"),
     "exception.grant": N_("Exception granted"),
     "exception.refuse": N_("Exception refused"),
@@ -145,6 +153,20 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "console.page": N_("Page opened"),
     "console.sessions": N_("Sessions looked at"),
     "console.sessions.end": N_("Session ended"),
+}
+
+# What the API says of a refusal stands in English behind these.
+_FAULTS: Final[Mapping[str, str]] = {
+    "bad_request": N_("What was asked cannot be taken as it is."),
+    "payload_too_large": N_("What was sent is too large."),
+    "not_found": N_("There is no such thing here."),
+    "conflict": N_("It cannot be done as things stand."),
+    "not_permitted": N_("Your role does not permit it."),
+    "too_many_requests": N_("Too much was asked at once. Try again in a moment."),
+    "request_timeout": N_("It took too long."),
+    "not_ready": N_("The service is not ready yet. Try again in a moment."),
+    "record_failed": N_("It could not be written down, and was therefore not done."),
+    "bundle_refused": N_("The policy has a fault."),
 }
 
 # What a worker says of itself, as patterns: their words are English everywhere else (`pdp.health`).
@@ -221,6 +243,10 @@ class Said:
     def action(self, action: str) -> str:
         text = _ACTIONS.get(action)
         return action if text is None else say(self._lang, text)
+
+    def fault(self, code: Any) -> str:
+        """What went wrong, by the code that the API gives."""
+        return say(self._lang, _FAULTS.get(str(code), N_("There is no answer")))
 
     def detail(self, text: str) -> str:
         """What a worker says of one of its parts."""

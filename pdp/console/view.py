@@ -80,6 +80,7 @@ class View:
             for group, heading in GROUPS.items()
         ]
         shown = {"visit": visit, "person": visit.session.person, "menu": [entry for entry in menu if entry[1]]}
+        shown["may_find"] = any(page.path == "find" and page.is_for(roles) for page in self._pages)
         here = {"here": visit.url, "theme": visit.theme, "csrf": visit.session.csrf}
         return self._answer(template, visit.lang, status, {**shown, **here, **values})
 

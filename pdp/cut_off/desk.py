@@ -7,7 +7,7 @@ with Redis), addresses with the next request. How often a gateway asks is its ow
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pdp.cut_off import entries as lists
 from pdp.cut_off.register import entries
@@ -34,19 +34,29 @@ NAMES: Final = (ADDRESSES, *OF_DIRECTORY)
 STORE_S: Final = 5.0  # one small query; a gateway that waits longer keeps the list that it has
 
 
-class CutOffDesk:
-    """`current`: the directory that is decided on; raises NotReadyError before the first."""
+class Registers(Protocol):
+    """The directory that is decided on."""
 
+    def current(self) -> Snapshot:
+        """Raises NotReadyError before the first."""
+        ...
+
+    def is_stale(self) -> bool:
+        """Whether nobody could confirm it for longer than decisions may rest on it."""
+        ...
+
+
+class CutOffDesk:
     def __init__(
         self,
         introduce: Callable[[HttpRequest], Awaitable[Caller]],
         store: Store,
-        current: Callable[[], Snapshot],
+        registers: Registers,
         clock: Callable[[], datetime],
     ) -> None:
         self._introduce = introduce
         self._store = store
-        self._current = current
+        self._registers = registers
         self._clock = clock
 
     async def answer(self, request: HttpRequest, name: str) -> HttpAnswer:
@@ -70,7 +80,10 @@ class CutOffDesk:
     async def _lines(self, name: str) -> Sequence[str]:
         """Raises NotReadyError, DirectoryError: a list that cannot be made is an error and never a shorter list."""
         if name in OF_DIRECTORY:
-            return OF_DIRECTORY[name](self._current())
+            snapshot = self._registers.current()
+            if self._registers.is_stale():  # another worker may have answered a longer one: the gateway keeps that
+                raise NotReadyError("nobody could confirm the directory for too long")
+            return OF_DIRECTORY[name](snapshot)
         now = self._clock()
         try:
             async with asyncio.timeout(STORE_S):

@@ -30,7 +30,7 @@ _REFUSALS: Final = {
     404: "There is no list of this name",
     429: "The caller asks more often than its limit",
     500: "The store cannot be read",
-    503: "No directory has been read yet",
+    503: "No directory has been read yet, or nobody could confirm it for too long",
 }
 
 

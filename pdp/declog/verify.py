@@ -61,6 +61,9 @@ FindingKind = Literal[
     "damaged_lock",  # a lock file holds something
     "missing_file",  # of the store, or a lock: two processes could now write under one name
     "unsettled",  # a process changes the file now, or died over it: the next round of the compactor settles it
+    "unfounded_removal",  # a file of `at` records that the store calls removed, and no event of the trail says so
+    "unsigned_removal",  # the trail has such an event, and no signed head is over it
+    "unproven_removal",  # no event says so, in a log that nobody signs for at all
     "left_over",  # of a process that died while it stored; it counts for nothing and goes with the next round
 ]
 
@@ -91,6 +94,8 @@ BREAKS: frozenset[FindingKind] = frozenset(
         "damaged_tail",
         "damaged_lock",
         "missing_file",
+        "unfounded_removal",
+        "unsigned_removal",
     }
 )
 """The kinds that a sound log never shows; the others tell of accidents that cost no answered record."""

@@ -104,12 +104,19 @@ class Journal:
 
     def take(self, in_hand: InHand) -> None:
         """Begin a plan."""
-        (self._folder / _JOURNAL).unlink(missing_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        journal = self._folder / _JOURNAL
+        journal.unlink(missing_ok=True)  # never emptied in place: lines of another plan must not come back
+        journal.touch(mode=0o600)  # its name is on the disk with the plan's: a line of it is then no lost file
         self._write(_PLAN, in_hand)
 
     def in_hand(self) -> InHand | None:
         """The plan that was begun and has not ended. Raises RecordDamagedError."""
         return self._read(_PLAN, InHand)
+
+    def is_unfinished(self) -> bool:
+        """Whether a plan was begun and has not ended. Reads nothing: a plan may have megabytes."""
+        return (self._folder / _PLAN).exists()
 
     def lines(self) -> list[Line]:
         """What was written of the plan in hand. Raises RecordDamagedError for a damaged line that is not the last."""
@@ -205,9 +212,10 @@ class Journal:
 
 
 def tenants_in(state: Path) -> list[str]:
-    """The names of all tenants that were delivered to from this state directory."""
+    """The names of all tenants that were delivered to from this state directory. What somebody put aside is none."""
     folder = state / "delivery"
-    return sorted(one.parent.name for one in folder.glob(f"*/{_APPLIED}")) if folder.is_dir() else []
+    names = sorted(one.parent.name for one in folder.glob(f"*/{_APPLIED}")) if folder.is_dir() else []
+    return [name for name in names if _NAME.fullmatch(name)]
 
 
 def applied_of(in_hand: InHand, held: tuple[Held, ...], at: str) -> Applied:

@@ -55,9 +55,12 @@ class DeliveryMetrics:
 
     def _put(self, name: str, now: datetime) -> None:
         journal = Journal(self._state, name)
-        looked = journal.looked()
+        try:
+            looked = journal.looked()
+        except (OSError, SekishoError):  # told by `pdp doctor`; the other tenants are shown all the same
+            looked = None
         found = -1 if looked is None or looked.differences is None else looked.differences
         age = -1.0 if looked is None else (now - datetime.fromisoformat(looked.at)).total_seconds()
         self._differences.labels(name).set(found)
         self._age.labels(name).set(age)
-        self._unfinished.labels(name).set(journal.in_hand() is not None)
+        self._unfinished.labels(name).set(journal.is_unfinished())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdp.decide import judge_raw
 from pdp.errors import EngineError
 from pdp.explain.case import Case
 from pdp.explain.parameters import read_parameters
+from pdp.judging import judge_raw
 from pdp.model.decision import EVALUATION_ERROR, Verdict, denied
 from pdp.model.input import encode_input
 

@@ -25,6 +25,7 @@ MOST_S: Final[dict[Attempt, float]] = {
     "check": 20.0,  # the shipped policy takes one; somebody waits while typing
     "tests": 120.0,  # it takes five
 }
+MAX_REPORT: Final = 4 * 1024 * 1024  # bytes; the shipped policy's has 33,000
 NICE: Final = 10  # decisions go first
 
 
@@ -62,7 +63,7 @@ async def attempt(order: Order, *, most_s: float | None = None, memory_bytes: in
         raise EngineError(f"the process that tries drafts cannot be started: {fault.strerror}") from None
     try:
         async with asyncio.timeout(limit):
-            said, _ = await child.communicate(msgspec.json.encode(order))
+            said = await _said(child, msgspec.json.encode(order))
     except TimeoutError:
         raise EngineTimeoutError(f"it took longer than {limit:g} seconds, and was ended") from None
     finally:
@@ -76,10 +77,31 @@ async def attempt(order: Order, *, most_s: float | None = None, memory_bytes: in
     return answer.report
 
 
+async def _said(child: asyncio.subprocess.Process, order: bytes) -> bytes:
+    """All that it says, as far as a worker may hold it.
+
+    Attack: a package with a name of a megabyte, which is told anew with each of its tests.
+    """
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(ConnectionError):  # it ended before it had read all: what it said tells why
+        child.stdin.write(order)
+        await child.stdin.drain()
+        child.stdin.write_eof()
+    said = bytearray()
+    while part := await child.stdout.read(64 * 1024):
+        said += part
+        if len(said) > MAX_REPORT:
+            raise BundleError(f"its report is larger than {MAX_REPORT} bytes: look for names of great length")
+    return bytes(said)
+
+
 async def _end(child: asyncio.subprocess.Process) -> None:
     """Its engines end with it: the kernel sees to that (`prepare_process`)."""
     with contextlib.suppress(ProcessLookupError):
         child.kill()
+    assert child.stdin is not None
+    child.stdin.close()
     await child.communicate()  # reads the pipes to their end, so that they are closed
 
 

@@ -18,7 +18,7 @@ from pdp.revisions.warning import MAX_DAYS
 from pdp.strict_json import MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from pdp.errors import SekishoError
@@ -36,13 +36,17 @@ _STATEMENT_STEPS: Final = ("activate", "schedule", "rollback")
 
 @dataclass(frozen=True)
 class Desk:
-    """`tell` is called with the new epoch after each activation: the workers then look at once."""
+    """`tell` is called with the new epoch after each activation: the workers then look at once.
+
+    `configured`: the files of the bundle that decides where nothing was ever activated. Blocks.
+    """
 
     reception: Reception
     registers: Registers
     gates: Sequence[Gate]
     tell: Callable[[int], None]
     checking: asyncio.Lock  # one check at a time in one worker: each starts engines
+    configured: Callable[[], Mapping[str, str]]
 
     # Looking.
 
@@ -79,7 +83,7 @@ class Desk:
         return await self.reception.shown(request, show)
 
     async def diff(self, request: HttpRequest, number: str) -> HttpAnswer:
-        """Against `against`; without it against the revision of record, or, where there is none, against nothing."""
+        """Against `against`; without it against the revision of record, or else the configured bundle."""
 
         async def show(_: Person) -> Any:
             asked = Members(query_of(request))
@@ -93,7 +97,7 @@ class Desk:
         if against is None:
             active = self.registers.activations.current()
             against = None if active is None else active.number
-        before = {} if against is None else self.registers.revisions.files(against)[1]
+        before = self.configured() if against is None else self.registers.revisions.files(against)[1]
         after = self.registers.revisions.files(number)[1]
         return {"number": number, "against": against, "files": differences(before, after)}
 

@@ -255,7 +255,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("GET", "/revisions/{number}/diff"): Operation(
         "revision_diff",
         "差分 / what is different",
-        "`against` を省くと適用中の版との差分。\n\nWithout `against`: from the revision of record.",
+        "`against` を省くと適用中の版（なければ設定上のポリシー。そのとき `against` は null）との差分。\n\n"
+        "Without `against`: from the revision of record, or else from the configured bundle (`against` is null).",
         "RevisionDiff",
         (_NUMBER_IN_PATH, _query("against", {"type": "integer", "minimum": 1})),
     ),

@@ -169,7 +169,8 @@ class JobsDesk:
 
         async def show(person: Person) -> Any:
             kept, body = await self._result(person, result)
-            shown = json.loads(body) if kept.form == "json" else await asyncio.to_thread(_unpacked, body)
+            # JSON goes out as it was kept: megabytes of it are not read beside decisions.
+            shown = msgspec.Raw(body) if kept.form == "json" else await asyncio.to_thread(_unpacked, body)
             return {**result_told(kept), "body": shown}
 
         return await self.reception.shown(request, show)

@@ -55,17 +55,15 @@ async def open_governance(  # noqa: PLR0913  # the parts of a worker that it sta
     jobs = Jobs(JobRegister(store), settings, clock=clock, new_id=new_id)
     try:
         reception = Reception(introduce, trail, clock, new_id)
-        desk = Desk(reception, registers, gates, lambda epoch: tell("policy", epoch), asyncio.Lock())
+
+        def configured() -> dict[str, str]:
+            return from_directory(settings.bundle_path)
+
+        desk = Desk(reception, registers, gates, lambda epoch: tell("policy", epoch), asyncio.Lock(), configured)
         granting = ExceptionsDesk(
             reception, Exceptions(store, People(settings.policy_people)), lambda epoch: tell("directory", epoch)
         )
-        drafts = DraftsDesk(
-            reception,
-            registers,
-            trying,
-            asyncio.Semaphore(MOST_AT_ONCE),
-            lambda: from_directory(settings.bundle_path),
-        )
+        drafts = DraftsDesk(reception, registers, trying, asyncio.Semaphore(MOST_AT_ONCE), configured)
         foreseeing = JobsDesk(
             reception, registers, jobs, choices, settings.audit_departments, asyncio.Semaphore(AT_ONCE)
         )

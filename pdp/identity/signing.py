@@ -152,6 +152,10 @@ def _read(path: Path) -> tuple[_Key, ...]:
     try:
         keys = msgspec.json.decode(path.read_bytes(), type=_File).keys
         sound = bool(keys) and all(_thumbprint(_members(key.pem)) == key.kid for key in keys)
+    except FileNotFoundError:
+        raise SettingsError(
+            f"there is no `{path.name}` yet", next_step="configure `[cloudflare]`: the service makes it when it starts"
+        ) from None
     except Exception:  # noqa: BLE001  # a key library's own errors, and none may repeat what the file holds
         sound = False
     if not sound:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from pdp.bundle.footprint import WHOLE, Footprint
-from pdp.decide import judge_raw
 from pdp.engine.footprint_check import bundle_footprint
 from pdp.errors import BadRequestError, EngineDiedError, EngineError, EngineTimeoutError
 from pdp.grace import HARD, Opinion, held_over
+from pdp.judging import judge_raw
 from pdp.model.decision import EVALUATION_ERROR, denied
 from pdp.model.input import decode_input
 from pdp.replaying.answer import Answer, answer_of

@@ -17,11 +17,11 @@ import msgspec
 import numpy as np
 
 from pdp.bundle.dependence import steps_of
-from pdp.decide import judge_raw
 from pdp.engine.syntax import parse_modules
 from pdp.errors import BadRequestError, BundleError, EngineError
 from pdp.facts.document import build_facts
 from pdp.facts.reference import Reference, read_reference
+from pdp.judging import judge_raw
 from pdp.model.authentication import NOT_AUTHENTICATED
 from pdp.model.input import encode_input
 from pdp.model.request import AccessRequest

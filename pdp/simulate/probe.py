@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pdp.bundle.bundle import make_bundle
-from pdp.decide import judge_raw
 from pdp.errors import EngineDiedError, EngineError, EngineTimeoutError
+from pdp.judging import judge_raw
 from pdp.model.decision import EVALUATION_ERROR, denied
 from pdp.replaying.answer import Answer, answer_of
 

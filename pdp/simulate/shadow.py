@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prometheus_client import Counter
 
-from pdp.decide import judge_raw
 from pdp.errors import EngineError
+from pdp.judging import judge_raw
 from pdp.logs import get_log
 from pdp.replaying.answer import Answer, answer_of
 

@@ -98,6 +98,24 @@ def events_of(directory: Path) -> Iterator[Event]:
         yield from _events(layout, span.name)
 
 
+def placed_events(directory: Path, action: str) -> Iterator[tuple[str, int, Event]]:
+    """Every event of this action that holds, with its segment and its place in there, from 1: for proofs.
+
+    Raises NotReadyError where the trail cannot be read.
+    """
+    layout, sought = Layout(directory), b'"%b"' % action.encode()
+    for span in spans_of(layout):
+        for at, line in enumerate(_lines(layout, span.name), 1):
+            if sought not in line:
+                continue
+            try:
+                event = read_event(line)
+            except RecordDamagedError:
+                continue
+            if event.action == action:
+                yield str(span.name), at, event
+
+
 def spans_of(layout: Layout) -> list[Span]:
     """In the order of the names. A worker's newest segment may go on for ever."""
     if not layout.segments.is_dir():

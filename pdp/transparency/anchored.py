@@ -97,6 +97,13 @@ def against_anchor(path: Path, nodes: Sequence[NodeInspection]) -> Iterator[Find
         yield Finding(strangers[0], "missing_ledger")
 
 
+def origins_in(path: Path) -> frozenset[str]:
+    """The logs of whose heads an anchor's file has one that can be read. Raises OSError."""
+    notes = (None if text is None else parse_note(text) for _, text in anchored_notes(path))
+    claims = (None if note is None else parse_checkpoint(note.text) for note in notes)
+    return frozenset(claimed.origin for claimed in claims if claimed is not None)
+
+
 def read_keys(path: Path) -> list[NoteKey]:
     """The keys in a file, one a line; empty where one of them is none. Raises OSError."""
     keys = [note_key(line) for line in path.read_text("utf-8", "replace").splitlines() if line]

@@ -14,7 +14,7 @@ signing key is known to the forger and no anchor is at hand, a log that was writ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pdp.declog.verify import BREAKS, GONE, Finding, verify_segments
@@ -24,7 +24,7 @@ from pdp.transparency.node_inspection import NodeInspection
 from pdp.transparency.place import nodes_with_proof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from pdp.declog.layout import Layout
@@ -44,9 +44,13 @@ class SignedLog:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
+    """`signed`: of each segment, over how many records the newest head speaks; `held`: how many of them are those."""
+
     records: int
     findings: tuple[Finding, ...]
     logs: tuple[SignedLog, ...]
+    signed: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def breaks(self) -> int:
@@ -77,11 +81,15 @@ def inspect(  # noqa: PLR0913  # each is one fact of what is looked at
     findings.extend(beside(layout, archived, expired))
     broken = {finding.segment for finding in findings if finding.kind in BREAKS}
     logs = []
+    signed: dict[str, int] = {}
+    held: dict[str, int] = {}
     inspections = [NodeInspection(layout, node, trusted, archived, restore) for node in nodes_with_proof(layout.root)]
     for node in inspections:
         # A broken chain names the line; the root of the same file would only say the same with less.
         findings.extend(finding for finding in node.findings() if finding.segment not in broken)
+        signed |= {name: leaves[-1][1].records for name, leaves in node.ledger.segments.items()}
+        held |= node.held
         logs.append(SignedLog(node.place.node, node.ledger.origin, node.ledger.tree.size, node.covered))
     for path in anchors:
         findings.extend(against_anchor(path, inspections))
-    return Inspection(records, tuple(dict.fromkeys(findings)), tuple(logs))
+    return Inspection(records, tuple(dict.fromkeys(findings)), tuple(logs), signed, held)

@@ -45,6 +45,7 @@ class NodeInspection:
         self._shown_raw, self._standing_raw = _raw(place.checkpoint), _raw(place.standing)
         self.ledger: Ledger = read_ledger(place)
         self.covered = 0
+        self.held: dict[str, int] = {}  # of each segment so many records are what was signed for
         self._heads = {head.size: (head.root, note) for head, note in self.ledger.heads}
 
     @property
@@ -193,7 +194,7 @@ class NodeInspection:
             if roots[leaf.records] != leaf.root:
                 yield Finding(name, "altered", before + 1, leaf.records)
                 return
-            before = leaf.records
+            before = self.held[name] = leaf.records
         self.covered += before
         if leaves[-1].state != "open" and count > before:
             yield Finding(name, "lengthened", before, count)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE = timedelta(seconds=5)
+DEADLINE = timedelta(seconds=20)
 
 # One expression each. Where it is an error, it must be one in both engines.
 ALIKE = r"""

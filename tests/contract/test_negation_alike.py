@@ -137,8 +137,8 @@ async def answers():
     """By form: what regorus and OPA make of it."""
     with opa_server() as server:
         engines = (
-            RegorusEngine(deadline=timedelta(seconds=5)),
-            OpaServerEngine(server.url, deadline=timedelta(seconds=5)),
+            RegorusEngine(deadline=timedelta(seconds=20)),
+            OpaServerEngine(server.url, deadline=timedelta(seconds=20)),
         )
         found = []
         for engine in engines:

@@ -46,7 +46,7 @@ def bundle() -> Bundle:
 
 @pytest.fixture
 async def regorus(bundle: Bundle) -> AsyncIterator[Engine]:
-    engine = RegorusEngine(children=2)
+    engine = RegorusEngine(timedelta(seconds=20), children=2)
     await engine.activate(bundle)
     yield engine
     await engine.close()
@@ -133,7 +133,7 @@ async def test_the_answer_depends_on_the_document_alone(regorus: Engine, bundle:
 
 async def test_both_engines_give_the_same_answer(regorus: Engine, bundle: Bundle, rng: random.Random) -> None:
     with opa_server() as server:
-        opa = OpaServerEngine(server.url, deadline=timedelta(seconds=2))
+        opa = OpaServerEngine(server.url, deadline=timedelta(seconds=20))
         try:
             await opa.activate(bundle)
             for batch in batches(max(COUNT // 4, 300), 250):

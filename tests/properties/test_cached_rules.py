@@ -9,7 +9,7 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +17,10 @@ import pytest
 from pdp.bundle.bundle import Bundle, read_bundle
 from pdp.cache.entry import Entry
 from pdp.cache.key import KeyMaker
-from pdp.decide import judge_raw
 from pdp.engine.footprint_check import bundle_footprint
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
+from pdp.judging import judge_raw
 from pdp.model.decision import Verdict
 from pdp.model.input import check_input, encode_input
 from pdp.settings import load_settings
@@ -49,7 +49,7 @@ def keys(bundle: Bundle) -> KeyMaker:
 
 @pytest.fixture
 async def regorus(bundle: Bundle) -> AsyncIterator[Engine]:
-    engine = RegorusEngine(children=2)
+    engine = RegorusEngine(timedelta(seconds=20), children=2)
     await engine.activate(bundle)
     yield engine
     await engine.close()

@@ -54,7 +54,9 @@ def footprint(bundle: Bundle) -> Footprint:
 
 @pytest.fixture
 async def engine(bundle: Bundle) -> AsyncIterator[Engine]:
-    engine = RegorusEngine(timedelta(seconds=5), children=2)  # a busy machine must not look like an error of the policy
+    engine = RegorusEngine(
+        timedelta(seconds=20), children=2
+    )  # a busy machine must not look like an error of the policy
     await engine.activate(bundle)
     yield engine
     await engine.close()

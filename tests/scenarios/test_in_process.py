@@ -32,13 +32,13 @@ def bundle() -> Bundle:
 @pytest.fixture(params=["regorus", pytest.param("opa", marks=pytest.mark.system)])
 async def engine(request: pytest.FixtureRequest, bundle: Bundle) -> AsyncIterator[Engine]:
     if request.param == "regorus":
-        engine: Engine = RegorusEngine(deadline=timedelta(seconds=2), children=2)
+        engine: Engine = RegorusEngine(deadline=timedelta(seconds=20), children=2)
         await engine.activate(bundle)
         yield engine
         await engine.close()
         return
     with opa_server() as opa:
-        engine = OpaServerEngine(opa.url, deadline=timedelta(seconds=5))
+        engine = OpaServerEngine(opa.url, deadline=timedelta(seconds=20))
         await engine.activate(bundle)
         yield engine
         await engine.close()
@@ -92,7 +92,7 @@ expect: {outcome: deny, reasons: [DEVICE_LOST], obligations: {wipe: request}, re
 
 @pytest.fixture
 async def regorus(bundle: Bundle) -> AsyncIterator[Engine]:
-    engine = RegorusEngine(deadline=timedelta(seconds=2))
+    engine = RegorusEngine(deadline=timedelta(seconds=20))
     await engine.activate(bundle)
     yield engine
     await engine.close()

@@ -6,7 +6,7 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ async def test_an_opa_that_checks_our_signature_answers_as_we_do_and_follows(
     with fleet.opa(tmp_path, (key / "key.pub").read_text()) as server:
         files = from_directory(SHIPPED)
         bundle = bundle_of(files)
-        engine = RegorusEngine()
+        engine = RegorusEngine(timedelta(seconds=20))
         try:
             await Activation(engine).activate(bundle)
             for device, group, place in FEASIBLE_CELLS:

@@ -4,6 +4,7 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -125,7 +126,7 @@ class FullDisk(PosixDisk):
 @pytest.mark.anyio
 async def test_a_policy_that_cannot_be_archived_does_not_become_active(tmp_path: Path):
     """Nobody could recompute what it decided; the one before it goes on."""
-    engine = RegorusEngine()
+    engine = RegorusEngine(timedelta(seconds=20))
     try:
         archive = BundleArchive(tmp_path)
         activation = Activation(engine, archive)

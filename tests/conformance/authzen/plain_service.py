@@ -80,7 +80,7 @@ async def plain_lane(callers: Callers) -> AsyncIterator[Lane]:
     """A lane over a real engine with the bundle, until the block ends."""
     bundle = read_bundle(BUNDLE)
     listed = bundle_candidates(bundle)
-    engine = RegorusEngine(timedelta(seconds=1))  # a machine under test is slower than a service
+    engine = RegorusEngine(timedelta(seconds=20))  # a machine under test is slower than a service
     try:
         await engine.activate(bundle)
         exact = authzen_routes(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -118,6 +120,23 @@ def test_a_round_that_fails_is_not_the_last(tmp_path: Path):
     def mend() -> None:
         sealed.rmdir()
         sealed.write_bytes(content)
+        clock.forward(minutes=1)
+
+    Keeper(store, keep_segments_days=0).run(clock=clock, ending=Rounds([mend, lambda: None]))
+    assert len(store.manifest.files()) == 1
+
+
+def test_a_manifest_that_cannot_be_used_for_a_while_does_not_end_the_keeper(tmp_path: Path):
+    Worker(tmp_path).segment(5)
+    store, clock = store_at(tmp_path), Clock(SOON)
+    with store.held():
+        pass
+    kept = store.place.manifest.read_bytes()
+    with closing(sqlite3.connect(store.place.manifest)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+
+    def mend() -> None:
+        store.place.manifest.write_bytes(kept)
         clock.forward(minutes=1)
 
     Keeper(store, keep_segments_days=0).run(clock=clock, ending=Rounds([mend, lambda: None]))

@@ -13,7 +13,8 @@ from pdp.archive.store import LocalStore
 from pdp.declog.layout import SEALED
 from pdp.declog.recovery import previous_of
 from pdp.errors import NotReadyError
-from tests.unit.archive.logs import Worker
+from pdp.privacy.pseudonym import Pseudonyms
+from tests.unit.archive.logs import Worker, record
 from tests.unit.archive.test_store import store_at, stored_files
 from tests.unit.declog.samples import START
 
@@ -95,6 +96,29 @@ def test_a_legal_hold_is_never_passed(store: LocalStore, kept: int, others: dict
     store.manifest.place_hold(hold(**others))
     assert apply(store, OLD) == ["remove"] * (3 - kept)
     assert found(store) == 10 * kept
+
+
+@pytest.mark.parametrize("held", ["yamada", "aoki", "tanaka"])
+def test_a_hold_keeps_a_file_in_which_a_pseudonym_stands_among_names(tmp_path: Path, held: str):
+    """A rule may mask what was allowed and not what was denied: whose the pseudonym is, the file does not say."""
+    worker = Worker(tmp_path)
+    masked = Pseudonyms({1: b"k" * 32}).of("user", "yamada")
+    worker.write([record(START, n, person=person) for n, person in enumerate(["hara", masked, "sato"])])
+    worker.seal()
+    worker.begin()
+    store = store_at(tmp_path)
+    with store.held():
+        store.publish(store.waiting(), START)
+    store.manifest.place_hold(hold(subject_id=held))
+    assert [step.what for step in plan(store, TERMS, OLD)] == ["held"]
+    assert apply(store, OLD) == []
+    for person in ("hara", masked, "sato"):
+        assert DuckQueries([store.layout.root]).run("person_day", ALL | {"person": person}).num_rows == 1
+
+
+def test_of_files_that_are_gone_no_name_is_left(store: LocalStore):
+    apply(store, OLD)
+    assert b"u-000" not in store.place.manifest.read_bytes()
 
 
 def test_a_hold_that_came_after_the_plan_is_honoured(store: LocalStore):

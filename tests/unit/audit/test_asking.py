@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import urllib.parse
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from pdp.archive.asking import Cursor
 from pdp.audit.saved import MAX_SAVED
 from tests.unit.audit.world import DAY, READ, SINCE, World, people_in
 
@@ -101,6 +104,23 @@ async def test_pages_follow_one_another_until_the_end(audit: World, auditor: str
         before = {"before": page["next"]}
     assert len(seen) == len(set(seen)) == 24
     assert seen == sorted(seen, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "status"),
+    [
+        ("/decisions", {**DAY, "before": Cursor(datetime.max, str(UUID(int=1)), "x", 1).text()}, 200),
+        ("/decisions/ffffffff-ffff-7fff-bfff-ffffffffffff", {}, 404),  # an id of the year 10889
+        ("/reports/report_01_denials", {"since": SINCE, "until": "9999-12-31T23:00:00Z"}, 400),  # later, in Japan
+        ("/reports/report_01_denials", {"since": SINCE, "until": "9999-12-31T23:00:00Z", "format": "csv"}, 400),
+        ("/reports/report_01_denials", {"since": SINCE, "until": "9999-12-31T00:00:00Z", "format": "csv"}, 200),
+    ],
+)
+async def test_what_lies_at_the_end_of_all_times_is_answered_or_refused(
+    audit: World, auditor: str, path: str, params: dict[str, str], status: int
+) -> None:
+    assert (await audit.get(auditor, path, **params)).status_code == status
+    assert audit.events()[-1].outcome == ("done" if status == 200 else "failed")
 
 
 async def test_one_decision_is_the_record_as_it_was_appended(audit: World, auditor: str, ids: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pytest
 from pdp.archive.queries import QUERIES
 from pdp.archive.schema import COLUMNS
 from pdp.audit.veil import veiled
-from pdp.audit.veil_lists import PSEUDONYMS, SHOWN
+from pdp.audit.veil_lists import ORDERS, PSEUDONYMS, SHOWN
 from pdp.privacy.pseudonym import Pseudonyms, is_pseudonym
 from tests.unit.audit.world import DAY, OPERATE, PEOPLE, READ, World
 
@@ -176,6 +177,16 @@ def test_every_column_that_is_shown_is_known_and_none_carries_a_name() -> None:
     assert not SHOWN & (free | digests | PSEUDONYMS.keys())
     assert known >= PSEUDONYMS.keys()
     assert not any(name.startswith(("input_", "subject_departments", "posture_")) for name in SHOWN)
+
+
+def test_each_report_in_the_order_of_names_has_another_order_for_pseudonyms() -> None:
+    by_name = {
+        query.name
+        for query in QUERIES.values()
+        if PSEUDONYMS.keys() & set(re.findall(r"\w+", query.sql.rpartition("ORDER BY")[2]))
+    }
+    assert ORDERS.keys() == by_name
+    assert {name for order in ORDERS.values() for name, _ in order} <= SHOWN | PSEUDONYMS.keys()
 
 
 def test_a_column_that_nobody_decided_on_is_hidden() -> None:

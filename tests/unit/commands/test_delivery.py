@@ -20,10 +20,13 @@ from pdp.export.catalogue import listed_resources
 from pdp.export.checking import Inputs, mapping_digest
 from pdp.export.exporting import export
 from pdp.model.directory import snapshot_of
-from pdp.parts import shared_key
+from pdp.parts import open_directory, shared_key
+from pdp.revisions.opening import open_registers
+from pdp.settings import load_settings
 from pdp.space.keeping import dumped, key_of, sealed
 from pdp.trail.keeping import trail_path
 from pdp.trail.reading import events_of
+from tests.revision_files import APPROVER, AUTHOR, FINE, NOW, OPERATOR, WHY, policy
 from tests.simulators.scm import CLIENT, RULES, SCOPE, SECRET, Scm
 from tests.simulators.worlds import Stage
 from tests.spaces import DAY, POLICIES, shipped_space
@@ -100,6 +103,9 @@ def test_an_export_is_planned_delivered_and_watched(pdp: Pdp, state: Path, files
     assert stopped.exit_code == 3
     assert "nothing of it counts before the push" in stopped.stderr
     assert scm.running == {}
+    quiet = pdp("export", "apply", *asked, "--yes", "--report-only")
+    assert quiet.exit_code == 2, "what was cut off puts rules in force"
+    assert scm.running == {}
     again = pdp("export", "apply", *asked, "--yes", lang="ja")
     assert again.exit_code == 0, again.output
     assert "続き" in again.stderr
@@ -147,3 +153,25 @@ def test_an_unsigned_export_is_refused_where_the_tenant_asks_for_a_signature(
     refused = pdp("export", "plan", *asked)
     assert refused.exit_code == 2
     assert "bundle_keys" in refused.stderr
+
+
+def test_rules_of_another_policy_than_the_one_of_record_are_not_delivered(
+    pdp: Pdp, state: Path, files: Path, scm: Scm
+) -> None:
+    """Attack: whoever may deliver brings out a policy that nobody approved, or the one before, by `--bundle`."""
+    settings = load_settings(environ={}, state_dir=str(state))
+    store = open_directory(settings)
+    registers = open_registers(settings, store)
+    made = registers.revisions.create(AUTHOR, policy("2027.1", allow=False), WHY, NOW)
+    registers.revisions.keep_gates(AUTHOR, made.number, made.source_digest, FINE, NOW)
+    registers.revisions.submit(AUTHOR, made.number, WHY, NOW)
+    registers.revisions.approve(APPROVER, made.number, WHY, NOW)
+    registers.activations.activate(OPERATOR, made.number, WHY, NOW)
+    store.close()
+    ground = ("--bundle", POLICIES, "--state-dir", state)
+    refused = pdp(
+        "export", "apply", "prisma", "--from", files / "out", "--tenant", files / "tenant.yaml", *ground, "--yes"
+    )
+    assert refused.exit_code == 2
+    assert "2027.1" in refused.stderr
+    assert not scm.candidate[RULES]

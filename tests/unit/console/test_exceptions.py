@@ -58,6 +58,8 @@ async def test_a_disaster_is_asked_for_by_one_and_approved_by_another_and_ended_
     approver = console.enter("approver", name="suzuki")
     waiting = (await console.get(approver, "approvals")).text
     assert offered(waiting) == {"grant", "refuse"}
+    assert "あなたの対応を待つものが1件あります" in (await console.get(approver, "")).text
+    assert "対応を待つもの" not in (await console.get(console.enter("author", name="sato"), "")).text
     form = {"csrf": await console.csrf(approver), "note": "危機管理室と協議済み"}
     assert 'name="note"' in (await console.get(approver, "exceptions/1/grant")).text
     assert (await console.post(approver, "exceptions/1/grant", form)).status_code == 303

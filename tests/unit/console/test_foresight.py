@@ -235,3 +235,10 @@ async def test_exports_are_begun_shown_with_their_certificate_and_taken_away(con
     assert taken.headers["content-type"] == "application/zip"
     assert taken.content == archive.getvalue()
     assert (await console.get(auditor, "exports/9/export.zip")).status_code == 404
+
+
+@pytest.mark.parametrize("document", ['{"a":' + "[" * 5_000 + "]" * 5_000 + "}", '{"a": "\\ud800"}'])
+async def test_a_document_that_no_page_made_is_refused_and_breaks_nothing(console: Console, document: str) -> None:
+    author, number = console.enter("author"), a_draft(console).number
+    answer = await post(console, author, f"policies/{number}/request", document=document)
+    assert answer.status_code in (200, 400)

@@ -25,6 +25,7 @@ async def test_each_page_opens_for_its_roles_and_for_no_other(console: Console, 
             assert answer.status_code == (200 if may and not exported else 403), (role, page.path, answer.text)
             if page.path != "decisions.file":
                 assert f'<html lang="{lang}"' in answer.text
+                assert ('action="/console/find"' in answer.text) == (role not in ("author", "approver")), role
             if page.title and may:
                 assert CATALOGUES[lang].gettext(page.title) in answer.text  # type: ignore[index]
 

@@ -21,6 +21,7 @@ from pdp.console.words import clock_text, date_text, language, span_text
 from pdp.errors import BadRequestError, SettingsError
 from pdp.model.console import ROLES, ConsoleSettings
 from pdp.model.input import DeviceClass
+from pdp.trail.event import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 23, 12, 4, 5, tzinfo=UTC)
@@ -32,6 +33,14 @@ def test_every_text_has_its_japanese_and_the_compiled_catalogues_are_current() -
         capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_action_of_the_trail_has_a_name_and_every_refusal_a_sentence() -> None:
+    japanese, english = Said("ja"), Said("en")
+    for action in ACTIONS:
+        assert action not in (japanese.action(action), english.action(action))
+    assert japanese.fault("bad_request") == "入力した内容を処理できません。"
+    assert japanese.fault("engine_died") == japanese.fault(None) == "回答を取得できません"
 
 
 def test_times_are_japans_and_days_are_written_as_in_letters() -> None:

@@ -191,7 +191,10 @@ async def test_a_fault_stands_at_its_line_and_contents_are_text(console: Console
     number = a_revision(console, more='x := "<script>alert(1)</script>"\n# broken\n')
     secret = console.enter("author", name="sato")
     form = {"csrf": await console.csrf(secret)}
-    assert (await console.post(secret, f"policies/{number}/steps/check", form)).status_code == 303
+    checked = await console.post(secret, f"policies/{number}/steps/check", form)
+    assert checked.status_code == 303
+    told = (await console.get(secret, checked.headers["location"].removeprefix("/console/"))).text
+    assert "不合格の項目があります" in told and "完了しました" not in told
     shown = (await console.get(secret, f"policies/{number}")).text
     assert "house/house.rego:5:1" in shown and "#L5" in shown and "&lt;壊れて&gt;います" in shown
     assert "誤り1件" in shown and "不合格" in shown
@@ -266,6 +269,8 @@ def test_every_state_and_step_has_a_name(lang: str) -> None:
     assert all(words.step(step) != step for step in STEPS)
     assert words.state("new") == "new" and words.summary("something") == "something"
     assert "3" in words.summary("3 passed, 1 failed")
+    lost = "41 of 789 people lose a system, 2 gain one; 84 of 148 devices lose one; of the protected 4 lose anything"
+    assert (words.summary(lost) == lost) == (lang == "en")
 
 
 async def test_nobody_is_offered_a_step_that_the_state_does_not_take(console: Console) -> None:
@@ -292,7 +297,7 @@ async def test_a_time_of_warning_is_asked_for_in_the_form_and_shown_with_its_end
     for number, days in zip(numbers, ("", "14"), strict=True):
         secret = console.enter("author", name="sato")
         page = await console.get(secret, f"policies/{number}/steps/submit")
-        assert 'name="warn_days"' in page.text
+        assert ('name="warn_days"' in page.text) == (days == "14"), "a first revision cannot have one"
         found = re.search(r'name="seen" value="([^"]+)"', page.text)
         assert found is not None
         form = {"csrf": await console.csrf(secret), "seen": found[1], "reason": WHY, "warn_days": days}

@@ -234,9 +234,13 @@ async def a_console(
     )
     registers = open_registers(own, store)
     governing = PolicyReception(introducing(UnsafeAnyone()), breakable, clock, new_id)  # type: ignore[arg-type]
-    policies = PolicyDesk(governing, registers, [LoadingGate()], lambda _: None, asyncio.Lock())
+
+    def configured() -> dict[str, str]:
+        return from_directory(own.bundle_path)
+
+    policies = PolicyDesk(governing, registers, [LoadingGate()], lambda _: None, asyncio.Lock(), configured)
     granting = ExceptionsDesk(governing, Exceptions(store, People(own.policy_people)), lambda _: None)
-    drafts = DraftsDesk(governing, registers, Trials(), asyncio.Semaphore(2), lambda: from_directory(own.bundle_path))
+    drafts = DraftsDesk(governing, registers, Trials(), asyncio.Semaphore(2), configured)
     child = Child()
     jobs = Jobs(JobRegister(store), own, clock=clock, new_id=new_id, run=child, beat_s=0.01)
     foreseeing = JobsDesk(governing, registers, jobs, CHOICES, {}, asyncio.Semaphore(2))  # type: ignore[arg-type]

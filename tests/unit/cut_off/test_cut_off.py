@@ -41,7 +41,8 @@ class Scene:
         self.now = NOW
         self.caller: Caller | None = GATEWAY
         self.snapshot: Snapshot | None = snapshot_of(epoch=1)
-        self.desk = CutOffDesk(self.introduce, store, self.current, lambda: self.now)
+        self.stale = False
+        self.desk = CutOffDesk(self.introduce, store, self, lambda: self.now)
 
     async def introduce(self, _: HttpRequest) -> Caller:
         if self.caller is None:
@@ -52,6 +53,9 @@ class Scene:
         if self.snapshot is None:
             raise NotReadyError("no directory has been read yet")
         return self.snapshot
+
+    def is_stale(self) -> bool:
+        return self.stale
 
     async def get(self, name: str, known: str | None = None) -> HttpAnswer:
         headers = () if known is None else (("if-none-match", known),)
@@ -108,6 +112,17 @@ async def test_a_list_that_cannot_be_made_is_an_error_and_never_an_empty_list(st
     scene.snapshot = None
     assert (await scene.get("cut-off-devices")).status == 503
     assert (await scene.get("cut-off")).status == 200
+
+
+async def test_a_directory_that_nobody_could_confirm_is_an_error_and_never_not_modified(store: Store) -> None:
+    """Attack: of two workers the one that lost its database answers an older list, or that nothing has changed."""
+    scene = Scene(store)
+    scene.snapshot = snapshot_of(devices=[Device("PC-1", "managed_pc", state="lost")], epoch=2)
+    tag = dict((await scene.get("cut-off-devices")).headers)["etag"]
+    scene.stale = True
+    for known in (None, tag):
+        assert (await scene.get("cut-off-devices", known)).status == 503
+    assert (await scene.get("cut-off")).status == 200, "the addresses come from the store itself"
 
 
 async def test_whoever_may_not_pull_gets_nothing(store: Store) -> None:

@@ -27,6 +27,10 @@ def test_a_tenant_tells_its_last_look_and_what_cannot_be_read_says_so(tmp_path: 
             "fault": "",
         }
     ]
+    beside = tmp_path / "delivery" / "mie.bak"  # what an administrator put aside is no tenant, and breaks no page
+    beside.mkdir()
+    (beside / "applied.json").write_bytes((tmp_path / "delivery" / "mie" / "applied.json").read_bytes())
+    assert [one["tenant"] for one in standings(tmp_path)] == ["mie"]
     (tmp_path / "delivery" / "mie" / "applied.json").write_text("{")
     (told,) = standings(tmp_path)
     assert (told["differences"], told["fault"]) == (None, "what is kept of this delivery cannot be read")

@@ -59,6 +59,9 @@ def test_an_apply_that_was_cut_off_is_shown_and_told_and_a_damaged_file_too(tmp_
     plan = Plan(SCHEMA, "toy", "pref", "e", "b", ())
     with journal.locked():
         journal.take(InHand(plan, ()))
+    assert (tmp_path / "delivery" / "pref" / "journal.jsonl").read_bytes() == b"", (
+        "its name is on the disk with the plan"
+    )
     registry = CollectorRegistry()
     DeliveryMetrics(registry, tmp_path).show(NOW)
     assert shown(registry, "pref")[2] == 1
@@ -67,7 +70,11 @@ def test_an_apply_that_was_cut_off_is_shown_and_told_and_a_damaged_file_too(tmp_
     (tmp_path / "delivery" / "pref" / "drift.json").write_bytes(b"{")
     (damaged,) = delivery_findings(lambda _, en: en, tmp_path, NOW)
     assert damaged.status == "fail"
-    DeliveryMetrics(CollectorRegistry(), tmp_path).show(NOW)
+    delivered(tmp_path, "second").looked(Looked(NOW.isoformat(), 2))  # by name behind the one that is damaged
+    registry = CollectorRegistry()
+    DeliveryMetrics(registry, tmp_path).show(NOW)
+    assert shown(registry, "second") == [2, 0, 0]
+    assert shown(registry, "pref") == [-1, -1, 1]
 
 
 def test_nothing_is_said_where_nothing_was_delivered(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ def bundle() -> Bundle:
 
 @pytest.fixture
 async def policy(bundle: Bundle) -> AsyncIterator[Policy]:
-    engine = RegorusEngine(children=2)
+    engine = RegorusEngine(timedelta(seconds=20), children=2)
     await engine.activate(bundle)
     yield Policy(engine, bundle)
     await engine.close()

@@ -11,7 +11,7 @@ from pdp.errors import BundleError, EngineError, EngineTimeoutError
 from pdp.gates import draft_tests
 from pdp.gates.draft_faults import faults_report
 from pdp.gates.draft_tests import mutation_report
-from pdp.gates.trying import Order, attempt
+from pdp.gates.trying import MAX_REPORT, Order, attempt
 from tests.revision_files import policy
 from tests.unit.gates.small import small_files
 
@@ -113,3 +113,12 @@ async def test_mutants_are_counted_and_a_draft_whose_tests_fail_has_none() -> No
     files["house/house_test.rego"] += "\ntest_fails if false\n"
     with pytest.raises(BundleError, match="a test fails"):
         await mutation_report(files, lambda *_: None)
+
+
+async def test_a_small_draft_whose_report_would_be_huge_is_refused_and_not_held_in_the_worker() -> None:
+    name = "p" * (MAX_REPORT // 60)
+    files = policy("2026.4")
+    files["house/long_test.rego"] = f"package {name}\n\n" + "".join(f"test_{n} if true\n" for n in range(64))
+    assert sum(map(len, files.values())) < MAX_REPORT // 20
+    with pytest.raises(BundleError, match="report"):
+        await attempt(Order("tests", files))

@@ -18,7 +18,7 @@ from pdp.callers.keys import add_caller
 from pdp.directory.changes import change
 from pdp.directory.registers import REGISTERS, registers_of
 from pdp.errors import NotFoundError
-from pdp.fronts import _choices
+from pdp.fronts.governing import choices
 from pdp.gates.aside import ForesightAside
 from pdp.job_child.request import check_seen
 from pdp.main import compose
@@ -216,10 +216,13 @@ async def test_a_result_of_everybody_is_not_for_who_sees_some_departments_alone(
     number = await a_draft(house)
     detail = await house.good("kansa", "GET", f"/revisions/{number}")
     kept = Results(house.service.store).keep(  # type: ignore[attr-defined]
-        Finding("population", number, detail["digest"], b'{"users": 8}'), "caller:sato", utc_now()
+        Finding("population", number, detail["digest"], b'{"users":  8}'), "caller:sato", utc_now()
     )
     assert (await house.ask("narrow", "GET", f"/results/{kept.id}"))[0] == 403
     assert (await house.good("wide", "GET", f"/results/{kept.id}"))["body"] == {"users": 8}
+    headers = {"authorization": f"Bearer {house.keys['wide']}"}
+    sent = await house.client.get(f"/admin/v1/results/{kept.id}", headers=headers)
+    assert b'"body":{"users":  8}' in sent.content, "as it was kept: megabytes are not read beside decisions"
 
 
 async def test_the_policy_of_record_is_exported_certified_and_taken_away(house: Api) -> None:
@@ -227,7 +230,7 @@ async def test_the_policy_of_record_is_exported_certified_and_taken_away(house: 
     done = await ended(house, job)
     assert (done["state"], done["fault"]) == ("done", None)
     standing = await house.good("kansa", "GET", "/exports")
-    assert [one["target"] for one in standing["targets"]] == list(_choices(house.service.settings).targets)
+    assert [one["target"] for one in standing["targets"]] == list(choices(house.service.settings).targets)
     assert standing["deliveries"] == []
     (kept,) = standing["targets"][0]["exports"]
     assert (kept["summary"]["unsound"], kept["stale"]) == ("0", [])

@@ -119,7 +119,9 @@ async def _replayed(state: Path, decision_id: str) -> None:
     limits = EngineLimits(memory_mb=256)
     record = await asyncio.to_thread(find, [state / "decisions"], decision_id, limits)
     assert json.loads(bytes(record.policy_context))["warned"]["former"]["revision"] == "before"
-    async with Court({"regorus": lambda: RegorusEngine(children=1)}, BundleArchive(state / "bundles").load) as court:
+    async with Court(
+        {"regorus": lambda: RegorusEngine(timedelta(seconds=20), children=1)}, BundleArchive(state / "bundles").load
+    ) as court:
         assert record.bundle_digest is not None
         found = await replay_one(record, await court.bench(record.bundle_digest, held_in(record)), court.names)
     assert (found.differences, found.exact) == ([], True)

@@ -16,11 +16,11 @@ from pdp.archive.session import EngineLimits
 from pdp.bundle.bundle import Bundle, make_bundle
 from pdp.bundle.footprint import Footprint
 from pdp.bundle_archive import BundleArchive
-from pdp.decide import judge_raw
 from pdp.declog.record import encode_record, read_record, record_of
 from pdp.engine.footprint_check import bundle_footprint
 from pdp.engine.port import Engine
 from pdp.errors import EngineError
+from pdp.judging import judge_raw
 from pdp.model.decision import EVALUATION_ERROR, Verdict, denied
 from pdp.model.input import InputV1, encode_input
 from pdp.replaying.bulk import Progress, Replay

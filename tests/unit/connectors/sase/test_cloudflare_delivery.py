@@ -135,3 +135,20 @@ def test_files_of_something_else_are_refused(tmp_path: Path) -> None:
     courier = couriers.courier_of("cloudflare", CLOUDFLARE.mapping("first"))
     with pytest.raises(ExportError, match="not an exported Cloudflare Access"):
         courier.things({"access-policies.json": b"[]"})
+
+
+async def test_an_address_that_only_the_account_has_never_leaves_access(tmp_path: Path) -> None:
+    """Access protects what an application names: an address that drops out of it is open to everybody."""
+    scene, account = await _delivered(tmp_path)
+    mail = _application(account, "mail")
+    mail["destinations"] = [{"type": "public", "uri": one} for one in (mail["domain"], "old.pref.example.jp")]
+    with pytest.raises(ConnectorError, match=r"old\.pref\.example\.jp"):
+        await scene.deliver("second")
+    assert "old.pref.example.jp" in str(_application(account, "mail"))
+    moved = {**_application(account, "mail"), "id": "0a0b0c0d-0000-4000-8000-000000000001", "name": "old"}
+    del _application(account, "mail")["destinations"]
+    account.applications[moved["id"]] = moved
+    await scene.deliver("first", anew=True)
+    closed = account.applications[moved["id"]]
+    assert closed["policies"] == []
+    assert "old.pref.example.jp" in str(closed), "the one that is closed goes on protecting all that it did"

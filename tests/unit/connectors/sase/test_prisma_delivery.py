@@ -173,7 +173,8 @@ async def test_a_connection_that_breaks_after_the_write_is_looked_at_first(tenan
     assert len(tenants.rules()) == len(set(tenants.rules()))
 
 
-async def test_a_push_that_fails_stops_and_a_second_apply_pushes_again(tenants: Tenants) -> None:
+@pytest.mark.parametrize("forgotten", [False, True], ids=["the job is known", "the vendor has forgotten the job"])
+async def test_a_push_that_fails_stops_and_a_second_apply_pushes_again(tenants: Tenants, forgotten: bool) -> None:
     tenants.scm.job_results = ["FAIL"]
     with pytest.raises(ConnectorError, match="ended with `FAIL`") as stopped:
         await deliver(tenants.world, part(9))
@@ -181,6 +182,8 @@ async def test_a_push_that_fails_stops_and_a_second_apply_pushes_again(tenants: 
     assert tenants.scm.running == {}
     found = tenants.world.journal.in_hand()
     assert found is not None
+    if forgotten:
+        tenants.scm.jobs[0]["id"] = "gone"
     await carry_out(tenants.world, found)
     assert tenants.scm.running == tenants.scm.candidate
     assert len(tenants.scm.jobs) == 2
