@@ -46,6 +46,7 @@ class House:
     answer: Path | None = None  # what the echo says
 
 
+TABLES: Final = "tables"  # a state directory with nothing but the counted-out policy
 SERVER_CORE: Final = 0  # of those who have one processor to themselves; the load is then on the next
 
 
@@ -100,6 +101,7 @@ def prepare(place: Path, core: int | None) -> House:
     ]
     place_of = ("--database-url", database_url, "--state-dir", str(state))
     said = run_pdp("caller", "add", "bench", *rights, "--json", *place_of)
+    run_pdp("bundle", "space", str(ROOT / "policies"), "--json", "--state-dir", str(place / TABLES))  # once for all
     return House(place, database_url, json.loads(said)["key"], ROOT / "policies", core)
 
 
@@ -125,6 +127,8 @@ def write_opa_bundle(bundle: Bundle, place: Path) -> None:
 
 def _ours(house: House, name: str, **settings: str) -> Server:
     port = free_port()
+    if (house.place / TABLES).is_dir():
+        shutil.copytree(house.place / TABLES, house.place / name / "state", dirs_exist_ok=True)
     own = {
         "DATABASE_URL": house.database_url,
         "STATE_DIR": str(house.place / name / "state"),
@@ -151,13 +155,22 @@ def _cold(house: House, name: str) -> Server:
     return _ours(house, name, CACHE="off")
 
 
+def _warm_engine(house: House, name: str) -> Server:
+    return _ours(house, name, DECISION_TABLE="off")
+
+
+def _cold_engine(house: House, name: str) -> Server:
+    return _ours(house, name, CACHE="off", DECISION_TABLE="off")
+
+
 def _redis_only(house: House, name: str) -> Server:
     port = free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--maxmemory", "256mb"]
     valkey = start(
         "valkey", [tool("valkey-server"), *options], port, "", house.place / name / "valkey", core=house.core
     )
-    server = _ours(house, name, CACHE_ENTRIES="0", REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    redis = {"CACHE_ENTRIES": "0", "REDIS_URL": f"redis://127.0.0.1:{port}/0", "DECISION_TABLE": "off"}
+    server = _ours(house, name, **redis)
     server.helpers.append(valkey)
     return server
 
@@ -236,6 +249,22 @@ CONTESTANTS: Final = (
     Contestant("warm-two", "同（2ワーカー）", "same, two workers", "authzen", _warm_two, ours=True),
     Contestant("redis-only", "同（Redisのみ）", "Sekisho, Redis only", "authzen", _redis_only, ours=True),
     Contestant("cold", "Sekisho（キャッシュなし）", "Sekisho, cold", "authzen", _cold, ours=True),
+    Contestant(
+        "warm-engine",
+        "Sekisho（キャッシュあり、判定表なし）",
+        "Sekisho, warm, no table",
+        "authzen",
+        _warm_engine,
+        ours=True,
+    ),
+    Contestant(
+        "cold-engine",
+        "Sekisho（キャッシュなし、判定表なし）",
+        "Sekisho, cold, no table",
+        "authzen",
+        _cold_engine,
+        ours=True,
+    ),
     Contestant("opa-engine", "同（OPAエンジン）", "same, OPA as its engine", "authzen", _with_opa, ours=True),
     Contestant("echo", "同じ応答を返すだけのASGI", "bare ASGI echo", "authzen", _echo),
     Contestant("opa", "OPAサーバー", "OPA server", "opa", _opa),

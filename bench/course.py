@@ -28,6 +28,7 @@ from bench.machine import describe
 from bench.prefecture import SEED, Stream, stream_of
 from bench.processes import BenchError, Server, Weight, memory
 from bench.rounds import Track, boxcars, closed_rounds, open_rounds, sweep
+from bench.tables import TABLE_S, wait_for_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 _BOXCARS = 200
 # These decide as another that is asked, or not at all.
-_DUPLICATES = frozenset({"echo", "warm", "warm-two", "warm-core", "opa-core", "opa-log", "cerbos-audit"})
+_DUPLICATES = frozenset({"echo", "warm", "warm-two", "warm-core", "warm-engine", "opa-core", "opa-log", "cerbos-audit"})
 
 
 class Course:
@@ -125,6 +126,9 @@ class Course:
             server = one.start(house)
             stack.callback(server.close)
             self._servers[one.name] = server
+        for one in self._entered:
+            if one.ours and not wait_for_table(self._servers[one.name]):
+                raise BenchError(f"{one.name}: no decision table within {TABLE_S:g} s")
 
     def _keep_answer(self, house: House) -> None:
         """An answer of ours, with all its headers but the one that the server adds (`date`)."""

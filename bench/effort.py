@@ -35,6 +35,8 @@ SIDE: Final = frozenset(
         "warm-process",
         "warm-two",
         "warm-core",
+        "warm-engine",
+        "cold-engine",
         "redis-only",
         "opa-engine",
         "opa-log",
@@ -45,7 +47,7 @@ SIDE: Final = frozenset(
 )
 SIDE_ROUNDS: Final = 2
 SINGLE_AT: Final = 16
-CACHED: Final = frozenset({"warm", "warm-process", "warm-two", "warm-core", "redis-only"})
+CACHED: Final = frozenset({"warm", "warm-process", "warm-two", "warm-core", "warm-engine", "redis-only"})
 STRIDE: Final = 4_999  # lines between the rounds' first questions; a prime, so that no round repeats another
 MOST_OPEN: Final = 5_000  # requests a second; beyond it vegeta, on the same two processors, is what would be measured
 AT_ONCE: Final = 32  # requests under way in a sweep

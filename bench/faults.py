@@ -7,7 +7,7 @@ counts for the third in which its request was due, so the instants of losing and
 
 | row | |
 |---|---|
-| both levels | the default: what a worker has seen, it knows without Redis |
+| both levels | what a worker has seen, it knows without Redis |
 | Redis only | `cache_entries = 0`: every decision asks Redis, which is the most that a fault can hurt |
 
 Exit codes: 0 the limits of bench/limits.toml [faults] hold, 1 some do not, 2 the figures would mean nothing.
@@ -63,7 +63,11 @@ SLOW_S: Final = 0.05
 GENTLY: Final = 4  # requests under way while a cache is filled: more, and a busy machine looks like a slow Redis
 LEAST_HITS: Final = 0.5  # before the fault; with fewer, there is nothing that it could take away
 WELL_S: Final = 30.0
-ROWS: Final = {"both levels": {}, "Redis only": {"CACHE_ENTRIES": "0"}}
+# Without a decision table: with one, Redis is not read at all.
+ROWS: Final = {
+    "both levels": {"DECISION_TABLE": "off"},
+    "Redis only": {"DECISION_TABLE": "off", "CACHE_ENTRIES": "0"},
+}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from bench.prefecture import stream_of
 from bench.processes import BenchError, Server, cpu_s, thread_cpu_s
 from bench.rounds import Track, sweep
 from bench.table import number
+from bench.tables import wait_for_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +52,7 @@ PARTS: Final = (
     ("pdp/premises.py", "facts"),
     ("pdp/facts/", "facts"),
     ("pdp/cache/", "cache"),
+    ("pdp/table/", "table"),
     ("pdp/engine/", "engine: talking to the evaluator"),
     ("pdp/declog/", "record: making it, handing it over"),
     ("pdp/metrics.py", "metrics"),
@@ -107,6 +109,8 @@ def _profile(  # noqa: PLR0913, PLR0917  # what a profile is made of
 ) -> dict[str, Any]:
     track = Track(house, [one], {one.name: server}, replace(QUICK, sweep=STREAM), None, lambda _: None)
     track.write_all_targets()
+    if not wait_for_table(server):
+        raise BenchError(f"{one.name}: no decision table")
     if one.name == "warm":
         sweep(track, one)
     pid, children = server.process.pid, server.pids[1:]

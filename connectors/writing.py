@@ -22,6 +22,8 @@ from pdp.errors import ConnectorError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
+    from types import TracebackType
+    from typing import Self
 
     from connectors.grants import Grant
     from connectors.http import Limits
@@ -157,3 +159,18 @@ class WritingApi(VendorApi):
 
 def _path(url: str) -> str:
     return urlsplit(url).path
+
+
+class OneApi:
+    """What works by one API, for one apply: it closes that with itself."""
+
+    _api: WritingApi
+
+    async def __aenter__(self) -> Self:
+        await self._api.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._api.__aexit__(kind, fault, trace)

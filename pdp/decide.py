@@ -6,6 +6,7 @@
 3. Facts: registers and request become one closed document, `pdp.input/v1`, as it is at `now`.
 4. Cache: has the policy judged the same premises before, here or on another host.
 5. Engine: if not, the document becomes a verdict. Only `pdp.engine.verdict` can make one that allows.
+   Where the policy is counted out, the engine's answer stands in a table (`pdp.table`), and nobody waits for it.
    In a time of warning a new refusal is held against the former policy's verdict (`pdp.grace`).
 6. Obligations and expiry: can the answer be read, and until when is it true of these very facts.
 7. Record: no answer without a record.
@@ -44,7 +45,7 @@ from pdp.recollection import Grounds, Recollection
 from pdp.steps import Recording, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine
     from datetime import datetime
     from typing import Any
 
@@ -92,6 +93,12 @@ class Checkpoint:
     def __init__(self, house: House) -> None:
         self._house = house
         self._memory: Memory | None = None
+        self._doubts = 0
+
+    def forget(self) -> None:
+        """What is remembered is in doubt: no verdict that was kept until now is found again, here or in Redis."""
+        self._memory = None
+        self._doubts += 1
 
     async def decide(self, request: AccessRequest, caller: Caller) -> Decision:
         """The recorded decision on one access.
@@ -119,24 +126,23 @@ class Checkpoint:
         if known is None:
             return self._decide(request, caller, taken, decision_id, steps)
         grounds, judgement = known
-        decision = _decision(decision_id, taken, judgement, request.subject_id)
+        decision = _decision(decision_id, taken, judgement, request.subject_id, grounds)
         # 7. No answer without a record.
-        taken_us = steps.taken_us()
         if house.mask is not None:
-            masked = self._record(decision, request, caller, taken, taken_us)
-            return self._recorded(decision, masked, request, steps, taken_us)
-        record = _sheet(grounds, decision, request, taken).fill(
-            decision_id=decision_id,
-            at=taken.now,
-            trace_id=request.trace_id,
-            request_id=request.request_id,
-            expires_at=decision.expires_at,
-            steps_us=taken_us,
-        )
+            record = self._record(decision, request, caller, taken, steps)
+        else:
+            record = _sheet(grounds, decision, request, taken).fill(
+                decision_id=decision_id,
+                at=taken.now,
+                trace_id=request.trace_id,
+                request_id=request.request_id,
+                expires_at=decision.expires_at,
+                steps_us=steps.taken_us,
+            )
         kept = house.log.begin(record)
         if kept is None:
-            return self._recorded(decision, record, request, steps, taken_us)
-        return Recording(kept, decision, lambda: self._count(decision, request, steps, taken_us))
+            return self._recorded(decision, record, request, steps)
+        return Recording(kept, decision, lambda: self._count(decision, request, steps))
 
     async def _decide(
         self, request: AccessRequest, caller: Caller, taken: Taken, decision_id: str, steps: Steps
@@ -157,30 +163,26 @@ class Checkpoint:
             request = msgspec.structs.replace(request, subject_id=judgement.subject_id)  # for the record
         decision = _decision(decision_id, taken, judgement, request.subject_id)
         # 7. No answer without a record.
-        taken_us = steps.taken_us()
-        record = self._record(decision, request, caller, taken, taken_us)
-        return await self._recorded(decision, record, request, steps, taken_us)
+        record = self._record(decision, request, caller, taken, steps)
+        return await self._recorded(decision, record, request, steps)
 
-    async def _recorded(
-        self, decision: Decision, record: bytes, request: AccessRequest, steps: Steps, taken_us: dict[str, int]
-    ) -> Decision:
+    async def _recorded(self, decision: Decision, record: bytes, request: AccessRequest, steps: Steps) -> Decision:
         await self._house.log.append(record)
-        self._count(decision, request, steps, taken_us)
+        self._count(decision, request, steps)
         return decision
 
-    def _count(self, decision: Decision, request: AccessRequest, steps: Steps, taken_us: dict[str, int]) -> None:
-        self._house.observer.decided(decision, request.wire, {**taken_us, "record": steps.since_last_us()})
+    def _count(self, decision: Decision, request: AccessRequest, steps: Steps) -> None:
+        steps.end("record")
+        self._house.observer.decided(decision, request.wire, steps.taken_us)
 
-    def _record(
-        self, decision: Decision, request: AccessRequest, caller: Caller, taken: Taken, steps_us: Mapping[str, int]
-    ) -> bytes:
+    def _record(self, decision: Decision, request: AccessRequest, caller: Caller, taken: Taken, steps: Steps) -> bytes:
         return record_of(
             decision,
             request,
             time=taken.now,
             caller_id=caller.id,
             profile=taken.policy.bundle.profile,
-            steps_us=steps_us,
+            steps_us=steps.taken_us,
             mask=self._house.mask,
         )
 
@@ -209,6 +211,8 @@ class Checkpoint:
         else:
             # 2. Identity.
             proof = await prove(believed, caller, house.witnesses, taken.snapshot.users, now, decision_id)
+            if house.policies.active().at(now) is not policy:  # while an issuer's keys were waited for
+                raise EngineSupersededError("another policy has become active")
             subject_id = proof.subject_id
             if subject_id is not None and subject_id != believed.subject_id:  # it was the token's to say
                 believed = msgspec.structs.replace(believed, subject_id=subject_id)
@@ -283,7 +287,8 @@ class Checkpoint:
 
     def _memory_of(self, policy: ActivePolicy) -> Memory:
         if self._memory is None or self._memory.policy is not policy:
-            keys = KeyMaker(policy.bundle, policy.sight, self._house.engine.name, policy.mode)
+            mode = f"{policy.mode} after {self._doubts} doubts" if self._doubts else policy.mode
+            keys = KeyMaker(policy.bundle, policy.sight, self._house.engine.name, mode)
             self._memory = Memory(policy, PremisesMemory(policy.reference, policy.sight, keys), Recollection())
         return self._memory
 
@@ -299,17 +304,19 @@ class Checkpoint:
                 steps.end("cache")
                 return known, "hit"
 
+        said = None if fresh else self._house.table.answer(premises.document, bundle.digest)
+        if said is not None:
+            steps.end("cache")
+            entry = await self._entry(said, premises.document, taken)
+            steps.end("engine")
+            return (entry.verdict, "bypass") if cache is None else (cache.keep(premises.key, now, entry), "miss")
+
         async def evaluate() -> Entry:
             steps.end("cache")
             (raw,) = await self._house.engine.evaluate([premises.document], digest=bundle.digest)
-            verdict, until = judge_raw(raw, bundle), None
-            if (grace := taken.policy.grace) is not None:
-                until = grace.until
-                if not verdict.permits:
-                    verdict = await self._held_over(premises.document, verdict, taken, grace)
+            entry = await self._entry(raw, premises.document, taken)
             steps.end("engine")
-            end = now + bundle.ttl(verdict.outcome)
-            return Entry(verdict, end if until is None else min(end, until))
+            return entry
 
         if cache is None:
             return (await evaluate()).verdict, "bypass"
@@ -318,6 +325,17 @@ class Checkpoint:
         verdict, path = await cache.judged(premises.key, now, evaluate)
         steps.end("cache")
         return verdict, path
+
+    async def _entry(self, raw: bytes | EngineError, document: bytes, taken: Taken) -> Entry:
+        """The verdict that counts, for as long as the policy lets it. Raises EngineError."""
+        bundle = taken.policy.bundle
+        verdict, until = judge_raw(raw, bundle), None
+        if (grace := taken.policy.grace) is not None:
+            until = grace.until
+            if not verdict.permits:
+                verdict = await self._held_over(document, verdict, taken, grace)
+        end = taken.now + bundle.ttl(verdict.outcome)
+        return Entry(verdict, end if until is None else min(end, until))
 
     async def _held_over(self, document: bytes, newer: Verdict, taken: Taken, grace: Grace) -> Verdict:
         """What counts of a refusal in a time of warning. Raises EngineSupersededError alone."""
@@ -342,10 +360,15 @@ class Checkpoint:
         return decision_id
 
 
-def _decision(decision_id: str, taken: Taken, judgement: Judgement, subject_id: str) -> Decision:
+def _decision(
+    decision_id: str, taken: Taken, judgement: Judgement, subject_id: str, grounds: Grounds | None = None
+) -> Decision:
     policy = taken.policy
     if policy.grace is not None:
         policy.grace.tell(judgement.verdict)
+    model = None if grounds is None else grounds.sheet_of
+    if model is not None and model.verdict is judgement.verdict:  # on the same grounds: all else is the same too
+        return msgspec.structs.replace(model, id=decision_id, at=taken.now, expires_at=judgement.expires_at)
     bundle, said = policy.bundle, policy.said(judgement.verdict)
     return Decision(
         id=decision_id,
@@ -368,12 +391,12 @@ def _decision(decision_id: str, taken: Taken, judgement: Judgement, subject_id: 
 
 def _sheet(grounds: Grounds, decision: Decision, request: AccessRequest, taken: Taken) -> Sheet:
     """The record of every decision on these grounds with this verdict: of one policy, snapshot and caller."""
-    if grounds.sheet is None or grounds.sheet_of is not decision.verdict:
+    if grounds.sheet is None or grounds.sheet_of is None or grounds.sheet_of.verdict is not decision.verdict:
         profile, caller_id = taken.policy.bundle.profile, grounds.caller.id
         grounds.sheet = Sheet(
             decided_record(decision, request, time=taken.now, caller_id=caller_id, profile=profile, steps_us={})
         )
-        grounds.sheet_of = decision.verdict
+        grounds.sheet_of = decision
     return grounds.sheet
 
 

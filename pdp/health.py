@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pdp.settings import Settings
     from pdp.signals.port import News
     from pdp.source_metrics import SourceMetrics
+    from pdp.table.keeper import TableStatus
     from pdp.transparency.keeper import KeeperStatus
 
 
@@ -38,6 +39,7 @@ class Health:
         proof: Callable[[], KeeperStatus] | None = None,
         callers_age: Callable[[], timedelta | None] | None = None,
         follower: PolicyFollower | None = None,
+        table: Callable[[], TableStatus] | None = None,
     ) -> None:
         self._settings = settings
         self._directory = directory
@@ -48,12 +50,14 @@ class Health:
         self._proof = proof
         self._callers_age = callers_age
         self._follower = follower
+        self._table = table
 
     def probes(self) -> Sequence[Probe]:
         """What must be well before decisions are answered, and what an operator should know of."""
         proof = () if self._proof is None else (self._signed(self._proof()),)
         callers = () if self._callers_age is None else (self._known_callers(self._callers_age()),)
-        rest = (*callers, self._redis(), self._hearing(), self._sources(), *proof)
+        table = () if self._table is None else (self._counted_out(self._table()),)
+        rest = (*callers, self._redis(), *table, self._hearing(), self._sources(), *proof)
         return (self._policy(), self._register(), self._record(), *rest)
 
     def measure(self, metrics: Metrics, cache_metrics: CacheMetrics, source_metrics: SourceMetrics) -> None:
@@ -123,6 +127,18 @@ class Health:
             return Probe("directory", ok=False, detail="the directory is empty: `pdp directory import` fills it")
         fresh = age <= timedelta(seconds=self._settings.directory_max_age_s)
         return Probe("directory", fresh or not judged, f"last seen to be current {int(age.total_seconds())} s ago")
+
+    @staticmethod
+    def _counted_out(status: TableStatus) -> Probe:
+        """Never a reason not to be ready: without a table the engine is asked."""
+        if status.state == "ready":
+            detail = f"{status.answers} different answers over {status.facts} facts"
+        elif status.state == "refused":
+            place = f" ({status.where})" if status.where else ""
+            detail = f"none, the engine is asked: {status.why}{place}"
+        else:
+            detail = status.why or "the policy is being counted out; until then the engine is asked"
+        return Probe("decision_table", ok=True, detail=detail)
 
     def _sources(self) -> Probe:
         """Never a reason not to be ready: policies judge missing facts, and deny where they must."""

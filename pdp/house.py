@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pdp.identity.proof import NOTHING_REVOKED, Witnesses
 
@@ -40,6 +40,20 @@ class Directory(Protocol):
         ...
 
 
+class Table(Protocol):
+    def answer(self, document: bytes, digest: str) -> bytes | None:
+        """The answer of the policy with this digest to a document, at once; None: the engine has to be asked."""
+        ...
+
+
+class _NoTable:
+    def answer(self, document: bytes, digest: str) -> bytes | None:  # noqa: ARG002  # there is none
+        return None
+
+
+NO_TABLE: Final[Table] = _NoTable()  # nothing is counted out
+
+
 class Observer(Protocol):
     """Who counts. It must not raise, and must cost next to nothing."""
 
@@ -53,8 +67,9 @@ class House:
     """All that a decision needs from outside; `pdp.main` composes it, tests compose their own.
 
     `clock` gives the aware time in UTC, `stopwatch` monotonic nanoseconds, `new_id` a uuid7. Without a
-    `cache` every decision is evaluated. `longest` bounds how long an answer may be relied on, for as long as
-    a change in the directory might be heard of late; None: the policy's own time is bound enough.
+    `cache` every decision is judged anew. `table` has the engine's answers where the policy was counted out. `longest`
+    bounds how long an answer may be relied on, for as long as a change in the directory might be heard of late; None:
+    the policy's own time is bound enough.
     `unconfirmed` says that nobody knows any longer whether this policy is still the one of record: then all is denied.
     `mask` has the last word on what a record holds; it never raises.
     """
@@ -70,6 +85,7 @@ class House:
     log: DecisionLog
     observer: Observer
     cache: VerdictCache | None = None
+    table: Table = NO_TABLE
     revocations: Revocations = NOTHING_REVOKED
     longest: Callable[[], timedelta | None] = lambda: None
     unconfirmed: Callable[[Snapshot, datetime], bool] = lambda _snapshot, _now: False

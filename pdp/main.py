@@ -16,6 +16,7 @@ from pdp.api.app import serve_app
 from pdp.bundle.bundle import read_bundle
 from pdp.cache_metrics import CacheMetrics
 from pdp.callers.caller import UnsafeAnyone
+from pdp.callers.crl_metrics import CrlMetrics
 from pdp.callers.stored import StoredCallers
 from pdp.decide import Checkpoint
 from pdp.declog.segments import SegmentLog, first_free
@@ -24,7 +25,7 @@ from pdp.directory.source import DirectorySource
 from pdp.ending import end
 from pdp.fronts import Parts, open_surface
 from pdp.health import Health
-from pdp.house import House
+from pdp.house import NO_TABLE, House
 from pdp.identity.revocations import StoredRevocations
 from pdp.insight.opening import workers_path
 from pdp.insight.percentiles import Buckets
@@ -46,6 +47,7 @@ from pdp.parts import (
     open_engine,
     open_masking,
     open_news,
+    open_table,
     open_tokens,
     utc_now,
 )
@@ -58,6 +60,7 @@ from pdp.shipping.metrics import ShippingMetrics
 from pdp.signals.listener import listening
 from pdp.simulate.shadow import Shadow, shadow_of
 from pdp.source_metrics import SourceMetrics
+from pdp.table.metrics import TableMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from pdp.signals.listener import Look
     from pdp.signals.port import Kind
     from pdp.store.store import Store
+    from pdp.table.keeper import TableStatus
 
 _log = get_log("pdp.main")
 UNSURE: Final = timedelta(seconds=10)  # the longest that an answer holds while news of changes cannot be heard
@@ -129,11 +133,18 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
         keeper = await stack.enter_async_context(_keeping(settings))
         log = _open_log(settings)
         stack.push_async_callback(log.close)
-        revocations = StoredRevocations(store, utc_now, max_age=max_age)
+        issuers = [issuer.issuer for issuer in settings.issuers]
+        revocations = StoredRevocations(store, utc_now, max_age=max_age, issuers=issuers)
         await revocations.refresh()
         tokens = await stack.enter_async_context(open_tokens(settings, revocations))
         callers = await _callers(settings, store, metrics, tokens)
         cache = await stack.enter_async_context(open_cache(settings))
+        table = open_table(
+            settings,
+            engine,
+            lambda: activation.active().bundle,
+            differed=lambda: checkpoint.forget(),  # noqa: PLW0108  # which is made below
+        )
         news = open_news(settings)
         mask = open_masking(settings, MaskingMetrics(metrics.registry).failed)
         observer = await stack.enter_async_context(_shadowed(settings, metrics))
@@ -150,6 +161,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                 log=log,
                 observer=observer,
                 cache=cache,
+                table=NO_TABLE if table is None else table,
                 revocations=revocations,
                 longest=lambda: UNSURE if news.state == "lost" else None,
                 unconfirmed=follower.denies,
@@ -166,6 +178,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
             proof=None if keeper is None else keeper.look,
             callers_age=callers.age if isinstance(callers, StoredCallers) else None,
             follower=follower,
+            table=None if table is None else table.status,
         )
         looks: dict[Kind, Look] = {"directory": directory.refresh, "revocations": revocations.refresh}
         if isinstance(callers, StoredCallers):
@@ -185,11 +198,19 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                 ],
                 every_s=settings.directory_poll_s,
                 after=_measuring(
-                    settings, health, metrics, keeper, said, lambda: revision_metrics.show(follower, utc_now())
+                    settings,
+                    health,
+                    metrics,
+                    keeper,
+                    said,
+                    lambda: revision_metrics.show(follower, utc_now()),
+                    None if table is None else table.status,
                 ),
                 nudge=nudge,
             )
         )
+        if table is not None:
+            await stack.enter_async_context(table.following())
         surface = await stack.enter_async_context(
             open_surface(
                 Parts(
@@ -262,6 +283,7 @@ def _measuring(  # noqa: PLR0913, PLR0917  # everything that is measured
     keeper: NotaryProcess | None,
     said: WorkerFile,
     policy: Callable[[], None],
+    table: Callable[[], TableStatus] | None,
 ) -> Callable[[], None]:
     """What brings every gauge up to now, once a second."""
     cache, sources = CacheMetrics(metrics.registry), SourceMetrics(metrics.registry)
@@ -271,9 +293,12 @@ def _measuring(  # noqa: PLR0913, PLR0917  # everything that is measured
     proof = None if keeper is None else ProofMetrics(metrics.registry)
     stored = StoreMetrics(metrics.registry, settings.state_path)
     deliveries = DeliveryMetrics(metrics.registry, settings.state_path)
+    tables = None if table is None else TableMetrics(metrics.registry)
 
     def measure() -> None:
         health.measure(metrics, cache, sources)
+        if table is not None and tables is not None:
+            tables.show(table())
         stored.show()
         policy()
         if proof is not None and keeper is not None:
@@ -293,4 +318,5 @@ async def _callers(settings: Settings, store: Store, metrics: Metrics, tokens: T
     if settings.unsafe_no_caller_auth:
         _log.warning("callers are not authenticated: everybody may ask and assert anything")
         return UnsafeAnyone()
-    return await open_callers(settings, store, metrics, tokens)
+    list_ends = CrlMetrics(metrics.registry).told if settings.tls_client_crl else lambda _authority, _ends: None
+    return await open_callers(settings, store, metrics, tokens, list_ends)

@@ -19,10 +19,8 @@ _SLICE: Final = 2047
 
 
 def leaf_hash(data: bytes) -> bytes:
-    if len(data) < _SLICE:
-        return sha256(b"\x00" + data).digest()
-    digest = sha256(b"\x00")
-    for start in range(0, len(data), _SLICE):
+    digest = sha256(b"\x00" + data[: _SLICE - 1])
+    for start in range(_SLICE - 1, len(data), _SLICE):
         digest.update(data[start : start + _SLICE])
     return digest.digest()
 

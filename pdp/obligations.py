@@ -71,8 +71,8 @@ def expiry(now: datetime, ttl: timedelta, changes: datetime | None, obligations:
     that an obligation sets.
     """
     end = now + ttl
-    if changes is not None:
-        end = min(end, changes)
+    if changes is not None and changes < end:
+        end = changes
     end_at = obligations.get("end_at")
     if end_at is not None:
         end = min(end, datetime.fromisoformat(str(end_at)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pdp.callers.stored import CallerObserver, StoredCallers
     from pdp.engine.port import Engine
     from pdp.identity.levels import LevelTable
+    from pdp.identity.nonces import Nonces
     from pdp.identity.proof import Revocations, TokenVerifier
     from pdp.identity.provider import IssuerKeys
     from pdp.identity.shared_marks import RedisMarks
@@ -34,13 +36,13 @@ if TYPE_CHECKING:
     from pdp.settings import Settings
     from pdp.signals.port import News
     from pdp.store.store import Store
+    from pdp.table.keeper import TableKeeper
 
 
 _KEY_BYTES: Final = 32
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+utc_now: Final = partial(datetime.now, UTC)  # asked some times for each decision: without a frame of its own
 
 
 def new_id() -> str:
@@ -69,6 +71,24 @@ def open_engine(settings: Settings, *, children: int = 1) -> Engine:
         except OSError as fault:
             raise SettingsError(f"`opa_token_file` cannot be read: {fault.strerror}") from None
     return OpaServerEngine(settings.opa_url, deadline=deadline, token=token)
+
+
+def open_table(
+    settings: Settings, engine: Engine, active: Callable[[], Bundle], differed: Callable[[], None]
+) -> TableKeeper | None:
+    """What counts the active policy out; None where it is switched off, or OPA is to be asked. Raises SettingsError.
+
+    `differed`: see `TableKeeper`.
+    """
+    if settings.decision_table == "off" or settings.engine != "regorus":
+        return None
+    from pdp.space.keeping import Shelf
+    from pdp.table.keeper import TableKeeper
+    from pdp.table.spaces import KeptSpaces
+
+    secret_file = settings.state_path / "spaces.key"
+    shelf = Shelf(settings.state_path / "spaces", shared_key(secret_file))
+    return TableKeeper(engine, active, KeptSpaces(shelf, secret_file), differed=differed)
 
 
 @asynccontextmanager
@@ -194,6 +214,7 @@ class Tokens(NamedTuple):
     reader: TokenReader | None = None
     refresh: Callable[[], Awaitable[None]] | None = None
     keys: tuple[IssuerKeys, ...] = ()
+    nonces: Nonces | None = None
 
 
 @asynccontextmanager
@@ -211,6 +232,7 @@ async def open_tokens(settings: Settings, revocations: Revocations) -> AsyncIter
     from pdp.identity.provider import IssuerKeys, loader
     from pdp.identity.replay import ReplayMemory
     from pdp.identity.verifier import IssuedTokens
+    from pdp.proof_parts import dpop_nonces
 
     if len({issuer.issuer for issuer in settings.issuers}) < len(settings.issuers):
         raise SettingsError("`issuers` has one issuer twice")
@@ -231,21 +253,29 @@ async def open_tokens(settings: Settings, revocations: Revocations) -> AsyncIter
                 raise SettingsError(f"the issuer `{issuer.issuer}`: {fault}") from None
             stack.push_async_callback(keys[-1].close)
             keys[-1].refresh()
-        tokens = IssuedTokens(keys, revocations, ReplayMemory(marks), levels=level_table(settings))
+        nonces = dpop_nonces(settings, shared_key)
+        tokens = IssuedTokens(keys, revocations, ReplayMemory(marks), levels=level_table(settings), nonces=nonces)
 
         async def refresh() -> None:
             for one in keys:
                 one.refresh()
 
-        yield Tokens(tokens, tokens, refresh, tuple(keys))
+        yield Tokens(tokens, tokens, refresh, tuple(keys), nonces)
 
 
-async def open_callers(settings: Settings, store: Store, observer: CallerObserver, tokens: Tokens) -> StoredCallers:
+async def open_callers(
+    settings: Settings,
+    store: Store,
+    observer: CallerObserver,
+    tokens: Tokens,
+    list_ends: Callable[[str, datetime | None], None] = lambda _authority, _ends: None,
+) -> StoredCallers:
     """The register of callers, read once. Raises DirectoryError, and SettingsError for what the settings say."""
     from time import monotonic_ns
 
     from pdp.callers.stored import StoredCallers
     from pdp.identity.machines import IssuedMachineTokens
+    from pdp.proof_parts import revocation_lists
 
     callers = StoredCallers(
         store,
@@ -255,6 +285,8 @@ async def open_callers(settings: Settings, store: Store, observer: CallerObserve
         proxy=_trusted_proxy(settings),
         tokens=None if tokens.reader is None else IssuedMachineTokens(tokens.reader),
         scopes=_caller_scopes(settings),
+        lists=revocation_lists(settings, list_ends),
+        buckets=settings.state_path / "rates" if settings.workers > 1 else None,
     )
     await callers.refresh()
     return callers

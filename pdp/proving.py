@@ -72,7 +72,7 @@ def log_of(settings: Settings) -> tuple[Layout, ProofPlace]:
     from pdp.declog.layout import Layout
     from pdp.transparency.place import ProofPlace
 
-    root = settings.state_path / "decisions"
+    root = settings.decisions_path
     return Layout(root), ProofPlace(root, settings.node)
 
 

@@ -42,3 +42,26 @@ class Recent(Generic[K, V]):
 
     def clear(self) -> None:
         self._held.clear()
+
+
+class Recurring(Recent[K, V]):
+    """Keeps what comes a second time: what never comes back pushes nothing out that does.
+
+    INVARIANT (no loss): it is the whole key that is compared; a hash alone decides only whether to remember.
+    """
+
+    __slots__ = ("_glimpsed",)
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self._glimpsed: set[int] = set()
+
+    def keep(self, key: K, value: V) -> None:
+        glimpse = hash(key)
+        if glimpse in self._glimpsed:
+            self._glimpsed.discard(glimpse)
+            super().keep(key, value)
+            return
+        if len(self._glimpsed) >= self._most:
+            self._glimpsed.clear()
+        self._glimpsed.add(glimpse)

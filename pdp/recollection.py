@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pdp.callers.caller import Caller
     from pdp.declog.sheet import Sheet
     from pdp.identity.proof import Shown
-    from pdp.model.decision import Verdict
+    from pdp.model.decision import Decision
     from pdp.model.directory import Snapshot
     from pdp.model.request import AccessRequest, Reading
     from pdp.premises import Standing
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Grounds:
     """What steps 1 to 3 came to. `shown`: what of it a revocation could stand against; None: nothing was shown.
 
-    `sheet`: the record of a decision on these grounds with the verdict `sheet_of`, but for what is one decision's own.
+    `sheet`: the record of a decision on these grounds with the verdict of `sheet_of`, but for what is one's own.
     """
 
     __slots__ = ("caller", "sheet", "sheet_of", "shown", "standing")
@@ -45,7 +45,7 @@ class Grounds:
         self.standing = standing
         self.shown = shown
         self.sheet: Sheet | None = None
-        self.sheet_of: Verdict | None = None
+        self.sheet_of: Decision | None = None
 
 
 class Recollection:

@@ -76,6 +76,7 @@ def _tls_files(settings: Settings) -> TlsFiles:
         settings.tls_key_file,
         settings.tls_client_ca_file,
         settings.tls_client_certificate,
+        settings.tls_client_crl,
     )
 
 

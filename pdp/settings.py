@@ -69,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     engine: Literal["regorus", "opa"] = "regorus"
     engine_deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 250  # a decision takes one or two
+    decision_table: Literal["on", "off"] = "on"  # regorus: count the policy out, and look answers up
     shadow_bundle: str = ""  # a draft that judges live traffic beside the active policy; empty: none
     shadow_per_s: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20  # decisions that it is shown at most, a worker
     engine_children: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2  # regorus: evaluations at once in one worker
@@ -126,6 +127,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tls_cert_file: str = ""  # PEM, the chain too; empty: plain HTTP, for loopback or behind a proxy that ends TLS
     tls_key_file: str = ""
     tls_client_ca_file: str = ""  # PEM; authorities of callers' certificates
+    tls_client_crl: str = ""  # PEM file, or a folder: those authorities' revocation lists. Empty: none is looked at
     tls_client_certificate: Literal["off", "optional", "required"] = "off"
     caller_certificate_header: Literal["", "client-cert", "x-forwarded-client-cert", "ssl-client-cert"] = ""
     caller_proxies: list[str] = msgspec.field(default_factory=list)  # networks, `sha256:…`: who may set that header
@@ -136,6 +138,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     acr_levels: dict[str, Annotated[int, msgspec.Meta(ge=0, le=3)]] = msgspec.field(default_factory=dict)
     issuers: tuple[Issuer, ...] = ()  # identity providers whose tokens count; each a table `[[issuers]]`
+    dpop_nonce_s: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 0  # one DPoP nonce is handed out so long; 0: none
+    dpop_nonce_secret_file: str = ""  # makes the nonces; the same on every host. Empty: made in state_dir
     envoy_trusted_hops: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
     envoy_step_up_url: str = ""  # https template with {acr_values} and {return_to}; empty: no redirects
     envoy_return_origins: list[str] = msgspec.field(default_factory=list)  # https://host: where browsers may return
@@ -160,6 +164,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def state_path(self) -> Path:
         return Path(self.state_dir)
+
+    @property
+    def decisions_path(self) -> Path:
+        """The decision log of this host."""
+        return self.state_path / "decisions"
+
+    @property
+    def decision_logs(self) -> list[Path]:
+        """The logs that questions are asked of: this host's, and those of others as they are mounted here."""
+        return [self.decisions_path, *map(Path, self.audit_other_logs)]
 
     @property
     def store_url(self) -> str:

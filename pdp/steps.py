@@ -5,36 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Callable
 
+    from pdp.declog.port import Kept
     from pdp.model.decision import Decision
 
 
 class Steps:
     """How long each step took. `stopwatch` gives monotonic nanoseconds."""
 
-    __slots__ = ("_begun_ns", "_ended", "_stopwatch")
+    __slots__ = ("_last_ns", "_stopwatch", "taken_us")
 
     def __init__(self, stopwatch: Callable[[], int]) -> None:
         self._stopwatch = stopwatch
-        self._begun_ns = stopwatch()
-        self._ended: list[tuple[str, int]] = []
+        self._last_ns = stopwatch()
+        self.taken_us: dict[str, int] = {}  # whole microseconds by step, of the steps that have ended
 
     def end(self, step: str) -> None:
-        self._ended.append((step, self._stopwatch()))
-
-    def since_last_us(self) -> int:
-        return (self._stopwatch() - self._ended[-1][1]) // 1_000 if self._ended else 0
-
-    def taken_us(self) -> dict[str, int]:
-        """Whole microseconds by step, of the steps that have ended."""
-        taken: dict[str, int] = {}
-        last_ns = self._begun_ns
-        for step, ended_ns in self._ended:
-            taken[step] = taken.get(step, 0) + (ended_ns - last_ns) // 1_000
-            last_ns = ended_ns
-        return taken
+        now_ns = self._stopwatch()
+        self.taken_us[step] = self.taken_us.get(step, 0) + (now_ns - self._last_ns) // 1_000
+        self._last_ns = now_ns
 
 
 class Recording:
@@ -45,7 +35,7 @@ class Recording:
 
     __slots__ = ("_count", "_decision", "kept")
 
-    def __init__(self, kept: Future[None], decision: Decision, count: Callable[[], None]) -> None:
+    def __init__(self, kept: Kept, decision: Decision, count: Callable[[], None]) -> None:
         """`count` hears of it once, when the decision is taken out."""
         self.kept = kept
         self._decision = decision

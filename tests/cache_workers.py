@@ -20,13 +20,14 @@ from pdp.cache.seal import Seal
 from pdp.callers.caller import Caller
 from pdp.decide import Checkpoint
 from pdp.errors import EngineError, EngineSupersededError, EngineTimeoutError
-from pdp.house import House
+from pdp.house import NO_TABLE, House
 from pdp.identity.proof import NoIssuer
 from pdp.model.decision import Decision
 from pdp.model.directory import Snapshot
 from pdp.model.request import AccessRequest
 from tests.cache_world import CONTRARY, LEVELS, Oracle
 from tests.simulated_shared_level import Redis, SimulatedShared
+from tests.spaces import shipped_table
 from tests.stage import MemoryLog
 
 SEAL = Seal(b"a secret of this deployment only")
@@ -66,6 +67,22 @@ class WorkersEngine:
 
     async def close(self) -> None:
         return
+
+
+class WorkersTable:
+    """The shipped policy counted out, as `pdp.table.keeper` has it; none of the others is yet."""
+
+    def __init__(self) -> None:
+        self.table = shipped_table()
+        self.looked_up = 0
+        self.on_verdict: Callable[[bytes], None] = lambda _: None
+
+    def answer(self, document: bytes, digest: str) -> bytes | None:
+        if digest != self.table.digest:
+            return None
+        self.looked_up += 1
+        self.on_verdict(document)
+        return self.table.answer(document)
 
 
 @dataclass
@@ -116,11 +133,15 @@ class Worker:
         skew: timedelta,
         longest: timedelta | None,
         contrary: bool,
+        table: WorkersTable | None = None,
     ) -> None:
         self.around, self.view, self.policy = around, view, policy
         self.entries, self.skew, self.longest = entries, skew, longest
         self.engine = WorkersEngine(around.oracle, CONTRARY if contrary else "regorus", policy.bundle.digest)
         self.engine.on_verdict = lambda document: around.note(self, document)
+        self.table = table
+        if table is not None:
+            table.on_verdict = self.engine.on_verdict
         self.shared = SimulatedShared(around.redis)
         self.cache = VerdictCache(LocalLevel(entries), (self.shared, SEAL))
         self.log = MemoryLog()
@@ -137,6 +158,7 @@ class Worker:
                 log=self.log,
                 observer=Quiet(),
                 cache=self.cache,
+                table=NO_TABLE if table is None else table,
                 longest=lambda: self.longest,
             )
         )

@@ -67,6 +67,35 @@ class Authority:
         )
         return issued
 
+    def revocation_list(
+        self,
+        file: str,
+        *revoked: Credential,
+        made: datetime | None = None,
+        ends_in: timedelta = timedelta(days=1),
+        more: Sequence[tuple[x509.ExtensionType, bool]] = (),
+    ) -> Path:
+        """A list in PEM below the folder; it was made an hour ago, and ends `ends_in` from now."""
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(made or now - timedelta(hours=1))
+            .next_update(now + ends_in)
+        )
+        for credential in revoked:
+            serial = x509.load_pem_x509_certificate(credential.certificate.read_bytes()).serial_number
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - timedelta(hours=2))
+            builder = builder.add_revoked_certificate(entry.build())
+        for extension, critical in more:
+            builder = builder.add_extension(extension, critical=critical)
+        path = self._folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".new")
+        aside.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        aside.replace(path)
+        return path
+
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, ends_in: timedelta = timedelta(days=2)
     ) -> x509.CertificateBuilder:

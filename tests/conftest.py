@@ -12,6 +12,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ABSENT = "absent: ../shared"  # the one reason for which CI accepts a skip: a clone without the shared material
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
@@ -22,6 +25,28 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 settings.register_profile("default", deadline=None, derandomize=IN_CI, print_blob=True)
 settings.register_profile("fuzz", deadline=None, max_examples=5_000, print_blob=True)
 settings.load_profile("default")
+
+# Servers that tests start do not count the policy out beside what is tested; tests of the decision table switch it on.
+os.environ["PDP_DECISION_TABLE"] = "off"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """For `--numprocesses=auto`: one more than there are processors, since half of the system tests' time is waiting.
+
+    `PYTEST_XDIST_AUTO_NUM_WORKERS` has the word where somebody has set it.
+    """
+    return None if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """For `--dist=loadfile`: tests/shifts.py has the order."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.shifts import Shifts
+
+    return Shifts(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,7 @@ class Service:
             "log_level": "info",
         }
         clean = {key: value for key, value in os.environ.items() if not key.startswith("PDP_")}
+        clean["PDP_DECISION_TABLE"] = "off"
         given = {f"PDP_{key.upper()}": str(value) for key, value in {**own, **settings}.items()}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -96,6 +96,7 @@ class ScimService:
     tenants: Mapping[str, ScimTenant]
     now: datetime = NOW
     told: list[int] = field(default_factory=list)
+    counted: list[tuple[str, str, str]] = field(default_factory=list)  # client, resource, outcome
     seconds: float = 0.0
     wait_s: float = limits.WAIT_S
     pace: float = 0.0  # seconds that pass with each look at the stopwatch
@@ -115,6 +116,7 @@ class ScimService:
             new_id=lambda: f"0192f000-0000-7000-8000-{next(_ids):012d}",
             tell=self.told.append,
             look=self._look,
+            count=lambda client, resource, outcome, _now: self.counted.append((client, resource, outcome)),
         )
         self.desk = Desk(self.place, wait_s=self.wait_s)
         below, own = f"{PREFIX}/", Limits(body_bytes=limits.READ_BYTES)

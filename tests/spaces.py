@@ -22,6 +22,7 @@ from pdp.model.rules import RuleModel
 from pdp.space.asking import asker_for
 from pdp.space.keeping import Shelf, kept_space
 from pdp.space.space import DecisionSpace
+from pdp.table.decision_table import DecisionTable, table_of
 
 ROOT = Path(__file__).parents[1]
 POLICIES = ROOT / "policies"
@@ -51,6 +52,12 @@ def space_of(bundle: Bundle) -> DecisionSpace:
 @cache
 def shipped_space() -> DecisionSpace:
     return space_of(read_bundle(POLICIES))
+
+
+@cache
+def shipped_table() -> DecisionTable:
+    space = shipped_space()
+    return table_of(space.bundle.digest, space.facts, space.diagram, space.verdict)
 
 
 @cache

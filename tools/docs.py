@@ -3,8 +3,8 @@
     python tools/docs.py
 
 Every markdown file that git tracks or would track is read. A command is `make X`, `pdp X` or `pdp X Y` in a code
-span or at the start of a line of a fenced block. `make` is looked up in the Makefile; `pdp` is asked itself, with
-`--help`. Addresses on the network are not fetched: their death is not a fault of a commit.
+span or at the start of a line of a fenced block. `make` is looked up in the Makefile, `pdp` among its own commands,
+whose help has tests of its own. Addresses on the network are not fetched: their death is not a fault of a commit.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from pdp.cli import app
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 _LINK: Final = re.compile(r"(?<!\\)!?\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 _HEADING: Final = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
 _FENCE: Final = re.compile(r"^\s*(```|~~~)")
 _SPAN: Final = re.compile(r"`([^`]+)`")
 _COMMAND: Final = re.compile(r"^(?:\$ )?(?:\.venv/bin/)?(make|pdp)\s+([a-z][a-z0-9-]*)(?:\s+([a-z][a-z-]*))?")
-_HELP_DEADLINE_S: Final = 60
 
 
 def documents(root: Path) -> list[Path]:
@@ -100,33 +104,24 @@ def link_fault(document: Path, target: str, root: Path) -> str | None:
 
 
 class Commands:
-    """Which commands exist. Asks each program once per command."""
+    """Which commands exist: the Makefile's targets, and what `pdp` itself knows."""
 
     def __init__(self, root: Path) -> None:
         makefile = (root / "Makefile").read_text(encoding="utf-8")
         self._targets = set(re.findall(r"^([a-z][a-z0-9-]*):", makefile, re.MULTILINE))
-        self._pdp = Path(sys.prefix) / "bin" / "pdp"
-        self._answers: dict[tuple[str, ...], str | None] = {}
+        self._pdp = get_command(app)
 
     def exists(self, words: tuple[str, ...]) -> bool:
         if words[0] == "make":
             return words[1] in self._targets
-        if self._help(words[1:2]) is None:
-            return False
-        # A second word is a subcommand only where the first is a group; else it is an argument.
-        return len(words) < 3 or self._help(words[1:]) is not None  # noqa: PLR2004  # pdp, command, subcommand
-
-    def _help(self, words: tuple[str, ...]) -> str | None:
-        if words not in self._answers:
-            done = subprocess.run(
-                [self._pdp, *words, "--help"],
-                check=False,
-                capture_output=True,
-                text=True,
-                timeout=_HELP_DEADLINE_S,
-            )
-            self._answers[words] = done.stdout if done.returncode == 0 else None
-        return self._answers[words]
+        command = self._pdp
+        for word in words[1:]:
+            if not isinstance(command, TyperGroup):
+                return True  # the word after a command that is no group is an argument
+            if word not in command.commands:
+                return False
+            command = command.commands[word]
+        return True
 
 
 def faults(root: Path) -> list[str]:

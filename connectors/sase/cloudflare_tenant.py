@@ -27,14 +27,12 @@ from connectors.sase.cloudflare_things import (
     POSTURE_RULE,
     CloudflareCourier,
 )
-from connectors.writing import Pace, WritingApi
+from connectors.writing import OneApi, Pace, WritingApi
 from pdp.delivery.port import Held, Key, Standing
 from pdp.errors import ConnectorError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
-    from typing import Self
 
     from connectors.setup import Setup
     from pdp.delivery.port import Courier, Thing
@@ -90,7 +88,7 @@ def tenant(setup: Setup, courier: Courier) -> CloudflareTenant:
     return CloudflareTenant(setup, courier)
 
 
-class CloudflareTenant:
+class CloudflareTenant(OneApi):
     """The port `Tenant`."""
 
     def __init__(self, setup: Setup, courier: CloudflareCourier) -> None:
@@ -102,15 +100,6 @@ class CloudflareTenant:
         self._api = WritingApi(setup, url, grant, Pace(_PER_SECOND, _BURST, setup.clock, setup.sleep), _reason)
         self._courier = courier
         self._ids: dict[Key, str] = {}  # of policies and Gateway rules, as last seen
-
-    async def __aenter__(self) -> Self:
-        await self._api.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._api.__aexit__(kind, fault, trace)
 
     # Reading.
 

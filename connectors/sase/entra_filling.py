@@ -16,12 +16,11 @@ import msgspec
 
 from connectors.sase.entra_mapping import read_mapping
 from connectors.sase.entra_tenant import TenantSettings, graph_of, rows_of
+from connectors.writing import OneApi
 from pdp.errors import ConnectorError, ExportError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from types import TracebackType
-    from typing import Self
 
     from connectors.setup import Setup
 
@@ -68,7 +67,7 @@ def filler(setup: Setup, mapping: Mapping[str, Any]) -> EntraFiller:
     return EntraFiller(setup, mapping)
 
 
-class EntraFiller:
+class EntraFiller(OneApi):
     """Used as `async with`. Every method raises ConnectorError."""
 
     def __init__(self, setup: Setup, mapping: Mapping[str, Any]) -> None:
@@ -81,15 +80,6 @@ class EntraFiller:
         self._groups = {*mapped.groups.values(), *mapped.people.values()}
         self._api = graph_of(setup, settings)
         self._graph = settings.graph_url.rstrip("/")
-
-    async def __aenter__(self) -> Self:
-        await self._api.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._api.__aexit__(kind, fault, trace)
 
     async def look(self, people: Mapping[str, Collection[str]], devices: Mapping[str, Collection[str]]) -> Found:
         """What is to be written. `people`: our user ids by group; `devices`: words by Entra's device id."""

@@ -21,14 +21,12 @@ import msgspec
 from connectors.grants import ClientCredentials
 from connectors.http import safe_url
 from connectors.sase.entra_things import ENABLED, MARK, REPORT_ONLY, EntraCourier
-from connectors.writing import Pace, WritingApi
+from connectors.writing import OneApi, Pace, WritingApi
 from pdp.delivery.port import Held, Key, Standing
 from pdp.errors import ConnectorError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
-    from typing import Self
 
     from connectors.setup import Setup
     from pdp.delivery.port import Courier, Thing
@@ -73,7 +71,7 @@ def graph_of(setup: Setup, settings: TenantSettings) -> WritingApi:
     return WritingApi(setup, settings.graph_url, grant, Pace(_PER_SECOND, _BURST, setup.clock, setup.sleep), _reason)
 
 
-class EntraTenant:
+class EntraTenant(OneApi):
     """The port `Tenant`."""
 
     def __init__(self, setup: Setup, courier: EntraCourier) -> None:
@@ -82,15 +80,6 @@ class EntraTenant:
         self._courier = courier
         self._ids: dict[str, list[str]] = {}  # of policies by name: two after an answer that was lost
         self._awaited: dict[Key, Held | None] = {}  # written, and not seen yet
-
-    async def __aenter__(self) -> Self:
-        await self._api.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._api.__aexit__(kind, fault, trace)
 
     # Reading.
 

@@ -11,7 +11,7 @@ httpx and not the vendor's SDK: the SDK has no model of a rule at all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,14 +19,13 @@ from connectors.grants import MAX_TOKEN_CHARACTERS
 from connectors.http import safe_url
 from connectors.sase.netskope_things import MARK, RULE, NetskopeCourier
 from connectors.strict_json import NotStrictJsonError, parse_object
-from connectors.writing import Pace, WritingApi
+from connectors.writing import OneApi, Pace, WritingApi
 from pdp.delivery.port import Held, Key, Standing
 from pdp.errors import ConnectorError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
-    from types import TracebackType
 
     from connectors.grants import SendForm
     from connectors.setup import Setup
@@ -63,8 +62,10 @@ def tenant(setup: Setup, courier: Courier) -> NetskopeTenant:
     return NetskopeTenant(setup, courier)
 
 
-class NetskopeTenant:
+class NetskopeTenant(OneApi):
     """The port `Tenant`."""
+
+    _api: _Api
 
     def __init__(self, setup: Setup, courier: NetskopeCourier) -> None:
         settings = setup.read(TenantSettings)
@@ -78,15 +79,6 @@ class NetskopeTenant:
         self._sleep = setup.sleep
         self._courier = courier
         self._ids: dict[Key, str] = {}
-
-    async def __aenter__(self) -> Self:
-        await self._api.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._api.__aexit__(kind, fault, trace)
 
     # Reading.
 

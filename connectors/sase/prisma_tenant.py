@@ -7,20 +7,19 @@ of the mapping, and only what this service account has changed (`admin`), so tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from connectors.grants import ClientCredentials
 from connectors.http import safe_url
 from connectors.sase.prisma_things import KINDS, OBJECTS, RULES, PrismaCourier
-from connectors.writing import Pace, WritingApi
+from connectors.writing import OneApi, Pace, WritingApi
 from pdp.delivery.port import UNSURE, Held, Key, Standing
 from pdp.errors import ConnectorError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from connectors.setup import Setup
     from pdp.delivery.port import Courier, Thing
@@ -62,7 +61,7 @@ def tenant(setup: Setup, courier: Courier) -> PrismaTenant:
     return PrismaTenant(setup, access, courier)
 
 
-class PrismaTenant:
+class PrismaTenant(OneApi):
     """The port `Tenant`."""
 
     def __init__(self, setup: Setup, access: Access, courier: PrismaCourier) -> None:
@@ -75,14 +74,6 @@ class PrismaTenant:
         self._api = WritingApi(setup, access.url, grant, pace, explain=_reason)
         self._ids: dict[Key, str] = {}
         self._named: dict[str, set[str]] = {kind: set() for kind in KINDS}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._api.__aexit__(kind, fault, trace)
 
     # Reading.
 

@@ -18,14 +18,12 @@ import msgspec
 from connectors.grants import ClientCredentials
 from connectors.http import safe_url
 from connectors.sase.zpa_things import MARK, PLACE, RULE, ZpaCourier
-from connectors.writing import Pace, WritingApi
+from connectors.writing import OneApi, Pace, WritingApi
 from pdp.delivery.port import Held, Key, Standing
 from pdp.errors import ConnectorError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
-    from typing import Self
 
     from connectors.setup import Setup
     from pdp.delivery.port import Courier, Thing
@@ -54,7 +52,7 @@ def tenant(setup: Setup, courier: Courier) -> ZpaTenant:
     return ZpaTenant(setup, courier)
 
 
-class ZpaTenant:
+class ZpaTenant(OneApi):
     """The port `Tenant`."""
 
     def __init__(self, setup: Setup, courier: ZpaCourier) -> None:
@@ -71,15 +69,6 @@ class ZpaTenant:
         self._courier = courier
         self._set = ""  # the id of the access policy
         self._ids: dict[Key, str] = {}
-
-    async def __aenter__(self) -> Self:
-        await self._api.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._api.__aexit__(kind, fault, trace)
 
     # Reading.
 

@@ -52,7 +52,7 @@ local ANSWERS = {
 }
 
 local FOR_THE_CLIENT = {
-    "location", "www-authenticate", "retry-after", "content-type", "content-language", "content-security-policy",
+    "location", "www-authenticate", "dpop-nonce", "retry-after", "content-type", "content-language", "content-security-policy",
     "x-content-type-options", "referrer-policy", "cache-control", "vary", "x-pdp-decision-id",
 }
 

@@ -6,6 +6,9 @@ lane and nothing behind it, one `Content-Length` of at most 8 KiB, the body in t
 Everything else goes through uvicorn and the lane, where every refusal of a body is made. The parser itself knows no
 end to a head: one that does not end is refused here (431, RFC 6585 section 5).
 
+A head that was parsed before and found plain is known by its octets (`pdp.api.heads`), and is not parsed again where
+a packet begins with it and has its whole body and no more.
+
 INVARIANT (one service): the handler gets the `HttpRequest` that it would get from the lane, and what it answers
 leaves as the same octets; tests/unit/api/test_direct_differential.py holds both against each other.
 """
@@ -13,8 +16,10 @@ leaves as the same octets; tests/unit/api/test_direct_differential.py holds both
 from __future__ import annotations
 
 from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from pdp.api.heads import END, Head, Heads
 from pdp.api.lane import STOP, Lane, bug_answer
 from pdp.api.one_write import OneWriteProtocol
 from pdp.api.response import CLOSE, joined_answer
@@ -29,7 +34,8 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
-    from pdp.api.lane import Begin
+    from pdp.api.heads import Begin
+    from pdp.declog.port import Kept
 
 MAX_HEAD: Final = 64 * 1024  # bytes of a head beyond its first packet; proxies take 8 to 64 KiB in all
 MOST: Final = 8 * 1024  # bytes of a body; a full question has about 1.2 KiB, and a packet of loopback 64
@@ -78,11 +84,20 @@ class DirectProtocol(OneWriteProtocol):
         self._handler: Begin | None = None  # from the end of a plain head to the end of its body
         self._path = ""
         self._body = b""
+        self._heads = lane.heads if isinstance(lane, Lane) and bare else Heads()
+        # INVARIANT (at rest): the parser stands before a message, where a plain one or nothing went before.
+        self._at_rest = True
+        self._peer: str | None = None
         self._lines_of: object = None
         self._lines = b""
         self._idle_since: float | None = None
         self._in_head = False
+        self._packet: bytes | None = None  # while it is parsed, if a message begins with it
         self._head_bytes: int | None = None  # beyond the packet that it begins in, which may hold more than the head
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._peer = self.client[0] if self.client else None
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -90,7 +105,19 @@ class DirectProtocol(OneWriteProtocol):
             self.timeout_keep_alive_task.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._at_rest and self.cycle.response_complete:
+            length = data.find(END) + len(END)
+            head = self._heads.get(data[:length])
+            if head is not None and len(data) - length == head.length:
+                self._idle_since = None
+                self._begin(head, data[length:])
+                return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        self._packet = data if self._at_rest else None
         super().data_received(data)
+        self._packet = None
         if self._in_head:
             self._head_bytes = 0 if self._head_bytes is None else self._head_bytes + len(data)
             if self._head_bytes > MAX_HEAD:
@@ -106,6 +133,7 @@ class DirectProtocol(OneWriteProtocol):
         self.url = b""
         self.headers = []
         self._in_head = True
+        self._at_rest = False
         self._head_bytes = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -131,21 +159,21 @@ class DirectProtocol(OneWriteProtocol):
         if handler is None:
             super().on_message_complete()
             return
-        request = HttpRequest(
-            "POST",
-            self._path,
-            "",
-            tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers]),
-            self._body,
-            self.client[0] if self.client else None,
-            self.peer_certificate,
-        )
+        headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers])
+        self._at_rest = True
+        head = Head(self._path, handler, headers, len(self._body))
+        if self._packet is not None:
+            self._heads.note(self._packet, head)
+        self._begin(head, self._body)
+
+    def _begin(self, head: Head, body: bytes) -> None:
+        request = HttpRequest("POST", head.path, "", head.headers, body, self._peer, self.peer_certificate)
         exchange = _Exchange()
-        self.cycle = cast("RequestResponseCycle", exchange)  # so that what comes next on this connection waits
+        self.cycle = exchange  # type: ignore[assignment]  # so that what comes next on this connection waits
         context = Context()  # its own: nothing that was set while another request was answered is seen by this one
-        begun = context.run(_begin, handler, request)
+        begun = context.run(_begun, head.begin, request)
         if isinstance(begun, Promise):
-            begun.kept.add_done_callback(lambda _: self._keep(begun, request, exchange), context=context)
+            begun.kept.add_done_callback(partial(self._keep, begun, request, exchange), context=context)
         else:
             self._run(self._answer(begun, request, exchange), exchange, context)
 
@@ -153,7 +181,7 @@ class DirectProtocol(OneWriteProtocol):
         exchange.task = self.loop.create_task(work, context=context)
         self.tasks.add(exchange.task)
 
-    def _keep(self, promise: Promise, request: HttpRequest, exchange: _Exchange) -> None:
+    def _keep(self, promise: Promise, request: HttpRequest, exchange: _Exchange, _: Kept) -> None:
         """Answer what was promised; in a task where the client has to read first what it was told before."""
         try:
             answer = promise.answer()
@@ -266,7 +294,7 @@ class DirectProtocol(OneWriteProtocol):
         return self._lines
 
 
-def _begin(begin: Begin, request: HttpRequest) -> Promise | Coroutine[Any, Any, HttpAnswer]:
+def _begun(begin: Begin, request: HttpRequest) -> Promise | Coroutine[Any, Any, HttpAnswer]:
     """What `begin` gives; what it raises is raised in the task, where every fault has its answer."""
     try:
         return begin(request)

@@ -20,20 +20,21 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from pdp.api.body import ClientGoneError, Limits, declared_length, read_body
+from pdp.api.heads import Heads
 from pdp.api.response import CLOSE, with_security, write_answer
 from pdp.errors import BadRequestError, PayloadTooLargeError
 from pdp.wire.error_answer import JSON, echo, error_answer, error_body, is_request_id
 from pdp.wire.exchange import PEER, HttpAnswer, HttpRequest, PromptHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from pdp.wire.exchange import Handler, Promise
+    from pdp.api.heads import Begin
+    from pdp.wire.exchange import Handler
 
     Headers = tuple[tuple[str, str], ...]
-    Begin = Callable[[HttpRequest], Promise | Coroutine[Any, Any, HttpAnswer]]
 
 _log: Final = logging.getLogger("pdp.api")
 STOP: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
@@ -74,6 +75,7 @@ class Lane:
             for path, handler in exact.items()
             if path.isascii() and not set("?#") & set(path)
         }
+        self.heads: Final = Heads()  # of `pdp.api.direct` too
         self._on_bug = on_bug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

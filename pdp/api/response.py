@@ -34,6 +34,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_BODY: Final = frozenset({204, 304})
 _STATUS: Final = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 _LINES: Final = {pair: b"%b: %b\r\n" % header for pair, header in _ENCODED.items()}
+_ECHOED: Final = {name: b"%b: %%b\r\n" % name.encode() for name in ("x-decision-id", "x-request-id")}
+_LAST: Final = b"connection: close\r\n\r\n"
 _SECURITY_LINES: Final = b"".join([b"%b: %b\r\n" % header for header in SECURITY])
 
 
@@ -60,24 +62,28 @@ def joined_answer(answer: HttpAnswer, server_lines: bytes, *, close: bool) -> by
 
     Raises ValueError for a header that would break out of its line, and for a status that is none.
     """
-    parts = [_status_line(answer.status), server_lines]
+    status, body = answer.status, answer.body
+    parts = [_status_line(status), server_lines]
     own: set[str] = set()
     for pair in answer.headers:
+        name, value = pair
+        if name in _ECHOED:
+            parts.append(_ECHOED[name] % _encoded_value(name, value))
+            continue
         parts.append(_LINES.get(pair) or b"%b: %b\r\n" % _encoded(pair))
-        if pair[0] in _SECURITY_BY_NAME:
-            own.add(pair[0])
+        if name in _SECURITY_BY_NAME:
+            own.add(name)
         elif pair == CLOSE:
             close = False  # said already
     if own:
         parts += [b"%b: %b\r\n" % header for name, header in _SECURITY_BY_NAME.items() if name not in own]
     else:
         parts.append(_SECURITY_LINES)
-    no_body = answer.status in _NO_BODY
-    if not no_body:
-        parts.append(b"content-length: %d\r\n" % len(answer.body))
-    parts.append(b"connection: close\r\n\r\n" if close else b"\r\n")
-    if not no_body:
-        parts.append(answer.body)
+    end = _LAST if close else b"\r\n"
+    if status in _NO_BODY:
+        parts.append(end)
+    else:
+        parts += (b"content-length: %d\r\n" % len(body), end, body)
     return b"".join(parts)
 
 
@@ -100,10 +106,14 @@ def _status_line(status: int) -> bytes:
 
 def _encoded(pair: tuple[str, str]) -> Header:
     name, value = pair
+    return _encoded_name(name), _encoded_value(name, value)
+
+
+def _encoded_value(name: str, value: str) -> bytes:
     # Response splitting: what a client sent us must not end our header line (RFC 9110 section 5.5).
     if not value.isprintable() and _CONTROL.search(value):
         raise ValueError(f"the header `{name}` holds a line break or another control character")
-    return _encoded_name(name), value.encode("latin-1")
+    return value.encode("latin-1")
 
 
 @lru_cache(maxsize=64)  # the names that this service writes; no client brings one

@@ -6,6 +6,8 @@
   clients. `optional` lets in who shows none, and never who shows a bad one.
 - A renewed server certificate is taken up without a restart, with the second connection after it lies there whole.
   New authorities need a restart.
+- With `client_crl` a client's certificate is held against its authority's revocation list, too, and a list that has
+  ended lets nobody in (`pdp.callers.crl`, which judges each request besides). A newer list needs no restart.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from __future__ import annotations
 import logging
 import ssl
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pdp.callers.certificate import PeerCertificate, authorities_in, read_certificate
+from pdp.callers.crl import blocks_in, stamp_of
 from pdp.errors import BadRequestError, SettingsError
 
 if TYPE_CHECKING:
@@ -30,12 +34,16 @@ Asking = Literal["off", "optional", "required"]
 
 
 class TlsFiles(NamedTuple):
-    """PEM files. `client_ca` holds the authorities whose clients are let in; `asking` for a client's certificate."""
+    """PEM files. `client_ca` holds the authorities whose clients are let in; `asking` for a client's certificate.
+
+    `client_crl` is a file or a folder with those authorities' revocation lists; empty: none is looked at.
+    """
 
     certificate: str
     key: str
     client_ca: str = ""
     asking: Asking = "off"
+    client_crl: str = ""
 
 
 class ListenerContext(ssl.SSLContext):
@@ -44,14 +52,30 @@ class ListenerContext(ssl.SSLContext):
     authorities: tuple[Certificate, ...] = ()
     _files: TlsFiles
     _stamp: tuple[int, ...] = ()
+    _lists: tuple[object, ...] = ()
 
     def use(self, files: TlsFiles) -> None:
         self._files = files
         self._stamp = _stamp(files)
         self.load_cert_chain(files.certificate, files.key or None)
 
+    def use_lists(self, place: str) -> None:
+        """Raises SettingsError, OSError and ssl.SSLError for what cannot be used; the lists before then stay.
+
+        The attack: a certificate in the file of the lists, which the library would take for one more authority. So what
+        it is given are the lists alone.
+        """
+        stamp = stamp_of(place)
+        with NamedTemporaryFile(suffix=".pem") as file:
+            file.write(b"\n".join(blocks_in(place)))
+            file.flush()
+            self.load_verify_locations(file.name)
+        self.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        self._lists = stamp
+
     def look_again(self) -> None:
-        """Take up a certificate that was renewed. One that is not whole yet is tried at the next connection."""
+        """Take up what was renewed. A certificate that is not whole yet is tried at the next connection."""
+        self._look_at_lists()
         stamp = _stamp(self._files)
         if stamp == self._stamp:
             return
@@ -61,6 +85,16 @@ class ListenerContext(ssl.SSLContext):
         except (OSError, ssl.SSLError):
             _log.warning("the renewed TLS certificate cannot be used; the one before it stays")
             self._stamp = stamp
+
+    def _look_at_lists(self) -> None:
+        place = self._files.client_crl
+        if not place or self._files.asking == "off" or (stamp := stamp_of(place)) == self._lists:
+            return
+        try:
+            self.use_lists(place)
+        except (OSError, ssl.SSLError, SettingsError):
+            _log.warning("the revocation lists of clients cannot be used; those before them stay")
+            self._lists = stamp
 
 
 def listener_context(files: TlsFiles) -> ListenerContext:
@@ -75,6 +109,8 @@ def listener_context(files: TlsFiles) -> ListenerContext:
         context.use(files)
         if files.asking != "off":
             context.load_verify_locations(files.client_ca)
+            if files.client_crl:
+                context.use_lists(files.client_crl)
     except (OSError, ssl.SSLError) as fault:
         reason = fault.strerror or "not PEM, or not a pair"
         raise SettingsError(f"a TLS file cannot be used: {reason}") from None

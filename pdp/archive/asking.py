@@ -178,7 +178,6 @@ _HEAD: Final = struct.Struct(
     ">Bq16sqB"
 )  # version, microseconds since 1970, id, number in its segment, length of its name
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # times of the store are UTC without an offset
-NO_ID: Final = "00000000-0000-0000-0000-000000000000"  # stands for the id of a record without one: after all others
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.archive.queries import QUERIES, bind
@@ -74,9 +75,12 @@ _MORE: Final = 8
 
 
 def _scope_of(query: Query, values: Mapping[str, Any]) -> Scope:
+    until, before = values.get("until"), values.get("before_time")
+    if until is not None and before is not None and before < until:
+        until = before + timedelta(microseconds=1)  # what is newer stood on the pages before
     return Scope(
         since=values.get("since"),
-        until=values.get("until"),
+        until=until,
         person=values.get("person") if query.by_person else None,
         segments="segments" in query.views,
     )

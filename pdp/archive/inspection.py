@@ -30,9 +30,11 @@ from pdp.archive.restoring import prove_stored
 from pdp.archive.rewrites import Rewrites
 from pdp.archive.store import LocalStore
 from pdp.archive.tail import piece_of, segment_path
+from pdp.declog.layout import segment_name
 from pdp.declog.reader import read_lines
 from pdp.declog.verify import Finding
 from pdp.errors import NotReadyError
+from pdp.transparency.aside import of_nobody
 from pdp.transparency.seal import digest_of, foreign_journal, read_seal, seal_path
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pdp.declog.layout import SegmentName
 
 _DIFFERING: Final = ("FROM counted EXCEPT ALL FROM hours LIMIT 1", "FROM hours EXCEPT ALL FROM counted LIMIT 1")
+_TAIL_PARTS: Final = 8  # of a published tail's name: five of its segment, two places, and the ending
 _TRIES: Final = 5  # a tail is published anew every two seconds; to look at one takes milliseconds
 
 
@@ -91,8 +94,8 @@ def _strays(store: LocalStore) -> Iterator[Finding]:
     }
     folders = {place.rows.name, place.hourly.name, place.tail.name}
     for path in sorted(place.root.iterdir()):
-        if path.name not in (folders if path.is_dir() else ours) and not path.name.endswith(".tmp"):
-            yield Finding(path.name, "stray_file")
+        if path.name not in (folders if path.is_dir() else ours):
+            yield of_nobody(path.name, lambda name: name in ours)
     for name in locks:
         yield from lock_findings(place.root / name, needed=place.manifest.exists())
 
@@ -112,10 +115,15 @@ def _unnamed(store: LocalStore, files: list[StoredFile]) -> Iterator[Finding]:
     for root, part in product(sorted(roots), ("rows", "hourly")):
         folder, named = root / part, {file.name for file in files if _root(store, file) == root}
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name in named or path.name.endswith(".tmp"):
+            if path.name in named:
                 continue
-            ours = path.name[:1].isdigit() and path.name.endswith(".parquet") and path.name.count(".") == 1
-            yield Finding(f"{folder.name}/{path.name}", "left_over" if ours else "stray_file")
+            shown = f"{folder.name}/{path.name}"
+            ours = _may_be_stored(path.name)
+            yield Finding(shown, "left_over") if ours else of_nobody(path.name, _may_be_stored, shown)
+
+
+def _may_be_stored(name: str) -> bool:
+    return name[:1].isdigit() and name.endswith(".parquet") and name.count(".") == 1
 
 
 def _root(store: LocalStore, file: StoredFile) -> Path:
@@ -228,14 +236,19 @@ def _tails_now(store: LocalStore, before: set[object]) -> Iterator[Finding]:
         yield Finding(place.pieces.name, "damaged_tail")
         listed = {}
     read = _Recorded(store, before)
-    for name, digest in listed.items():
-        path = place.tail / name
+    for path, digest in ((place.tail / name, digest) for name, digest in listed.items()):
         if not path.exists() or digest_of(path) != digest or not read.holds(path):
-            yield Finding(name, "damaged_tail")
-    for path in sorted(place.tail.iterdir()):
-        if path.name in listed or path.name.endswith(".tmp"):
-            continue
-        yield Finding(path.name, "left_over" if read.holds(path) else "stray_file")
+            yield Finding(path.name, "damaged_tail")
+    unlisted = [path for path in sorted(place.tail.iterdir()) if path.name not in listed]
+    for path in unlisted:
+        held = read.holds(path)
+        if held or path.exists():
+            yield Finding(path.name, "left_over") if held else of_nobody(path.name, _may_be_published)
+
+
+def _may_be_published(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) == _TAIL_PARTS and parts[-1] == "parquet" and segment_name(".".join(parts[:5])) is not None
 
 
 class _Recorded:

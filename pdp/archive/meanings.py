@@ -134,10 +134,13 @@ SEGMENTS: Final[Mapping[str, Text]] = {
     "number": Text("セグメント番号", "number within the epoch"),
     "created": Text("作成日時", "when it was begun (UTC)"),
     "state": Text("状態", "`fresh`, `stored` or `removed`"),
-    "records": Text("件数", "number of records, where it is stored"),
+    "records": Text("件数", "number of records; of a fresh one those that are seen now"),
     "first_seq": Text("最初の記録番号", "number of its first record"),
     "last_seq": Text("最後の記録番号", "number of its last record"),
-    "whole": Text("完全性", "whether every line was proven when it was stored"),
+    "whole": Text(
+        "完全性",
+        "whether the store gives it back byte for byte; not where a line was damaged, or counts in the next segment",
+    ),
 }
 
 RELATIONS: Final[Mapping[str, Mapping[str, Text]]] = {
@@ -175,7 +178,7 @@ _ANSWERS: Final[Mapping[str, Text]] = {
     "fresh": Text("未格納", "not stored yet"),
     "removed": Text("保存期間満了で削除", "removed after their time"),
     "missing_segments": Text("欠落", "missing"),
-    "damaged_segments": Text("損傷", "damaged"),
+    "damaged_segments": Text("損傷・書き直し", "damaged, or written anew"),
 }
 
 

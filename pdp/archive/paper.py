@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.archive.meanings import head_of
+from pdp.archive.query import NO_REASON
 from pdp.model.decision import Outcome, Text
-from pdp.model.words import OUTCOMES, day_text, words_for
+from pdp.model.words import OUTCOMES, WITHOUT_REASON, day_text, words_for
+from pdp.privacy.pseudonym import is_pseudonym
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 # First who, what and when; ids and numbers that only a machine needs come last.
 _FIRST: Final = ("hour", "time", "first", "last", "person", "departments", "department", "subject_kind", "employment")
-_LAST: Final = ("source_ip", "caller_id", "policy_revision", "bundle_digest", "id")
+_LAST: Final = ("source_ip", "caller_id", "policy_revision", "bundle_digest", "id", "segment", "seq")
 _HOUR: Final = ("hour",)
 # By the name of a column: which fact its values are of.
 _FACTS: Final[Mapping[str, str]] = {
@@ -45,6 +47,9 @@ _FACTS: Final[Mapping[str, str]] = {
 }
 _TIMES: Final = ("permit_until",)
 _HEADS: Final[Mapping[str, Text]] = {"action": Text("操作", "action"), "records": Text("記録件数", "records")}
+_NAMES: Final = ("person", "device", "source_ip")
+PSEUDONYM: Final = Text("（仮名）", " (pseudonym)")
+"""After a value that has the form of one, so that nobody takes it for somebody's id."""
 _UNKNOWN: Final = Text("未確認", "unknown")
 _TRUTHS: Final = ("emergency_mode", "outside_permit", "expired", "beyond_communication", "out_of_hours")
 
@@ -79,7 +84,7 @@ def on_paper(table: pa.Table, lang: Lang, utc_offset_min: int, *, local_hours: b
 
 def period(since: datetime, until: datetime, utc_offset_min: int) -> Text:
     """The time that was asked for, as it stands in a title; both are UTC without an offset."""
-    first, last = (at + timedelta(minutes=utc_offset_min) for at in (since, until))
+    first, last = (_moved(at, utc_offset_min) for at in (since, until))
     return Text(
         f"{day_text(first.date())} {first:%H:%M} から {day_text(last.date())} {last:%H:%M} まで",
         f"from {first:%Y-%m-%d %H:%M} until {last:%Y-%m-%d %H:%M}",
@@ -110,6 +115,8 @@ def _cell(name: str, value: Any, lang: Lang, utc_offset_min: int) -> str | None:
             return _local(value, utc_offset_min)
         case bytes():
             return value.hex()
+        case str() if name in _NAMES and is_pseudonym(value):
+            return value + said(PSEUDONYM, lang)
         case list() if name not in _FACTS:
             return ("、" if lang == "ja" else ", ").join(map(str, value))
     return said(_worded(name, value), lang)
@@ -118,6 +125,8 @@ def _cell(name: str, value: Any, lang: Lang, utc_offset_min: int) -> str | None:
 def _worded(name: str, value: Any) -> Text:
     if name == "outcome" and value in set(Outcome):
         return OUTCOMES[Outcome(value)]
+    if name == "reason" and value == NO_REASON:
+        return WITHOUT_REASON
     return words_for(_FACTS.get(name, name), value) if name in _FACTS else Text(str(value), str(value))
 
 
@@ -132,8 +141,12 @@ def _instant(text: str) -> datetime | str:
 
 def _local(value: datetime, utc_offset_min: int) -> str:
     at = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    return f"{_moved(at, utc_offset_min):%Y-%m-%d %H:%M:%S}"
+
+
+def _moved(at: datetime, utc_offset_min: int) -> datetime:
+    """In the last or first hours of the calendar as it is: there is no local time."""
     try:
-        at += timedelta(minutes=utc_offset_min)
-    except OverflowError:  # in the last or first hours of the calendar
-        return f"{at:%Y-%m-%d %H:%M:%S}"
-    return f"{at:%Y-%m-%d %H:%M:%S}"
+        return at + timedelta(minutes=utc_offset_min)
+    except OverflowError:
+        return at

@@ -153,7 +153,8 @@ def leaves_of(path: Path, segment: str, root: str) -> Leaves:
     ids = table["id"].combine_chunks()
     ids = ids.storage if isinstance(ids, pa.ExtensionArray) else ids
     texts = [None if raw is None else str(UUID(bytes=raw)) for raw in ids.to_pylist()]
-    leaves = Leaves(tuple(bytes(leaf) for leaf in table[LEAF].to_pylist()), tuple(texts))
+    first = table["seq"][0].as_py() if table.num_rows else 1
+    leaves = Leaves(tuple(bytes(leaf) for leaf in table[LEAF].to_pylist()), tuple(texts), first)
     if root_of(leaves.hashes).hex() != root:
         raise RecordDamagedError(f"the rewritten file `{path.name}` does not prove segment `{segment}`")
     return leaves

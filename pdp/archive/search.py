@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pdp.archive.asking import MAX_PAGE, NO_ID, Cursor, Filters, Page
+from pdp.archive.asking import MAX_PAGE, Cursor, Filters, Page
 from pdp.archive.duck import DuckQueries
-from pdp.archive.queries import QUERIES, bind
+from pdp.archive.queries import NO_ID, QUERIES, bind
 from pdp.archive.search_filters import scope_of, where_of
 from pdp.archive.search_groups import check_group, grouping_of
 from pdp.archive.search_sql import ask_sql

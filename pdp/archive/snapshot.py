@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pdp.archive.arrow_schema import STORED
 from pdp.archive.fresh import fresh_rows
@@ -164,10 +165,16 @@ def _look(store: LocalStore, scope: Scope) -> _Look:
         look.pieces.extend(piece.path for piece in pieces)
         look.rows.append(rows)
         row = (name.node, name.worker, name.epoch, name.number, name.created_at.replace(tzinfo=None))
-        look.segments.append((str(name), *row, "fresh", None, None, None, None))
+        count = rows.num_rows + sum(_rows_in(piece.path) for piece in pieces) if scope.segments else None
+        look.segments.append((str(name), *row, "fresh", count, None, None, None))
     if scope.segments:
         look.segments.extend(_stored_segment(row) for row in store.manifest.overview())
     return look
+
+
+def _rows_in(path: Path) -> int:
+    """Of a published tail, by its own word: what it holds was proven when it was published. Raises OSError."""
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _stored_segment(row: tuple[object, ...]) -> tuple[object, ...]:

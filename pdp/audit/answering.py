@@ -45,6 +45,7 @@ from pdp.audit.veil_lists import ORDERS
 from pdp.errors import NotFoundError, NotPermittedError, NotReadyError, SekishoError
 from pdp.privacy.pseudonym import Pseudonyms, read_pseudonyms
 from pdp.trail.reading import TrailFilter, newest_events
+from pdp.transparency.proofs import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,8 +174,9 @@ class Answering:
     def _proof(self, ask: Proof, sight: Sight) -> tuple[int, dict[str, Any]]:
         if sight.veiled:
             raise NotPermittedError("a proof carries the whole record: `audit_read` only")
-        self._found(ask.id, sight, everywhere=ask.everywhere)
-        return 1, proof_of(self._logs, ask.id, everywhere=ask.everywhere)
+        table = self._found(ask.id, sight, everywhere=ask.everywhere).slice(0, 1)
+        body = body_of(next(iter(rows_of(_with_ids(table)))))
+        return 1, proof_of(self._logs, ask.id, Place(table["segment"][0].as_py(), table["seq"][0].as_py(), body))
 
     def _trail_page(self, ask: TrailPage, sight: Sight) -> tuple[int, dict[str, Any]]:
         since, until = (

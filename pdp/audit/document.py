@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pdp.archive.asking import GROUPS, KINDS, MAX_GROUPS, MAX_PAGE, OUTCOMES, PARAMETERS
 from pdp.audit.asked import FORMATS, MAX_SQL
 from pdp.audit.saved import KINDS as SAVED_KINDS
+from pdp.schema_words import COUNT, OBJECT, TEXT, TIME, Json, answers, asked, object_of, ref, several, words
 
-Json = dict[str, Any]
-
-_TEXT: Final[Json] = {"type": "string"}
-_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
-_TIME: Final[Json] = {"type": "string", "format": "date-time"}
-_OBJECT: Final[Json] = {"type": "object"}
 REFUSALS: Final = {
     400: "It cannot be asked so",
     401: "No credential, or none that is known",
@@ -40,90 +35,74 @@ class Operation(NamedTuple):
     media: tuple[str, ...] = ("application/json",)
 
     def responses(self) -> dict[int | str, Json]:
-        good = {media: {"schema": _ref(self.gives) if media == "application/json" else _TEXT} for media in self.media}
-        refusals: dict[int | str, Json] = {
-            status: {"description": text, "content": {"application/problem+json": {"schema": _ref("Problem")}}}
-            for status, text in REFUSALS.items()
-        }
-        answers: dict[int | str, Json] = {200: {"description": "The answer", "content": good}}
-        return answers | refusals
+        good = {media: {"schema": ref(self.gives) if media == "application/json" else TEXT} for media in self.media}
+        return answers(good, REFUSALS)
 
     def extra(self) -> Json:
-        found: Json = {"security": [{"bearer": []}, {"apiKey": []}, {"basic": []}], "parameters": list(self.takes)}
-        if self.body is not None:
-            found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(self.body)}}}
-        return found
+        return asked(self.takes, self.body)
 
 
 def audit_document() -> Json:
     """The schemas that the paths name, as an OpenAPI fragment."""
-    rows = {"type": "array", "items": _OBJECT}
+    rows = {"type": "array", "items": OBJECT}
     saved = {
-        "title": _TEXT,
+        "title": TEXT,
         "kind": {"type": "string", "enum": list(SAVED_KINDS)},
         "parameters": {"type": "object", "description": "as in the query string; `since` and `until` may be left open"},
         "shared": {"type": "boolean", "default": False},
     }
-    kept = {"owner": _TEXT, "name": _TEXT, **saved, "created_at": _TIME, "changed_at": _TIME}
+    kept = {"owner": TEXT, "name": TEXT, **saved, "created_at": TIME, "changed_at": TIME}
     next_page = {"type": ["string", "null"], "description": "`before` of the next page; null where there is none"}
     found = {
-        "AuditDecisions": _object({"decisions": rows, "next": next_page}, "decisions", "next"),
-        "AuditCount": _object({"count": _COUNT}, "count"),
-        "AuditGroups": _object({"by": _several(_TEXT), "utc_offset_min": {"type": "integer"}, "groups": rows}),
-        "AuditDecision": _object(
+        "AuditDecisions": object_of({"decisions": rows, "next": next_page}, "decisions", "next"),
+        "AuditCount": object_of({"count": COUNT}, "count"),
+        "AuditGroups": object_of({"by": several(TEXT), "utc_offset_min": {"type": "integer"}, "groups": rows}),
+        "AuditDecision": object_of(
             {
-                "record": {**_OBJECT, "description": "as it was appended; for auditors"},
-                "decision": {**_OBJECT, "description": "what is not hidden of it; for operators"},
-                "segment": _TEXT,
-                "seq": _COUNT,
-                "proof": _TEXT,
-                "copies": _COUNT,
+                "record": {**OBJECT, "description": "as it was appended; for auditors"},
+                "decision": {**OBJECT, "description": "what is not hidden of it; for operators"},
+                "segment": TEXT,
+                "seq": COUNT,
+                "proof": TEXT,
+                "copies": COUNT,
             },
             "copies",
         ),
-        "AuditProof": {**_OBJECT, "description": "`sekisho.proof/v1`, docs/audit-proof.md"},
-        "AuditReports": _object({"reports": rows}, "reports"),
-        "AuditReport": _object(
+        "AuditProof": {**OBJECT, "description": "`sekisho.proof/v1`, docs/audit-proof.md"},
+        "AuditReports": object_of({"reports": rows}, "reports"),
+        "AuditReport": object_of(
             {
-                "report": _TEXT,
-                "title": _TEXT,
+                "report": TEXT,
+                "title": TEXT,
                 "period": {"type": ["string", "null"], "description": "the time, as it stands in a title"},
                 "note": {"type": ["string", "null"]},
                 "columns": {**rows, "description": "`name` and `head` of each, in the order of reading"},
                 "rows": rows,
             }
         ),
-        "AuditSql": _object(
-            {"sql": {"type": "string", "maxLength": MAX_SQL}, "since": _TIME, "until": _TIME}, "sql", "since", "until"
+        "AuditSql": object_of(
+            {"sql": {"type": "string", "maxLength": MAX_SQL}, "since": TIME, "until": TIME}, "sql", "since", "until"
         ),
-        "AuditTable": _object({"columns": _several(_TEXT), "rows": _several({"type": "array"})}),
-        "AuditReveal": _object(
+        "AuditTable": object_of({"columns": several(TEXT), "rows": several({"type": "array"})}),
+        "AuditReveal": object_of(
             {
-                "id": {**_TEXT, "description": "a decision"},
-                "pseudonym": {**_TEXT, "description": "or a pseudonym, with the time that it stands in"},
-                "since": _TIME,
-                "until": _TIME,
+                "id": {**TEXT, "description": "a decision"},
+                "pseudonym": {**TEXT, "description": "or a pseudonym, with the time that it stands in"},
+                "since": TIME,
+                "until": TIME,
                 "reason": {"type": "string", "minLength": 5, "maxLength": 500},
             },
             "reason",
         ),
-        "AuditRevealed": _object({"id": _TEXT, "pseudonym": _TEXT, "kind": _TEXT, "value": _TEXT, "person": _TEXT}),
-        "AuditSaved": _object(kept, "owner", "name", "kind", "parameters"),
-        "AuditSavedList": _object({"queries": {"type": "array", "items": _ref("AuditSaved")}}, "queries"),
-        "AuditDraft": _object(saved, "kind", "parameters"),
-        "AuditKept": _object({"name": _TEXT, "created": {"type": "boolean"}, "deleted": {"type": "boolean"}}, "name"),
-        "AuditTrail": _object({"events": rows, "next": next_page}, "events", "next"),
-        "AuditColumns": _object({"relations": _OBJECT}, "relations"),
+        "AuditRevealed": object_of({"id": TEXT, "pseudonym": TEXT, "kind": TEXT, "value": TEXT, "person": TEXT}),
+        "AuditSaved": object_of(kept, "owner", "name", "kind", "parameters"),
+        "AuditSavedList": object_of({"queries": {"type": "array", "items": ref("AuditSaved")}}, "queries"),
+        "AuditDraft": object_of(saved, "kind", "parameters"),
+        "AuditKept": object_of({"name": TEXT, "created": {"type": "boolean"}, "deleted": {"type": "boolean"}}, "name"),
+        "AuditTrail": object_of({"events": rows, "next": next_page}, "events", "next"),
+        "AuditColumns": object_of({"relations": OBJECT}, "relations"),
     }  # fmt: skip
     return {"components": {"schemas": found}}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: Json, *required: str) -> Json:
-    return {"type": "object", "properties": properties} | ({"required": list(required)} if required else {})
 
 
 def _query(name: str, schema: Json, text: str = "", *, required: bool = False) -> Json:
@@ -133,15 +112,7 @@ def _query(name: str, schema: Json, text: str = "", *, required: bool = False) -
 
 
 def _path(name: str, text: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": _TEXT, "description": text}
-
-
-def _words(*words: str) -> Json:
-    return {"type": "string", "enum": list(words)}
-
-
-def _several(schema: Json) -> Json:
-    return {"type": "array", "items": schema}
+    return {"name": name, "in": "path", "required": True, "schema": TEXT, "description": text}
 
 
 def _number(least: int, most: int, default: int) -> Json:
@@ -149,23 +120,23 @@ def _number(least: int, most: int, default: int) -> Json:
 
 
 _FILTER_SCHEMAS: Final[dict[str, Json]] = {
-    "since": _TIME,
-    "until": _TIME,
-    "outcome": _several(_words(*OUTCOMES)),
-    "reason": _several(_TEXT),
-    "kind": _words(*KINDS),
-    "exception": _words("true", "false"),
-    "disaster_mode": _words("true", "false"),
+    "since": TIME,
+    "until": TIME,
+    "outcome": several(words(*OUTCOMES)),
+    "reason": several(TEXT),
+    "kind": words(*KINDS),
+    "exception": words("true", "false"),
+    "disaster_mode": words("true", "false"),
 }
 _FILTERS: Final = tuple(
-    _query(name, _FILTER_SCHEMAS.get(name, _TEXT), required=name in ("since", "until")) for name in PARAMETERS
+    _query(name, _FILTER_SCHEMAS.get(name, TEXT), required=name in ("since", "until")) for name in PARAMETERS
 )
 _ID: Final = _path("id", "the decision's id")
 _NAME: Final = _path("name", "its name")
-_LANG: Final = _query("lang", _words("ja", "en"), "else by `Accept-Language`")
+_LANG: Final = _query("lang", words("ja", "en"), "else by `Accept-Language`")
 _OFFSET: Final = _query("utc_offset_min", _number(-840, 840, 540), "minutes east of Greenwich")
-_EVERYWHERE: Final = _query("everywhere", _words("true", "false"), "also where a clock was set")
-_OWNER: Final = _query("owner", _TEXT, "whose; else one's own")
+_EVERYWHERE: Final = _query("everywhere", words("true", "false"), "also where a clock was set")
+_OWNER: Final = _query("owner", TEXT, "whose; else one's own")
 
 OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("GET", "/decisions"): Operation(
@@ -174,7 +145,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "次の頁は `next` を `before` に。オペレーターの `person`・`device`・`source_ip` は仮名のみ。\n\n"
         "For the next page give `next` as `before`. With `audit_operate` people, devices and addresses are pseudonyms.",
         "AuditDecisions",
-        (*_FILTERS, _query("size", _number(1, MAX_PAGE, 100)), _query("before", _TEXT)),
+        (*_FILTERS, _query("size", _number(1, MAX_PAGE, 100)), _query("before", TEXT)),
     ),
     ("GET", "/decisions/count"): Operation(
         "audit_count", "判定の件数 / how many decisions", "", "AuditCount", _FILTERS
@@ -186,10 +157,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "AuditGroups",
         (
             *_FILTERS,
-            _query("by", _TEXT, "as `hour,reason`", required=True),
+            _query("by", TEXT, "as `hour,reason`", required=True),
             _query("limit", _number(1, MAX_GROUPS, 1_000)),
             _OFFSET,
-            _query("people", _words("false", "true"), "`true`: distinct persons too; takes ten times as long"),
+            _query("people", words("false", "true"), "`true`: distinct persons too; takes ten times as long"),
         ),
     ),
     ("GET", "/decisions/export"): Operation(
@@ -198,7 +169,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "途中で失敗した場合は接続を切る（最後のチャンクを送らない）。Excel 向け CSV は BOM 付き UTF-8。\n\n"
         "Where it fails on the way the connection is broken off: half a file never looks whole. Needs `audit_export`.",
         "AuditDecisions",
-        (*_FILTERS, _query("format", _words(*FORMATS)), _LANG, _OFFSET),
+        (*_FILTERS, _query("format", words(*FORMATS)), _LANG, _OFFSET),
         media=("text/csv", "application/jsonl", "application/vnd.apache.parquet"),
     ),
     ("GET", "/decisions/{id}"): Operation(
@@ -229,9 +200,9 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         (
             _NAME,
             _LANG,
-            _query("since", _TIME),
-            _query("until", _TIME),
-            _query("format", _words("json", "csv")),
+            _query("since", TIME),
+            _query("until", TIME),
+            _query("format", words("json", "csv")),
             _OFFSET,
         ),
         media=("application/json", "text/csv"),
@@ -275,7 +246,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "権限は実行者のもの。パラメーターは保存分に優先する。\n\n"
         "By the asker's own rights; parameters of the request replace the saved ones.",
         "AuditDecisions",
-        (_NAME, _OWNER, _query("since", _TIME), _query("until", _TIME)),
+        (_NAME, _OWNER, _query("since", TIME), _query("until", TIME)),
     ),
     ("GET", "/trail"): Operation(
         "audit_trail",
@@ -284,13 +255,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Needs `audit_trail`; whoever may not see everything is shown people as pseudonyms.",
         "AuditTrail",
         (
-            _query("since", _TIME),
-            _query("until", _TIME),
+            _query("since", TIME),
+            _query("until", TIME),
             _query("size", _number(1, 1_000, 100)),
-            _query("before", _TEXT),
-            _query("actor", _TEXT),
-            _query("action", _TEXT),
-            _query("outcome", _words("begun", "done", "refused", "failed")),
+            _query("before", TEXT),
+            _query("actor", TEXT),
+            _query("action", TEXT),
+            _query("outcome", words("begun", "done", "refused", "failed")),
         ),
     ),
     ("GET", "/columns"): Operation(

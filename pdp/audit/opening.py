@@ -64,9 +64,8 @@ async def open_audit(  # noqa: PLR0913, PLR0917  # the composition root names ea
 
 def ground_of(settings: Settings, keys: Path) -> Ground:
     """What the processes that ask stand on."""
-    logs = (settings.state_path / "decisions", *map(Path, settings.audit_other_logs))
     return Ground(
-        logs=[str(log.resolve()) for log in logs],
+        logs=[str(log.resolve()) for log in settings.decision_logs],
         trail=str(trail_path(settings.state_path).resolve()),
         memory_mb=settings.audit_memory_mb,
         threads=settings.audit_threads,

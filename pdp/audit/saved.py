@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from pdp.audit.asked import count_of, decisions_of, grouping_of, names_somebody, report_of, sql_of
 from pdp.audit.question import Count, Decisions, Groups, Params, Report, Sql
-from pdp.audit.sight import require
+from pdp.audit.sight import HIDDEN, require
 from pdp.errors import BadRequestError, NotFoundError
 from pdp.store import tables
 
@@ -119,7 +119,8 @@ class SavedQueries:
         with self._store.read() as connection:
             own = (_TABLE.c.owner == caller_id) | _TABLE.c.shared
             rows = connection.execute(select(_TABLE).where(own).order_by(_TABLE.c.owner, _TABLE.c.name))
-            return [saved for row in rows if _may_see(saved := _saved(row), caller_id, sight)]
+            found = [saved for row in rows if _may_see(saved := _saved(row), caller_id, sight)]
+        return [_as_seen(saved, caller_id, sight) for saved in found]
 
     def get(self, owner: str, name: str, caller_id: str, sight: Sight) -> Saved:
         """Raises NotFoundError, also for one that is another's and not shared: whether it exists is not told."""
@@ -129,7 +130,7 @@ class SavedQueries:
             ).one_or_none()
         if row is None or not _may_see(saved := _saved(row), caller_id, sight):
             raise NotFoundError("there is no saved question of this name", next_step="`/audit/v1/queries` lists them")
-        return saved
+        return _as_seen(saved, caller_id, sight)
 
     def put(self, owner: str, name: str, draft: Draft, params: Params, now: datetime) -> bool:
         """Keep a question that was checked; whether it is new. Raises BadRequestError for a name that is none."""
@@ -169,6 +170,13 @@ class SavedQueries:
 def _may_see(saved: Saved, caller_id: str, sight: Sight) -> bool:
     """A shared question may name people: whoever may not see them all is not shown it."""
     return saved.owner == caller_id or (saved.shared and (sight.whole or not names_somebody(saved.parameters)))
+
+
+def _as_seen(saved: Saved, caller_id: str, sight: Sight) -> Saved:
+    """A title is free text, and whoever wrote it may see names: to those who may not see them all it is not shown."""
+    if saved.owner == caller_id or sight.whole or not saved.title:
+        return saved
+    return msgspec.structs.replace(saved, title=HIDDEN)
 
 
 def _saved(row: Row[Any]) -> Saved:

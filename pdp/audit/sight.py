@@ -28,6 +28,8 @@ AUDIT_PERMISSIONS: Final[tuple[Permission, ...]] = (
     "audit_trail",
 )
 
+HIDDEN: Final = "…"  # in the place of what these eyes may not see
+
 
 class Sight(msgspec.Struct, frozen=True):
     """`veiled`: with pseudonyms, and without what could carry a name. `within`: these departments alone; None: all."""

@@ -13,6 +13,7 @@ import msgspec
 
 from pdp.archive.queries import QUERIES
 from pdp.audit.asked import BY_PSEUDONYM
+from pdp.audit.sight import HIDDEN
 from pdp.privacy.pseudonym import is_pseudonym
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ SHOWN: Final = frozenset(
         *("everywhere", "actor", "action"),
     }
 )
-HIDDEN: Final = "…"  # in the place of what these eyes may not see
 
 
 def shown_event(event: Event, sight: Sight, pseudonyms: Pseudonyms) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from pdp.audit.veil_lists import PSEUDONYMS, SHOWN
-from pdp.privacy.pseudonym import is_pseudonym
 
 if TYPE_CHECKING:
     from pdp.privacy.pseudonym import Pseudonyms
@@ -34,10 +33,12 @@ def _veiled(column: pa.ChunkedArray, kind: str, pseudonyms: Pseudonyms) -> pa.Ch
 
 
 def pseudonym_of(kind: str, value: str | None, pseudonyms: Pseudonyms) -> str | None:
-    """What is kept as a pseudonym already stays what it is: there is nothing behind it here."""
-    return value if value is None or is_pseudonym(value) else pseudonyms.of(kind, value)
+    """INVARIANT (ours alone): also what has a pseudonym's form gets one. Anybody may write somebody else's into a
+    request as a name, and would stand among that one's decisions.
+    """
+    return value if value is None else pseudonyms.of(kind, value)
 
 
 def stands_for(pseudonym: str, kind: str, value: str, pseudonyms: Pseudonyms) -> bool:
     """Whether an operator has seen this value under that name, by the present key or an earlier one."""
-    return value == pseudonym or pseudonym in pseudonyms.all_of(kind, value)
+    return pseudonym in pseudonyms.all_of(kind, value)

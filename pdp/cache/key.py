@@ -17,18 +17,19 @@ from __future__ import annotations
 from functools import lru_cache
 from hashlib import sha256
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from pdp import __version__
-from pdp.model.input import InputV1
+from pdp.model.input import attribute_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pdp.bundle.bundle import Bundle
     from pdp.bundle.footprint import Footprint
+    from pdp.model.input import InputV1
 
 KEY_BYTES: Final = 32
 _VERSION: Final = f"sekisho-verdict-1 {__version__}"  # another program may read a verdict in another way
@@ -66,23 +67,8 @@ def _reader_of_input(paths: tuple[tuple[str, ...], ...]) -> Callable[[InputV1], 
     """The values at the paths. `pdp.input/v1` is closed: what it has no place for is absent from every document."""
     if () in paths:
         return lambda document: document
-    attributes = sorted({name for path in paths if (name := _attribute(path)) is not None})
+    attributes = sorted({name for path in paths if (name := attribute_of(path)) is not None})
     return attrgetter(*attributes) if attributes else lambda _: None
-
-
-def _attribute(path: tuple[str, ...]) -> str | None:
-    """`device.class` as Python spells it; a path that goes on below a leaf ends there, as the value does."""
-    form: Any = InputV1
-    spelled: list[str] = []
-    for part in path:
-        if not (isinstance(form, type) and issubclass(form, msgspec.Struct)):
-            break
-        field = next((field for field in msgspec.structs.fields(form) if field.encode_name == part), None)
-        if field is None:
-            return None
-        spelled.append(field.name)
-        form = get_type_hints(form)[field.name]
-    return ".".join(spelled)
 
 
 def _at(document: object, path: tuple[str, ...]) -> list[object] | int:

@@ -2,7 +2,7 @@
 
     here()    in this process, at once
     judged()  Redis, else the engine; several that miss one key wait for one evaluation
-    keep()    what the engine has just said, for both levels
+    keep()    what the engine has just said, or what was looked up (`pdp.table`), for both levels
 
 INVARIANT (no errors): only verdicts that were judged well formed come in here. What an evaluation raises
 goes to those who wait for it, and is forgotten.
@@ -92,7 +92,7 @@ class VerdictCache:
         return await self._answer_of(task)
 
     def keep(self, key: bytes, now: datetime, entry: Entry) -> Verdict:
-        """Remember what the engine has just said."""
+        """Remember what was just judged."""
         self._kept += 1
         entry = self._shared_object(entry)
         self._local.put(key, entry)

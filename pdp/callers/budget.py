@@ -3,8 +3,7 @@
 A bucket is one number, the instant at which it is full again (the generic cell rate algorithm, ITU-T I.371
 annex A, is the same as a token bucket): taking costs a comparison and an addition, and nothing runs by itself.
 
-A bucket belongs to one caller in one worker. Several workers let through up to as many times the rate: which worker
-takes a connection is the kernel's choice, and a share for each would refuse a gateway that keeps a single one.
+A bucket belongs to one caller. Where a host has several workers they share it (`pdp.callers.shared_budget`).
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ MOST_BATCH: Final = 100  # what the batch endpoint takes of anybody
 
 @dataclass(frozen=True, slots=True)
 class CallerLimits:
-    """What one caller may ask of one worker.
+    """What one caller may ask of one host.
 
     `requests_per_s` and `burst` count evaluations: each item of a batch and each candidate of a search is one. The
     default lies above what a worker on one core answers: it ends a loop that went mad, and shares nothing out.

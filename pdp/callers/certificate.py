@@ -29,7 +29,7 @@ class PeerCertificate(msgspec.Struct, frozen=True):
     """`sha256` is over the DER form, in lower-case hex. `names` are exact texts: `dns:gw.example.jp`, `uri:spiffe://…`,
     `email:…`, `ip:…`, `subject:CN=…` (RFC 4514). `issuers` are the fingerprints of our authorities that signed it.
 
-    Without its times (None) only the fingerprint is known, and a proxy has judged the rest.
+    Without its times (None) only the fingerprint is known, and a proxy has judged the rest. `serial` is in hexadecimal.
     """
 
     sha256: str
@@ -37,6 +37,7 @@ class PeerCertificate(msgspec.Struct, frozen=True):
     not_after: datetime | None = None
     names: tuple[str, ...] = ()
     issuers: tuple[str, ...] = ()
+    serial: str | None = None
 
     def holds_at(self, now: datetime) -> bool:
         """Whether `now` lies in its validity: a connection may live longer than the certificate that opened it."""
@@ -70,6 +71,7 @@ def read_certificate(der: bytes, authorities: Sequence[Certificate]) -> PeerCert
             not_after=certificate.not_valid_after_utc,
             names=names,
             issuers=tuple(fingerprint(authority) for authority in authorities if _signed(authority, certificate)),
+            serial=f"{certificate.serial_number:x}",
         )
     except (ValueError, DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType):
         raise BadRequestError("the client certificate cannot be read") from None

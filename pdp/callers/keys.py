@@ -22,6 +22,7 @@ from pdp.callers.bounds import (
     keep_bounds,
     keep_key_bounds,
 )
+from pdp.callers.credentials import ShownKey
 from pdp.callers.register import (
     changed,
     checked_name,
@@ -177,6 +178,12 @@ def set_permissions(store: Store, caller_id: str, permissions: Collection[Permis
         changed(connection)
         require(connection, caller_id)
         grant(connection, caller_id, granted)
+
+
+def shown_key(presented: str) -> ShownKey | None:
+    """What a text says that is shown as a key; None: that has not the form of one."""
+    parts = KEY.fullmatch(presented)
+    return None if parts is None else ShownKey(parts[1], secret_digest(parts[2]))
 
 
 def secret_digest(secret: str) -> bytes:

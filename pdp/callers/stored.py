@@ -20,20 +20,26 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from pdp.callers.bounds import within
+from pdp.callers.budget import Budget
 from pdp.callers.caller import Caller
 from pdp.callers.credentials import Credentials
-from pdp.callers.keys import KEY, secret_digest
+from pdp.callers.keys import shown_key
 from pdp.callers.machine import DEFAULT_SCOPES, permissions_of
 from pdp.callers.proxy import ProxyRefusedError
+from pdp.callers.shared_budget import SharedBuckets
 from pdp.callers.table import EMPTY, CallerTable, Grant, KeyGrant, read_table
 from pdp.errors import DirectoryError, NotAuthenticatedError, SekishoError, TooManyRequestsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
+    from pathlib import Path
 
+    from pdp.callers.budget import CallerLimits
     from pdp.callers.caller import Permission
     from pdp.callers.certificate import PeerCertificate
+    from pdp.callers.credentials import ShownKey
+    from pdp.callers.crl import RevocationLists
     from pdp.callers.machine import MachineTokens
     from pdp.callers.proxy import TrustedProxy
     from pdp.store.store import Store
@@ -75,7 +81,10 @@ class StoredCallers:
         proxy: TrustedProxy | None = None,
         tokens: MachineTokens | None = None,
         scopes: Mapping[str, frozenset[Permission]] = DEFAULT_SCOPES,
+        lists: RevocationLists | None = None,
+        buckets: Path | None = None,
     ) -> None:
+        """`buckets`: a folder of this host in which several workers share each caller's rate."""
         self._store = store
         self._clock = clock
         self._stopwatch = stopwatch or (lambda: round(clock().timestamp() * 1_000_000_000))
@@ -83,6 +92,13 @@ class StoredCallers:
         self._proxy = proxy
         self._tokens = tokens
         self._scopes = scopes
+        self._lists = lists
+        stopwatch = self._stopwatch
+        self._budget: Callable[[str, CallerLimits], Budget] = (
+            (lambda _, limits: Budget(limits, stopwatch))
+            if buckets is None
+            else SharedBuckets(buckets, stopwatch).budget
+        )
         self._one_at_a_time = asyncio.Lock()
         self._table: CallerTable = EMPTY
         self._keys: Mapping[str, KeyGrant] = EMPTY.keys
@@ -95,8 +111,7 @@ class StoredCallers:
         assert isinstance(presented, Credentials)
         if presented.token is not None:
             raise self._refused("token")
-        key = presented.key
-        grant = None if key is None else self._of_key(key)
+        grant = None if presented.key is None else self._of_key(presented.shown or shown_key(presented.key))
         if self._proxy is not None or presented.certificate is not None:
             grant = self._with_certificate(grant, self._certificate(presented))
         return self._admitted(grant, presented.peer)
@@ -133,15 +148,16 @@ class StoredCallers:
             return read is not None
 
     def _read(self, held: CallerTable) -> CallerTable | None:
+        if self._lists is not None:
+            self._lists.look()
         with self._store.read() as connection:
-            return read_table(connection, held, self._stopwatch)
+            return read_table(connection, held, self._budget)
 
-    def _of_key(self, presented: str) -> Grant:
-        parts = KEY.fullmatch(presented)
-        if parts is None:
+    def _of_key(self, shown: ShownKey | None) -> Grant:
+        if shown is None:
             raise self._refused("credential")
-        known = self._keys.get(parts[1], _NOBODY)
-        same = compare_digest(secret_digest(parts[2]), known.secret_sha256)
+        known = self._keys.get(shown.key_id, _NOBODY)
+        same = compare_digest(shown.secret_sha256, known.secret_sha256)
         expired = known.expires_at is not None and self._clock() >= known.expires_at
         if not same or expired or known is _NOBODY:
             raise self._refused("credential")
@@ -162,13 +178,22 @@ class StoredCallers:
         return grant._replace(caller=replace(grant.caller, permissions=permissions))
 
     def _certificate(self, presented: Credentials) -> PeerCertificate | None:
-        """The certificate of whoever asks: of the connection, or of the connection to the proxy in front of us."""
-        if self._proxy is None:
-            return presented.certificate
-        try:
-            return self._proxy.certificate(presented)
-        except ProxyRefusedError:
-            raise self._refused("forwarded") from None
+        """The certificate of whoever asks: of the connection, or of the connection to the proxy in front of us.
+
+        Its revocation is judged for each request: a connection may be older than the list that ends it.
+        """
+        certificate = own = presented.certificate
+        if self._proxy is not None:
+            try:
+                certificate = self._proxy.certificate(presented)
+            except ProxyRefusedError:
+                raise self._refused("forwarded") from None
+        if self._lists is not None:
+            now = self._clock()
+            for shown in (own, certificate):  # that of the proxy, too
+                if shown is not None and self._lists.refuses(shown, now):
+                    raise self._refused("certificate")
+        return certificate
 
     def _with_certificate(self, grant: Grant | None, certificate: PeerCertificate | None) -> Grant | None:
         """What the key or token gives, if the certificate is not somebody else's; what the certificate gives alone."""

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from pdp.bundle.bundle import Profile
 from pdp.callers.bounds import LIMITS, UNBOUND, CallerBounds, KeyBounds, Networks, bounds_by_key, parsed
-from pdp.callers.budget import Budget, CallerLimits
+from pdp.callers.budget import CallerLimits
 from pdp.callers.caller import PERMISSIONS, Caller
 from pdp.errors import BadRequestError
 from pdp.store import tables
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from pdp.callers.budget import Budget
     from pdp.callers.caller import Permission
 
 _PROFILES: Final = frozenset(get_args(Profile))
@@ -55,12 +56,14 @@ class CallerTable(NamedTuple):
 EMPTY: Final = CallerTable(-1, {}, {}, {}, {}, {})
 
 
-def read_table(connection: Connection, held: CallerTable, stopwatch: Callable[[], int]) -> CallerTable | None:
+def read_table(
+    connection: Connection, held: CallerTable, make: Callable[[str, CallerLimits], Budget]
+) -> CallerTable | None:
     """The register as it is now; None where it is as it was `held`. A caller whose limits stay keeps its budget."""
     version: int = connection.execute(select(tables.caller_meta.c.version)).scalar_one()
     if version == held.version:
         return None
-    grants = _grants(connection, held.budgets, stopwatch)
+    grants = _grants(connection, held.budgets, make)
     certificates: dict[str, Grant] = {}
     names: dict[tuple[str, str], Grant] = {}
     clients: dict[tuple[str, str, str], Grant] = {}
@@ -79,7 +82,9 @@ def read_table(connection: Connection, held: CallerTable, stopwatch: Callable[[]
     return CallerTable(version, _keys(connection, grants), certificates, names, clients, budgets)
 
 
-def _grants(connection: Connection, budgets: Mapping[str, Budget], stopwatch: Callable[[], int]) -> dict[str, Grant]:
+def _grants(
+    connection: Connection, budgets: Mapping[str, Budget], make: Callable[[str, CallerLimits], Budget]
+) -> dict[str, Grant]:
     caller, bounds = tables.callers.c, tables.caller_bounds.c
     rows = connection.execute(
         select(
@@ -103,7 +108,7 @@ def _grants(connection: Connection, budgets: Mapping[str, Budget], stopwatch: Ca
             continue
         budget = budgets.get(row.id)
         if budget is None or budget.limits != said.limits:
-            budget = Budget(said.limits, stopwatch)
+            budget = make(row.id, said.limits)
         permissions = known(row.permissions)
         grants[row.id] = Grant(Caller(row.id, permissions, said.profile, said.limits, budget), networks)
     return grants

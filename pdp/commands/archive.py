@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 from typer import Argument, Exit, Option
 
 from pdp.commands import archive_terms
+from pdp.commands.call import PlainStateCall, StateCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from typer import Typer
 
-    from pdp.archive.duck import EngineLimits
     from pdp.archive.port import QueryEngine
     from pdp.archive.queries import Query
-    from pdp.archive.store import LocalStore
     from pdp.commands.terminal import Terminal
     from pdp.settings import Settings
 
@@ -39,23 +37,18 @@ def register(audit: Typer) -> None:
     audit.add_typer(archive_terms.holds, name="hold")
 
 
+@spread
 def compact(
-    once: Annotated[bool, Option("--once", help="Store all that is sealed now, and end.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
+    call: StateCall, once: Annotated[bool, Option("--once", help="Store all that is sealed now, and end.")] = False
 ) -> None:
     """Keep the store: sealed segments become Parquet, fresh records are published. Runs until it is ended."""
     from pdp.archive.keeper import Keeper, utc_now
     from pdp.archive.standing import write_standing
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import log_store_of
     from pdp.commands.unshipped import Unshipped
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
-    store = _store(settings)
+    terminal, settings = call.terminal, call.settings()
+    store = log_store_of(settings)
     keeper = Keeper(
         store,
         keep_segments_days=settings.audit_keep_segments_days,
@@ -68,13 +61,12 @@ def compact(
         return
     with terminal.busy(terminal.pick("格納中", "storing")):
         told = keeper.once(utc_now())
-    if as_json:
-        terminal.json(asdict(told))
-    terminal.say(
+    terminal.answer(
+        asdict(told),
         terminal.pick(
             f"セグメント {told.segments} 個を格納、ファイル {told.files} 個、削除したセグメント {told.removed} 個",
             f"{told.segments} segments stored, {told.files} files, {told.removed} segments removed",
-        )
+        ),
     )
     if told.waiting:
         terminal.say(
@@ -94,35 +86,28 @@ def compact(
         )
 
 
+@spread
 def query(
+    call: StateCall,
     name: Annotated[str | None, Argument(help="Name of the question; without one, all are listed.")] = None,
     param: Annotated[list[str] | None, Option("--param", "-p", help="NAME=VALUE; times with their offset.")] = None,
     out: Annotated[Path | None, Option("--out", help="Write .csv (for Excel), .jsonl or .parquet.")] = None,
     source: Annotated[
         str | None, Option("--from", help="Ask a copy: clickhouse, object_store or s3://BUCKET/PREFIX/NODE.")
     ] = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Ask the decision log one of its questions: stored and fresh records alike; of a copy, what was published."""
-    from pdp.archive.duck import EngineLimits
     from pdp.archive.queries import QUERIES
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.trail.keeping import record_query
 
-    terminal = Terminal(lang, as_json=as_json)
+    terminal = call.terminal
     if name is None:
         _list(terminal)
         return
-    settings, params = settings_of(config, state_dir=state_dir), _params(param or [])
-    limits = EngineLimits(memory_mb=settings.audit_memory_mb, threads=settings.audit_threads)
-    logs = [settings.state_path / "decisions", *map(Path, settings.audit_other_logs)]
+    settings, params = call.settings(), _params(param or [])
     with (
         terminal.busy(terminal.pick("照会中", "asking")),
-        _engine(settings, source, logs, limits) as engine,
+        _engine(settings, source) as engine,
     ):
         table = engine.run(name, params)
     # INVARIANT (no answer without an event): written down before anything of the answer is shown.
@@ -133,15 +118,17 @@ def query(
         _show(terminal, QUERIES[name], table, params)
 
 
-def _engine(
-    settings: Settings, source: str | None, logs: list[Path], limits: EngineLimits
-) -> AbstractContextManager[QueryEngine]:
+def _engine(settings: Settings, source: str | None) -> AbstractContextManager[QueryEngine]:
     from contextlib import nullcontext
 
     from pdp.archive.duck import DuckQueries
+    from pdp.commands.composed import limits_of
     from pdp.outgrown.copies import open_engine
 
-    return nullcontext(DuckQueries(logs, limits)) if source is None else open_engine(settings, source, limits)
+    limits = limits_of(settings)
+    if source is None:
+        return nullcontext(DuckQueries(settings.decision_logs, limits))
+    return open_engine(settings, source, limits)
 
 
 def _list(terminal: Terminal) -> None:
@@ -215,24 +202,21 @@ def _write(terminal: Terminal, asked: Query, table: pa.Table, out: Path) -> None
     terminal.say(terminal.pick(f"{table.num_rows} 件を書き出し", f"{table.num_rows} records written"))
 
 
+@spread
 def show_store(
+    call: StateCall,
     verify: Annotated[bool, Option("--verify", help="Derive every stored segment again from the files.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """What is stored, and with --verify whether it still gives its segments back. Exit code 1 where it does not."""
     from pdp.archive.restoring import prove_store
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import log_store_of
 
-    terminal = Terminal(lang, as_json=as_json)
-    store = _store(settings_of(config, state_dir=state_dir))
+    terminal = call.terminal
+    store = log_store_of(call.settings())
     files = store.manifest.files()
     proven, broken = prove_store(store) if verify else (None, [])
     records, size = sum(file.records for file in files), sum(file.bytes for file in files)
-    if as_json:
+    if terminal.as_json:
         told = {"files": len(files), "records": records, "bytes": size, "waiting_segments": len(store.waiting())}
         terminal.json(told | {"proven": proven, "broken": broken})
     terminal.say(
@@ -249,34 +233,22 @@ def show_store(
         raise Exit(NO)
 
 
+@spread
 def restore(
+    call: PlainStateCall,
     segment: Annotated[str, Argument(help="Name of a segment, as `pdp audit verify` has it.")],
     out: Annotated[Path, Option("--out", help="Where to write it.")],
-    state_dir: StateDir = None,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Write a segment again from the store, byte for byte. Exit code 1 where the store does not give it back."""
     from pdp.archive.restoring import segment_again
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import log_store_of
     from pdp.trail.keeping import record_query
 
-    terminal = Terminal(lang, as_json=False)
-    settings = settings_of(config, state_dir=state_dir)
-    whole = segment_again(_store(settings), segment)
+    terminal, settings = call.terminal, call.settings()
+    whole = segment_again(log_store_of(settings), segment)
     record_query(settings, "audit.restore", {"out": str(out)}, object=segment, rows=None if whole is None else 1)
     if whole is None:
         terminal.remark(terminal.pick("格納されていない", "it is not in the store"))
         raise Exit(NO)
     out.write_bytes(whole)
     terminal.say(terminal.pick(f"{len(whole)} バイトを書き出し", f"{len(whole)} bytes written"))
-
-
-# -- shared --------------------------------------------------------------------------------------------
-
-
-def _store(settings: Settings) -> LocalStore:
-    from pdp.archive.store import LocalStore
-
-    return LocalStore(settings.state_path / "decisions")

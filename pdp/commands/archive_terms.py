@@ -10,39 +10,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option, Typer
 
+from pdp.commands.call import PlainStateCall, StateCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pdp.archive.entries import Hold
     from pdp.archive.retention import Step, Terms
-    from pdp.archive.store import LocalStore
     from pdp.commands.terminal import Terminal
     from pdp.settings import Settings
 
 holds = Typer(no_args_is_help=True, help="Legal holds: records that retention may not remove.")
 
 
+@spread
 def retention(
+    call: StateCall,
     apply: Annotated[bool, Option("--apply", help="Do it; without this, only say what would be done.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Which stored files are kept, archived or removed by their age, and which are held."""
     from pdp.archive.keeper import LOCK_WAIT_S, utc_now
     from pdp.archive.retention import batches, carry_out, finish, names_of, plan
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import log_store_of
     from pdp.trail.event import MAX_LIST
     from pdp.trail.keeping import noted, record_query
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
-    store, terms, now = _store(settings), _terms(settings), utc_now()
+    terminal, settings = call.terminal, call.settings()
+    store, terms, now = log_store_of(settings), _terms(settings), utc_now()
     steps = plan(store, terms, now)
     asked = {"apply": apply, "hot_months": terms.hot_months, "archive_months": terms.archive_months}
     if apply:
@@ -119,57 +114,48 @@ def hold() -> None:
 
 
 @holds.command("place")
+@spread
 def place(
+    call: StateCall,
     case: Annotated[str, Option("--case", help="Case number.")],
     reason: Annotated[str, Option("--reason", help="Why.")],
     by: Annotated[str, Option("--by", help="Who orders it.")],
     person: Annotated[str | None, Option("--person", help="One person's id; default: everybody.")] = None,
     since: Annotated[str | None, Option("--since", help="Records from this time on, with its offset.")] = None,
     until: Annotated[str | None, Option("--until", help="Records before this time.")] = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Keep records whatever their age."""
     from pdp.archive.entries import Hold
     from pdp.archive.keeper import LOCK_WAIT_S, utc_now
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import log_store_of
     from pdp.trail.keeping import noted
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
-    store = _store(settings)
+    terminal, settings = call.terminal, call.settings()
+    store = log_store_of(settings)
     wanted = Hold(case, person, _when(since), _when(until), reason, by, utc_now())
     named = {"case": case, "person": person, "since": since, "until": until, "ordered_by": by}
     asked = {name: value for name, value in named.items() if value is not None}
     with noted(settings, "audit.hold.place", asked, reason=reason) as found, store.held(LOCK_WAIT_S):
         number = store.manifest.place_hold(wanted)
         found.object = str(number)
-    if as_json:
-        terminal.json({"hold": number})
-    terminal.say(terminal.pick(f"保全 {number} を登録", f"hold {number} stands"))
+    terminal.answer({"hold": number}, terminal.pick(f"保全 {number} を登録", f"hold {number} stands"))
 
 
 @holds.command("lift")
+@spread
 def lift(
+    call: PlainStateCall,
     number: Annotated[int, Argument(help="Number of the hold.")],
     reason: Annotated[str, Option("--reason", help="Why.")],
     by: Annotated[str, Option("--by", help="Who orders it.")],
-    state_dir: StateDir = None,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """End a hold. It stays on record. Exit code 1 where no such hold stands."""
     from pdp.archive.keeper import utc_now
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import log_store_of
     from pdp.trail.keeping import noted
 
-    terminal = Terminal(lang, as_json=False)
-    settings = settings_of(config, state_dir=state_dir)
-    store = _store(settings)
+    terminal, settings = call.terminal, call.settings()
+    store = log_store_of(settings)
     with noted(settings, "audit.hold.lift", {"ordered_by": by}, object=str(number), reason=reason) as found:
         lifted = store.manifest.exists() and store.manifest.lift_hold(number, by=by, now=utc_now(), reason=reason)
         found.rows = int(lifted)
@@ -180,24 +166,19 @@ def lift(
 
 
 @holds.command("list")
+@spread
 def list_holds(
-    lifted: Annotated[bool, Option("--lifted", help="Also those that were lifted.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
+    call: StateCall, lifted: Annotated[bool, Option("--lifted", help="Also those that were lifted.")] = False
 ) -> None:
     """The holds that stand."""
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import log_store_of
     from pdp.trail.keeping import record_query
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
-    found = _store(settings).manifest.holds(lifted=lifted)
+    terminal, settings = call.terminal, call.settings()
+    found = log_store_of(settings).manifest.holds(lifted=lifted)
     record_query(settings, "audit.hold.list", {"lifted": lifted}, rows=len(found))
     rows = [_row_of(hold) for hold in found]
-    if as_json:
+    if terminal.as_json:
         terminal.json(rows)
     heads = {
         "hold": terminal.pick("番号", "hold"),
@@ -228,12 +209,6 @@ def _row_of(hold: Hold) -> dict[str, Any]:
 
 
 # -- shared --------------------------------------------------------------------------------------------
-
-
-def _store(settings: Settings) -> LocalStore:
-    from pdp.archive.store import LocalStore
-
-    return LocalStore(settings.state_path / "decisions")
 
 
 def _terms(settings: Settings) -> Terms:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Exit, Option, Typer
 
 from pdp.commands import audit_anchors, audit_privacy, audit_proof, audit_publish, audit_ship, audit_trail
+from pdp.commands.call import StateCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
     from pdp.commands.terminal import Terminal
@@ -41,7 +41,9 @@ app.command("pseudonymise")(audit_privacy.pseudonymise)
 
 
 @app.command("verify")
+@spread
 def verify(
+    call: StateCall,
     anchors: Annotated[
         list[Path] | None,
         Option("--anchor", help="File of signed heads kept elsewhere, or a syslog with them.", exists=True),
@@ -54,21 +56,16 @@ def verify(
         Path | None,
         Option("--tsa", help="Roots of time-stamp authorities; default: those of the settings.", exists=True),
     ] = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Check each line against the one before, and all against the signed heads. Exit code 1: the log is broken."""
+    from pdp.commands.absent_proof import clues_of
     from pdp.commands.audit_anchors import check_stamps, stamp_files
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.unproven import tell_unproven
     from pdp.commands.wholeness import examine
     from pdp.errors import NotReadyError, SettingsError
     from pdp.transparency.anchored import read_keys
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     state = settings.state_path
     if not (state / "decisions").is_dir():
         raise NotReadyError("there is no decision log here", next_step="name its place with `--state-dir`")
@@ -87,9 +84,11 @@ def verify(
         refuge=Path(settings.log_spill_dir) if settings.log_spill_dir else None,
         policies=state / "bundles",
         pseudonym_keys=Path(settings.log_pseudonym_key_file or state / "pseudonyms.key"),
+        clues=clues_of(settings),
     )
     seen = replace(seen, findings=(*seen.findings, *stamped))
     _tell(terminal, seen)
+    tell_unproven(terminal, seen.unproven, signing=settings.log_proof == "on")
     _tell_removals(terminal, seen)
     _tell_rewritten(terminal, state / "decisions")
     if seen.breaks:
@@ -161,6 +160,7 @@ def _tell(terminal: Terminal, seen: Wholeness) -> None:
                 "stored": seen.stored,
                 "findings": findings,
                 "logs": [asdict(log) for log in seen.logs],
+                "unproven": [asdict(one) for one in seen.unproven],
             }
         )
     for log in seen.logs:

@@ -7,34 +7,29 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+from pdp.commands.call import StateCall, spread
 
 if TYPE_CHECKING:
     from pdp.declog.verify import Finding
 
 
+@spread
 def heads(
+    call: StateCall,
     out: Annotated[Path, Option("--out", help="File to write; `pdp audit verify --anchor` reads it.")],
     address: Annotated[
         str | None, Argument(help="`s3+https://HOST/BUCKET/PREFIX?days=N`; default: those of the settings.")
     ] = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Fetch the signed heads that were sent to an object store, as a file for `pdp audit verify --anchor`."""
     from contextlib import closing
 
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.errors import NotReadyError, SettingsError
     from pdp.proving import utc_now
     from pdp.transparency.anchor import AnchorError
     from pdp.transparency.anchor_bucket import SCHEMES, BucketAnchor
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     found = [address] if address else [a for a in settings.log_anchors if a.startswith(SCHEMES)]
     if not found:
         raise SettingsError("the settings name no anchor in an object store", next_step="give its address")
@@ -48,9 +43,9 @@ def heads(
                         count += 1
     except AnchorError as fault:
         raise NotReadyError(f"the heads cannot be fetched: {fault.word}") from None
-    if as_json:
-        terminal.json({"heads": count})
-    terminal.say(terminal.pick(f"署名済みヘッド {count} 件を取得", f"{count} signed heads fetched"))
+    terminal.answer(
+        {"heads": count}, terminal.pick(f"署名済みヘッド {count} 件を取得", f"{count} signed heads fetched")
+    )
 
 
 def stamp_files(log: Path) -> list[Path]:

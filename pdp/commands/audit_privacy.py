@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+from pdp.commands.call import StateCall, spread
 
 if TYPE_CHECKING:
     from pdp.archive.pseudonymising import RuleSet, Step
@@ -26,22 +26,18 @@ _WORDS = {
 }
 
 
-def masking(
-    state_dir: StateDir = None, as_json: AsJson = False, lang: LangOption = None, config: ConfigFile = None
-) -> None:
+@spread
+def masking(call: StateCall) -> None:
     """What the settings take out of records, and of old ones. Refuses rules that cannot work."""
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.parts import open_masking
     from pdp.privacy.old_records import OLD_RECORDS
     from pdp.trail.keeping import record_query
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     open_masking(settings, lambda: None)  # raises where a rule cannot work, or a key cannot be had
     record_query(settings, "audit.mask", {})
     rules = {"log_masking": settings.log_masking, "audit_pseudonymise": settings.audit_pseudonymise or OLD_RECORDS}
-    if as_json:
+    if terminal.as_json:
         import msgspec
 
         terminal.json({name: msgspec.to_builtins(list(known)) for name, known in rules.items()})
@@ -57,93 +53,78 @@ def masking(
         )
 
 
+@spread
 def pseudonym(
+    call: StateCall,
     person: Annotated[str, Argument(help="A person's id.")],
     reason: Annotated[str, Option("--reason", help="Why, for the trail.")],
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """What a person is called in masked records, under each key: to be asked for with `--person`."""
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.parts import open_pseudonyms
     from pdp.trail.keeping import record_query
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     reason = _said(reason)
     names = open_pseudonyms(settings).all_of("user", person)
     record_query(settings, "audit.reveal", {"person": person}, reason=reason, rows=len(names))
-    if as_json:
+    if terminal.as_json:
         terminal.json({"pseudonyms": names})
     for name in names:
         terminal.say(name)
 
 
+@spread
 def subject_export(
+    call: StateCall,
     person: Annotated[str, Option("--person", help="The person's id.")],
     since: Annotated[str, Option("--since", help="From this time on, with its offset.")],
     until: Annotated[str, Option("--until", help="Before this time.")],
     out: Annotated[Path, Option("--out", help="A directory that does not exist yet.")],
     reason: Annotated[str, Option("--reason", help="Why, as the number of the request; for the trail.")],
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """All records of one person, for the person: JSON lines, a CSV to read, and their digests."""
     from dataclasses import replace
 
     from pdp.archive.asking import filters_of
     from pdp.archive.search import DuckSearch
-    from pdp.archive.session import EngineLimits
-    from pdp.commands.composed import settings_of
+    from pdp.commands.composed import limits_of
     from pdp.commands.subject_files import write_subject_files
-    from pdp.commands.terminal import Terminal
     from pdp.parts import open_pseudonyms
     from pdp.trail.keeping import noted
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     reason = _said(reason)
     names = [person]
     # Old records may have been rewritten whatever is masked today: wherever there are keys, they count.
     if settings.log_pseudonym_key_file or (settings.state_path / "pseudonyms.key").exists():
         names += open_pseudonyms(settings).all_of("user", person)
-    limits = EngineLimits(memory_mb=settings.audit_memory_mb, threads=settings.audit_threads)
-    search = DuckSearch([settings.state_path / "decisions", *map(Path, settings.audit_other_logs)], limits)
+    search = DuckSearch(settings.decision_logs, limits_of(settings))
     filters = filters_of({"since": [since], "until": [until], "person": [person]})
     asked = {"person": person, "since": since, "until": until}
     with noted(settings, "audit.subject_export", asked, reason=reason) as found:
         out.mkdir(mode=0o700)
         rows = write_subject_files(out, (b for known in names for b in search.stream(replace(filters, person=known))))
         found.rows = rows
-    if as_json:
-        terminal.json({"rows": rows, "directory": str(out)})
-    terminal.say(terminal.pick(f"{rows} 件を {out} に書き出し", f"{rows} records written to {out}"))
+    terminal.answer(
+        {"rows": rows, "directory": str(out)},
+        terminal.pick(f"{rows} 件を {out} に書き出し", f"{rows} records written to {out}"),
+    )
 
 
+@spread
 def pseudonymise(
+    call: StateCall,
     older_than: Annotated[int, Option("--older-than", min=1, help="Months; a file goes by its newest record.")],
     apply: Annotated[bool, Option("--apply", help="Do it; without this, only say what would be done.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Take the names out of old records and keep their proof: hashes of what they held stay in their place."""
     from pdp.archive.keeper import LOCK_WAIT_S, utc_now
     from pdp.archive.pseudonymising import carry_out, plan
-    from pdp.archive.store import LocalStore
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import log_store_of
     from pdp.trail.keeping import noted, os_user, record_query
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
-    store, now = LocalStore(settings.state_path / "decisions"), utc_now()
+    terminal, settings = call.terminal, call.settings()
+    store, now = log_store_of(settings), utc_now()
     steps, asked = plan(store, older_than, now), {"months": older_than, "apply": apply}
     if apply:
         rules = _rules(settings)

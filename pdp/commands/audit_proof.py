@@ -7,63 +7,57 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+from pdp.commands.call import PlainStateCall, StateCall, spread
 
 if TYPE_CHECKING:
+    from pdp.commands.terminal import Terminal
     from pdp.settings import Settings
 
 Out = Annotated[Path | None, Option("--out", help="File to write; default: stdout.")]
 
 
+@spread
 def prove(
+    call: PlainStateCall,
     decision_id: Annotated[str, Argument(help="The decision's id.")],
     out: Out = None,
     everywhere: Annotated[bool, Option("--everywhere", help="Look in all segments, not those of its time.")] = False,
-    state_dir: StateDir = None,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Write the proof of one decision, which `tools/verify_decision.py` checks offline."""
     from pdp.archive.restoring import restorer
     from pdp.trail.keeping import record_query
     from pdp.transparency.proofs import prove as proof_of
 
-    settings = _settings(config, state_dir)
+    settings = call.settings()
     layout = _log(settings)
     archived, restore = restorer(layout.root)
     found = proof_of(layout, decision_id, everywhere=everywhere, archived=archived, restore=restore)
     record_query(settings, "audit.proof", {}, object=decision_id, rows=1)  # it holds the whole record
-    _deliver(found, out, lang)
+    _deliver(found, out, call.terminal)
 
 
+@spread
 def consistency(
+    call: PlainStateCall,
     older: Annotated[Path, Argument(help="File of the older signed head.", exists=True, dir_okay=False)],
     newer: Annotated[Path, Argument(help="File of the newer signed head.", exists=True, dir_okay=False)],
     out: Out = None,
-    state_dir: StateDir = None,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Write the proof that the newer head continues the older one: nothing before it was changed."""
     from pdp.transparency.proofs import prove_consistency
 
-    settings = _settings(config, state_dir)
+    settings = call.settings()
     heads = [path.read_text("utf-8", "replace") for path in (older, newer)]
-    _deliver(prove_consistency(_log(settings).root, *heads), out, lang)
+    _deliver(prove_consistency(_log(settings).root, *heads), out, call.terminal)
 
 
-def checkpoint(
-    out: Out = None,
-    state_dir: StateDir = None,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def checkpoint(call: PlainStateCall, out: Out = None) -> None:
     """Sign for what is new, unless a running service does so, and write the newest signed head."""
-    from pdp.commands.terminal import Terminal
     from pdp.errors import NotReadyError
     from pdp.proving import log_of, open_keeper
 
-    settings = _settings(config, state_dir)
+    settings = call.settings()
     _, place = log_of(settings)
     _log(settings)
     keeper = open_keeper(settings)
@@ -75,40 +69,29 @@ def checkpoint(
         raise NotReadyError(f"no head can be signed: {fault}", next_step="run `pdp audit verify`")
     if not place.checkpoint.exists():
         raise NotReadyError("no head has been signed yet", next_step="start the service, which signs one each second")
-    _write(place.checkpoint.read_text("utf-8"), out, Terminal(lang, as_json=False))
+    _write(place.checkpoint.read_text("utf-8"), out, call.terminal)
 
 
-def keys(
-    out: Out = None,
-    state_dir: StateDir = None,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def keys(call: PlainStateCall, out: Out = None) -> None:
     """Write the public keys that signed, oldest first: what auditors are given, by another way than the log."""
-    from pdp.commands.terminal import Terminal
     from pdp.errors import NotReadyError
     from pdp.proving import log_of
 
-    _, place = log_of(_settings(config, state_dir))
+    _, place = log_of(call.settings())
     if not place.keys.exists():
         raise NotReadyError("nothing has been signed yet", next_step="start the service, or run `pdp audit checkpoint`")
-    _write(place.keys.read_text("utf-8"), out, Terminal(lang, as_json=False))
+    _write(place.keys.read_text("utf-8"), out, call.terminal)
 
 
-def rotate_key(
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def rotate_key(call: StateCall) -> None:
     """Make a new signing key; the old one signs for it. A running service takes it at its next start."""
-    from pdp.commands.terminal import Terminal
     from pdp.errors import SettingsError
     from pdp.proving import open_keeper, signing_of, trail_of
     from pdp.transparency.signer import make_key_file, read_signer
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = _settings(config, state_dir)
+    terminal, settings = call.terminal, call.settings()
     signing = signing_of(settings)
     if not signing.made:
         raise SettingsError(
@@ -127,9 +110,7 @@ def rotate_key(
         trail.turn()
         trail.stop()
     key = str(read_signer(signing.key, signing.origin).key)
-    if as_json:
-        terminal.json({"key": key, "signed": signed})
-    terminal.say(key)
+    terminal.answer({"key": key, "signed": signed}, key)
     terminal.remark(
         terminal.pick(
             "新しい鍵で署名を始めた。公開鍵を監査人に渡すこと"
@@ -158,12 +139,6 @@ def _refuse_twice(settings: Settings) -> None:
         )
 
 
-def _settings(config: Path | None, state_dir: str | None) -> Settings:
-    from pdp.commands.composed import settings_of
-
-    return settings_of(config, state_dir=state_dir)
-
-
 def _log(settings: Settings) -> Any:
     from pdp.errors import NotReadyError
     from pdp.proving import log_of
@@ -174,15 +149,13 @@ def _log(settings: Settings) -> Any:
     return layout
 
 
-def _deliver(proof: dict[str, Any], out: Path | None, lang: Any) -> None:
+def _deliver(proof: dict[str, Any], out: Path | None, terminal: Terminal) -> None:
     import json
 
-    from pdp.commands.terminal import Terminal
-
-    _write(json.dumps(proof, ensure_ascii=False, indent=1) + "\n", out, Terminal(lang, as_json=False))
+    _write(json.dumps(proof, ensure_ascii=False, indent=1) + "\n", out, terminal)
 
 
-def _write(text: str, out: Path | None, terminal: Any) -> None:
+def _write(text: str, out: Path | None, terminal: Terminal) -> None:
     import sys
 
     if out is None:

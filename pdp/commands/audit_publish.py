@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option
 
+from pdp.commands.call import StateCall, spread
 from pdp.commands.exit_codes import NO, NOT_READY
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,29 +20,24 @@ if TYPE_CHECKING:
 Names = Annotated[list[str] | None, Argument(help="`clickhouse`, `object_store`; default: those of the settings.")]
 
 
+@spread
 def publish(
+    call: StateCall,
     names: Names = None,
     once: Annotated[bool, Option("--once", help="Publish what is sealed now, and end.")] = False,
     status: Annotated[bool, Option("--status", help="Only say where each copy stands.")] = False,
     verify: Annotated[bool, Option("--verify", help="Ask each copy whether it has what it says, and end.")] = False,
     mend: Annotated[bool, Option("--mend", help="With --verify: publish again what a copy has lost.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Bring copies of the decision log up to date, until SIGTERM.
 
     Exit code 3: with --once or --status, one is not up to date. Exit code 1: with --verify, one has lost something.
     """
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.logs import configure_logs
     from pdp.outgrown.copies import Publishers
     from pdp.outgrown.standing import Standings
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     chosen = _chosen(settings, names or ())
     if status:
         standings = Standings(settings.state_path / "copies")

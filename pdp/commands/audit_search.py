@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from typer import Argument, Option
 
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+from pdp.commands.call import StateCall, spread
+from pdp.commands.options import AsJson, LangOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,7 +42,9 @@ def register(audit: Typer) -> None:
     audit.command("columns")(columns)
 
 
+@spread
 def search(
+    call: StateCall,
     since: Annotated[str, _SINCE],
     until: Annotated[str, _UNTIL],
     person: Annotated[str | None, Option("--person", help="One person's id.")] = None,
@@ -67,18 +70,12 @@ def search(
     before: Annotated[str | None, Option("--before", help="The next page: what the one before ended with.")] = None,
     out: Annotated[Path | None, _OUT] = None,
     utc_offset_min: Annotated[int, _OFFSET] = 540,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Find decisions: the newest first, how many, counted by hour or reason, or all of them into a file."""
     from pdp.archive.asking import PARAMETERS, filters_of
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
 
     given = {name: _said(value) for name, value in locals().items() if name in PARAMETERS and _said(value)}
-    asking = _Asking(Terminal(lang, as_json=as_json), settings_of(config, state_dir=state_dir), given, utc_offset_min)
+    asking = _Asking(call.terminal, call.settings(), given, utc_offset_min)
     _check_one_of(count=count, group=group is not None, out=out is not None, before=before is not None)
     filters = filters_of(given)
     if out is not None:
@@ -91,26 +88,22 @@ def search(
         _page(asking, filters, limit, before)
 
 
+@spread
 def sql(
+    call: StateCall,
     statement: Annotated[str, Argument(help="One SELECT over decisions, hourly and segments.")],
     since: Annotated[str, _SINCE],
     until: Annotated[str, _UNTIL],
     out: Annotated[Path | None, _OUT] = None,
     utc_offset_min: Annotated[int, _OFFSET] = 540,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Ask the decision log with one read-only SELECT. Times in it are UTC; $since and $until may stand in it."""
     from pdp.archive.export import Style, batches_of
     from pdp.archive.queries import moment
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
+    terminal = call.terminal
     parameters: dict[str, Any] = {"since": since, "until": until, "sql": statement}
-    asking = _Asking(terminal, settings_of(config, state_dir=state_dir), parameters, utc_offset_min)
+    asking = _Asking(terminal, call.settings(), parameters, utc_offset_min)
     form = None if out is None else form_of(out)
     with terminal.busy(terminal.pick("照会中", "asking")):
         table = asking.search.sql(statement, since=moment("since", since), until=moment("until", until))
@@ -119,7 +112,7 @@ def sql(
         write_file(out, form, batches_of(table), Style())
         return
     rows = asking.rows(table)
-    if as_json:
+    if terminal.as_json:
         terminal.json({"columns": table.column_names, "rows": [list(row.values()) for row in rows]})
     terminal.table(table.column_names, [_texts(row.values()) for row in rows])
 
@@ -160,11 +153,10 @@ class _Asking:
     @property
     def search(self) -> DuckSearch:
         from pdp.archive.search import DuckSearch
-        from pdp.archive.session import EngineLimits
+        from pdp.commands.composed import limits_of
 
         settings = self.settings
-        limits = EngineLimits(memory_mb=settings.audit_memory_mb, threads=settings.audit_threads)
-        return DuckSearch([settings.state_path / "decisions", *map(Path, settings.audit_other_logs)], limits)
+        return DuckSearch(settings.decision_logs, limits_of(settings))
 
     @property
     def style(self) -> Style:
@@ -199,7 +191,7 @@ def _page(asking: _Asking, filters: Filters, limit: int | None, before: str | No
         terminal.json({"decisions": rows, "next": following})
     terminal.table(
         [_head(terminal, name) for name in _SHOWN],
-        [_texts(row[name] for name in _SHOWN) for row in rows],
+        [_texts(_named(terminal, name, row[name]) for name in _SHOWN) for row in rows],
     )
     if following is not None and not terminal.as_json:
         terminal.remark(terminal.pick(f"続きは `--before {following}`", f"older ones: `--before {following}`"))
@@ -210,9 +202,7 @@ def _count(asking: _Asking, filters: Filters) -> None:
     with terminal.busy(terminal.pick("照会中", "asking")):
         found = asking.search.count(filters)
     asking.record("audit.count", rows=1)
-    if terminal.as_json:
-        terminal.json({"count": found})
-    terminal.say(terminal.pick(f"{found} 件", f"{found} records"))
+    terminal.answer({"count": found}, terminal.pick(f"{found} 件", f"{found} records"))
 
 
 def _group(asking: _Asking, filters: Filters, text: str, *, limit: int | None, people: bool) -> None:
@@ -256,9 +246,7 @@ def _export(asking: _Asking, filters: Filters, out: Path) -> None:
         asking.record("audit.export", outcome="failed", rows=rows, of=begun, error=getattr(fault, "code", "ended"))
         raise
     asking.record("audit.export", rows=rows, of=begun)
-    if terminal.as_json:
-        terminal.json({"rows": rows, "file": str(out)})
-    terminal.say(terminal.pick(f"{rows} 件を書き出し", f"{rows} records written"))
+    terminal.answer({"rows": rows, "file": str(out)}, terminal.pick(f"{rows} 件を書き出し", f"{rows} records written"))
 
 
 # -- files and cells -----------------------------------------------------------------------------------
@@ -316,6 +304,15 @@ def _head(terminal: Terminal, name: str) -> str:
 
     text = head_of(name)
     return name if text is None else terminal.pick(text.ja, name)
+
+
+def _named(terminal: Terminal, name: str, value: Any) -> Any:
+    """What stands for a person, a device or an address, told from their ids."""
+    from pdp.archive.paper import PSEUDONYM
+    from pdp.privacy.pseudonym import is_pseudonym
+
+    is_one = name in ("person", "device", "source_ip") and isinstance(value, str) and is_pseudonym(value)
+    return f"{value}{terminal.text(PSEUDONYM)}" if is_one else value
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option
 
+from pdp.commands.call import StateCall, spread
 from pdp.commands.exit_codes import NOT_READY
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,25 +21,16 @@ if TYPE_CHECKING:
 Names = Annotated[list[str] | None, Argument(help="Names of targets; default: all `[[log_targets]]` of the settings.")]
 Once = Annotated[bool, Option("--once", help="Ship what is there now, and end.")]
 
-_COUNTS = ("shipped", "kept_back", "refused", "damaged", "missing", "unreadable")
+_COUNTS = ("shipped", "kept_back", "refused", "refused_bytes", "let_go", "damaged", "missing", "unreadable")
 
 
-def ship(
-    names: Names = None,
-    once: Once = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def ship(call: StateCall, names: Names = None, once: Once = False) -> None:
     """Follow the decision log and ship it to the targets, until SIGTERM. Exit code 3: with --once, one has not all."""
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.logs import configure_logs
     from pdp.shipping.fleet import Fleet
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     configure_logs(settings.log_level)
     fleet = Fleet(settings.state_path, _chosen(settings, names or ()))
     try:
@@ -55,20 +46,12 @@ def ship(
         raise Exit(NOT_READY)
 
 
-def status(
-    names: Names = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def status(call: StateCall, names: Names = None) -> None:
     """Where each target stands, and what keeps it. Exit code 3 where one could not be shipped to the last time."""
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.shipping.ledger import Ledger
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     ledger = Ledger(settings.state_path / "shipping")
     opas = _opas(settings)
     targets = [] if opas and not settings.log_targets and not names else _chosen(settings, names or ())
@@ -144,9 +127,15 @@ def _show(
         terminal.json({"ok": ok, "targets": entries, "opas": list(opas)})
         return
     columns = (
-        ["送信先", "送信済み", "対象外", "拒否", "欠落", "未送信 (バイト)", "ここまで", "障害"]
+        [
+            *("送信先", "送信済み", "対象外", "拒否", "拒否のうち保管できず", "欠落", "未送信 (バイト)"),
+            *("ここまで", "障害"),
+        ]
         if terminal.lang == "ja"
-        else ["target", "shipped", "kept back", "refused", "lost", "behind (bytes)", "shipped until", "fault"]
+        else [
+            *("target", "shipped", "kept back", "refused", "of these not kept", "lost", "behind (bytes)"),
+            *("shipped until", "fault"),
+        ]
     )
     rows = [
         [
@@ -154,6 +143,7 @@ def _show(
             str(entry["shipped"]),
             str(entry["kept_back"]),
             str(entry["refused"]),
+            str(entry["let_go"]),
             str(entry["damaged"] + entry["missing"] + entry["unreadable"]),
             str(entry["behind_bytes"]),
             entry["shipped_until"] or "-",

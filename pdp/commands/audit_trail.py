@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+from pdp.commands.call import StateCall, spread
 
 if TYPE_CHECKING:
     from pdp.trail.event import Event
 
 
+@spread
 def trail(
+    call: StateCall,
     size: Annotated[int, Option("--size", min=1, max=100_000, help="So many events, the newest.")] = 50,
     actor: Annotated[str | None, Option("--actor", help="Of this caller or user.")] = None,
     action: Annotated[str | None, Option("--action", help="Such as audit.reveal.")] = None,
@@ -21,22 +23,15 @@ def trail(
     since: Annotated[str | None, Option("--since", help="From this time on, with its offset.")] = None,
     until: Annotated[str | None, Option("--until", help="Before this time.")] = None,
     before: Annotated[str | None, Option("--before", help="The next page: what the one before ended with.")] = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """List the trail, newest first; looking at it is written down as well."""
     import msgspec
 
     from pdp.archive.queries import moment
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.trail.keeping import record_query, trail_path
     from pdp.trail.reading import TrailFilter, newest_events
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     asked = {
         "since": since, "until": until, "actor": actor, "action": action, "outcome": outcome, "before": before
     }  # fmt: skip
@@ -51,10 +46,10 @@ def trail(
     record_query(settings, "audit.trail", {"size": size} | wanted, rows=len(events))
     for event in events:
         terminal.say(_line(event), style="yellow" if event.outcome in ("refused", "failed") else None)
-    if as_json:
+    if terminal.as_json:
         terminal.json({"events": [msgspec.to_builtins(event) for event in events], "next": following})
     terminal.remark(terminal.pick(f"{len(events)} 件", f"{len(events)} events"))
-    if following is not None and not as_json:
+    if following is not None and not terminal.as_json:
         terminal.remark(terminal.pick(f"続きは `--before {following}`", f"older ones: `--before {following}`"))
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option, Typer
 
+from pdp.commands.call import Call, StateCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, ConfigFile, EngineChoice, LangOption, OpaUrl, StateDir
+from pdp.commands.options import EngineChoice, OpaUrl
 
 if TYPE_CHECKING:
     from pdp.bundle.bundle import Bundle
@@ -31,26 +32,23 @@ def bundle() -> None:
 
 
 @app.command("check")
+@spread
 def check(
+    call: Call,
     directory: _Directory = None,
     outside: Annotated[
         bool, Option("--outside/--no-outside", help="Ask `opa check --strict` and Regal too, where they are installed.")
     ] = True,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Would this bundle be activated? Exit code 1 where it has a fault; every fault is told with its place."""
     from pdp.commands.bundle_checks import outside_faults
-    from pdp.commands.composed import bundle_of, run, settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import bundle_of, run
     from pdp.errors import BundleError
     from pdp.gates.bundle_faults import check_bundle, unreadable
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=_name(directory), engine=engine, opa_url=opa_url)
+    terminal, settings = call.terminal, call.settings(bundle=_name(directory), engine=engine, opa_url=opa_url)
     found: Bundle | None = None
     try:
         found = bundle_of(settings)
@@ -61,7 +59,7 @@ def check(
             run(_prove(settings, found))
     except BundleError as fault:
         faults = [unreadable(fault)]
-    if as_json:
+    if terminal.as_json:
         terminal.json(
             {
                 "ok": not faults,
@@ -92,22 +90,17 @@ async def _prove(settings: Settings, found: Bundle) -> None:
 
 
 @app.command("inspect")
-def inspect(
-    directory: _Directory = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def inspect(call: Call, directory: _Directory = None) -> None:
     """What is in a bundle: revision, digest, entry point, modules, what it sees of its input, and its reasons."""
     from pdp.commands.bundle_sight import show_footprint
-    from pdp.commands.composed import bundle_of, settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import bundle_of
     from pdp.engine.footprint_check import explain_bundle
 
-    terminal = Terminal(lang, as_json=as_json)
-    found = bundle_of(settings_of(config, bundle=_name(directory)))
+    terminal = call.terminal
+    found = bundle_of(call.settings(bundle=_name(directory)))
     sight = explain_bundle(found)
-    if as_json:
+    if terminal.as_json:
         terminal.json(_inspected(found, sight))
         return
     terminal.table(
@@ -164,7 +157,9 @@ def _inspected(found: Bundle, sight: Explained) -> dict[str, Any]:
 
 
 @app.command("test")
+@spread
 def run_tests(
+    call: Call,
     directory: _Directory = None,
     coverage: Annotated[
         bool, Option("--coverage", help="Show the lines that no test touches; exit code 1 where there are some.")
@@ -177,25 +172,21 @@ def run_tests(
     ] = None,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Run the `test_` rules of the bundle's `_test.rego` files. Exit code 1 where one fails, or there is none."""
     from pdp.bundle.rego_tests import find_tests
     from pdp.commands.bundle_proof import proof_of
-    from pdp.commands.composed import bundle_of, run, settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import bundle_of, run
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(
-        config, bundle=_name(directory), engine=engine, opa_url=opa_url, engine_deadline_ms=_TEST_DEADLINE_MS
+    terminal, settings = (
+        call.terminal,
+        call.settings(bundle=_name(directory), engine=engine, opa_url=opa_url, engine_deadline_ms=_TEST_DEADLINE_MS),
     )
     found = bundle_of(settings)
     tests = find_tests(found.tests)
     failed = run(_test(settings, found, tests, terminal)) if tests else {}
     proof = run(proof_of(settings, found, tests, coverage=coverage, with_opa=with_opa, scenarios=scenarios or []))
-    if as_json:
+    if terminal.as_json:
         terminal.json(
             {
                 "passed": len(tests) - len(failed),
@@ -242,25 +233,20 @@ async def _test(
 
 
 @app.command("archive")
+@spread
 def archive(
-    add: Annotated[Path | None, Option("--add", metavar="DIR", help="Keep this bundle too.")] = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
+    call: StateCall, add: Annotated[Path | None, Option("--add", metavar="DIR", help="Keep this bundle too.")] = None
 ) -> None:
     """Every policy that became active here, as kept for `pdp replay`. Exit code 1 where one is not what was kept."""
     from pdp.bundle.bundle import read_bundle
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.parts import bundle_archive
 
-    terminal = Terminal(lang, as_json=as_json)
-    kept = bundle_archive(settings_of(config, state_dir=state_dir))
+    terminal = call.terminal
+    kept = bundle_archive(call.settings())
     if add is not None:
         kept.keep(read_bundle(add))
     entries = kept.entries()
-    if as_json:
+    if terminal.as_json:
         terminal.json(
             [
                 {

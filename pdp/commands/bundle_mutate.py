@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option, Typer
 
+from pdp.commands.call import Call, spread
 from pdp.commands.exit_codes import INTERRUPTED, NO
-from pdp.commands.options import AsJson, ConfigFile, LangOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,9 @@ def register(app: Typer) -> None:
     app.command("mutate")(mutate)
 
 
+@spread
 def mutate(
+    call: Call,
     directory: Annotated[
         Path | None, Argument(metavar="DIR", help="Bundle directory; default: the configured one.", show_default=False)
     ] = None,
@@ -35,19 +37,14 @@ def mutate(
     only: Annotated[str | None, Option("--only", metavar="FILE", help="Only mutants of this file, or `data`.")] = None,
     every: Annotated[int, Option("--every", min=1, help="Only each Nth mutant: a quick look.")] = 1,
     at_least: Annotated[float, Option("--at-least", min=0, max=100, help="Exit code 1 below this score (%).")] = 90.0,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Change the policy a little, hundreds of times, and see whether its tests notice. Docs: bundles.md.
 
     Exit code 1 where the score is too low, or a test fails on the policy as it is; 130 where it was ended early.
     """
-    from pdp.commands.composed import run, settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import run
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=None if directory is None else str(directory))
+    terminal, settings = call.terminal, call.settings(bundle=None if directory is None else str(directory))
     code = run(_mutate(terminal, settings, scenarios or [], only, every, at_least))
     if code:
         raise Exit(code)
@@ -92,7 +89,8 @@ async def _mutate(  # the options of the command
 async def _cases(settings: Settings, bundle: Bundle, paths: list[Path]) -> list[Case]:
     from pdp.commands.composed import engine_for
     from pdp.scenario.cases import cases_of
-    from pdp.scenario.format import Scenario, read_all
+    from pdp.scenario.files import read_all
+    from pdp.scenario.format import Scenario
     from pdp.scenario.in_process import InProcess
 
     if not paths:

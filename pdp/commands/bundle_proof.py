@@ -96,7 +96,8 @@ async def proof_of(  # the options of the command
 
 async def _run_scenarios(settings: Settings, bundle: Bundle, paths: list[Path], found: Proof) -> None:
     from pdp.commands.composed import engine_for
-    from pdp.scenario.format import Scenario, read_all
+    from pdp.scenario.files import read_all
+    from pdp.scenario.format import Scenario
     from pdp.scenario.in_process import InProcess
     from pdp.scenario.runner import run_scenario
 

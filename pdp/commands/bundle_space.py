@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option, Typer
 
+from pdp.commands.call import StateCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+from pdp.commands.options import Anew, Children
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 _Directory = Annotated[
     Path | None, Argument(metavar="DIR", help="Bundle directory; default: the configured one.", show_default=False)
 ]
-_Children = Annotated[int | None, Option(min=1, max=64, help="Evaluator processes; default: one per core.")]
-Anew = Annotated[bool, Option("--anew", help="Make the decision space anew, whatever is kept of an earlier run.")]
 
 
 def register(app: Typer) -> None:
@@ -35,24 +34,16 @@ def register(app: Typer) -> None:
     app.command("prove")(prove)
 
 
-def space(
-    directory: _Directory = None,
-    children: _Children = None,
-    anew: Anew = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def space(call: StateCall, directory: _Directory = None, children: Children = None, anew: Anew = False) -> None:
     """Every fact that the policy can tell apart, with its values, and how many vectors of them have each outcome."""
     from pdp.commands.composed import run
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings, bundle = _bundle(config, directory, state_dir)
+    terminal = call.terminal
+    settings, bundle = _bundle(call, directory)
     made, seconds = run(open_space(settings, bundle, terminal, children, anew=anew))
     outcomes = made.outcomes()
-    if as_json:
+    if terminal.as_json:
         terminal.json({**_head(made, seconds), "outcomes": {name: str(count) for name, count in outcomes.items()},
                        "facts": [{"name": f.name, "values": list(f.values)} for f in made.facts.values()]})  # fmt: skip
         return
@@ -76,18 +67,16 @@ def space(
     )
 
 
+@spread
 def prove(
+    call: StateCall,
     directory: _Directory = None,
     invariants: Annotated[
         Path | None,
         Option("--invariants", metavar="FILE", help="YAML with further invariants; docs/decision-space.md."),
     ] = None,
-    children: _Children = None,
+    children: Children = None,
     anew: Anew = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Hold the policy to its invariants, for every vector of facts. Exit code 1 where one has a counterexample.
 
@@ -96,17 +85,16 @@ def prove(
     from functools import partial
 
     from pdp.commands.composed import run
-    from pdp.commands.terminal import Terminal
     from pdp.gates.proofs import proof_told
     from pdp.space.invariants import SHIPPED, read_invariants
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings, bundle = _bundle(config, directory, state_dir)
+    terminal = call.terminal
+    settings, bundle = _bundle(call, directory)
     asked = [*SHIPPED, *(read_invariants(invariants) if invariants else ())]
     made, proofs, confirmed, seconds = run(
         _prove(settings, bundle, partial(open_space, terminal=terminal, children=children, anew=anew), asked)
     )
-    if as_json:
+    if terminal.as_json:
         told = [proof_told(made, proof, confirmed) for proof in proofs]
         terminal.json({**_head(made, seconds), "ok": all(proof.holds for proof in proofs), "invariants": told})
     else:
@@ -117,11 +105,10 @@ def prove(
         raise Exit(NO)
 
 
-def _bundle(config: Path | None, directory: Path | None, state_dir: str | None) -> tuple[Settings, Bundle]:
-    from pdp.commands.composed import bundle_of, settings_of
+def _bundle(call: StateCall, directory: Path | None) -> tuple[Settings, Bundle]:
+    from pdp.commands.composed import bundle_of
 
-    named = None if directory is None else str(directory)
-    settings = settings_of(config, bundle=named, state_dir=state_dir)
+    settings = call.settings(bundle=None if directory is None else str(directory))
     return settings, bundle_of(settings)
 
 

@@ -16,8 +16,9 @@ from pdp.commands.finding import Finding, fail, ok, warn
 from pdp.commands.issuer_checkup import issuer_findings
 from pdp.commands.log_checkup import log_findings
 from pdp.commands.redis_checkup import shared_cache_findings
+from pdp.commands.scim_checkup import scim_findings
 from pdp.commands.source_checkup import source_findings
-from pdp.commands.tls_checkup import tls_findings
+from pdp.commands.tls_checkup import crl_findings, tls_findings
 from pdp.declog.limits import Limits
 from pdp.declog.survey import free_bytes, survey
 from pdp.directory.freshness import DEFAULT_LIMIT, freshness, stale_after
@@ -73,6 +74,7 @@ class Checkup:
         findings += await shared_cache_findings(self._settings, self._pick)
         findings += await issuer_findings(self._settings, self._pick)
         findings += tls_findings(self._settings, self._now, self._pick)
+        findings += crl_findings(self._settings, self._now, self._pick)
         findings += [*self._directory(), *self._decision_log()]
         findings += delivery_findings(self._pick, self._settings.state_path, self._now)
         return findings
@@ -187,7 +189,8 @@ class Checkup:
         if runs and runs[0].at > self._now + CLOCK_TOLERANCE:
             findings.append(self._set_back(runs[0].at))
         sources = source_findings(self._pick, snapshot, self._settings.connectors, self._now)
-        return [*findings, *self._posture(snapshot), *sources, *self._callers(store)]
+        provisioners = scim_findings(self._pick, store, self._settings.scim, self._now)
+        return [*findings, *self._posture(snapshot), *sources, *provisioners, *self._callers(store)]
 
     def _posture(self, snapshot: Snapshot) -> list[Finding]:
         topic = self._pick("端末の状態", "posture")
@@ -231,7 +234,7 @@ class Checkup:
 
     def _decision_log(self) -> list[Finding]:
         topic = self._pick("判定ログ", "decision log")
-        place = self._settings.state_path / "decisions"
+        place = self._settings.decisions_path
         free_space = self._pick("空き容量を増やす", "make room on the disk")
         if place.exists() and not place.is_dir():
             detail = self._pick(f"{place} はフォルダーでない", f"{place} is not a directory")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from datetime import datetime
     from pathlib import Path
     from typing import Any
 
     from pdp.activation import Activation
+    from pdp.archive.session import EngineLimits
+    from pdp.archive.store import LocalStore
     from pdp.bundle.bundle import Bundle
+    from pdp.model.directory import Snapshot
     from pdp.settings import Settings
+    from pdp.store.store import Store
 
 _T = TypeVar("_T")
 
@@ -38,6 +43,41 @@ def bundle_of(settings: Settings) -> Bundle:
     from pdp.parts import configured_bundle
 
     return configured_bundle(settings)
+
+
+@contextmanager
+def store_of(settings: Settings) -> Iterator[Store]:
+    """The configured database, for the time of a block. Raises DirectoryError."""
+    from pdp.parts import open_directory
+
+    with closing(open_directory(settings)) as store:
+        yield store
+
+
+def directory_of(settings: Settings, now: datetime, *, demo: bool) -> Snapshot:
+    """The directory, or the demonstration prefecture as it is at `now`. Raises DirectoryError."""
+    from pdp.commands.composed import store_of
+    from pdp.directory.demo import demonstration
+    from pdp.directory.snapshot import load_snapshot
+
+    if demo:
+        return demonstration(now).snapshot(epoch=1, loaded_at=now)
+    with store_of(settings) as store:
+        return load_snapshot(store, now)
+
+
+def log_store_of(settings: Settings) -> LocalStore:
+    """Where the decision log of this host is stored."""
+    from pdp.archive.store import LocalStore
+
+    return LocalStore(settings.decisions_path)
+
+
+def limits_of(settings: Settings) -> EngineLimits:
+    """What a question to the log may take of this machine."""
+    from pdp.archive.session import EngineLimits
+
+    return EngineLimits(memory_mb=settings.audit_memory_mb, threads=settings.audit_threads)
 
 
 @asynccontextmanager

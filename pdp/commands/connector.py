@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option, Typer
 
+from pdp.commands.call import StoreCall, spread
 from pdp.commands.exit_codes import NO, NOT_READY
-from pdp.commands.options import AsJson, ConfigFile, DatabaseUrl, LangOption, StateDir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,23 +30,17 @@ def connector() -> None:
 
 
 @app.command("run")
+@spread
 def run(
+    call: StoreCall,
     names: _Names = None,
     once: Annotated[bool, Option("--once", help="Run each now, and end. Exit code 3 where one failed.")] = False,
     full: Annotated[bool, Option("--full", help="With --once: ask for everything, not for what changed.")] = False,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Run the sources on their schedules until ended, or once. Several such processes share the work."""
-    from pdp.commands.composed import settings_of
     from pdp.commands.connecting import run_sources
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir, database_url=database_url)
+    terminal, settings = call.terminal, call.settings()
     endings = run_sources(settings, names or [], once=once, full=full)
     if endings is not None:
         _show_endings(terminal, endings)
@@ -54,24 +48,15 @@ def run(
 
 
 @app.command("check")
-def check(
-    names: _Names = None,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def check(call: StoreCall, names: _Names = None) -> None:
     """Read each source whole and say what a run would do. Nothing is written."""
-    from pdp.commands.composed import settings_of
     from pdp.commands.connecting import check_sources
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir, database_url=database_url)
+    terminal, settings = call.terminal, call.settings()
     with terminal.busy(terminal.pick("確認", "reading")):
         found = check_sources(settings, names or [])
-    if as_json:
+    if terminal.as_json:
         terminal.json([{"source": name, "counts": counts, "samples": samples} for name, counts, samples in found])
     for name, counts, samples in found:
         terminal.say(name, style="bold")
@@ -82,92 +67,55 @@ def check(
 
 
 @app.command("approve")
-def approve(
-    name: _Name,
-    yes: _Yes = False,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def approve(call: StoreCall, name: _Name, yes: _Yes = False) -> None:
     """Show the removal that waits; with --yes let exactly this one pass, once, at the next run."""
-    _answer("approve", name, yes, state_dir, database_url, as_json, lang, config)
+    _answer(call, "approve", name, yes=yes)
 
 
 @app.command("reject")
-def reject(
-    name: _Name,
-    yes: _Yes = False,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def reject(call: StoreCall, name: _Name, yes: _Yes = False) -> None:
     """Show the removal that waits; with --yes refuse it: the source's complete runs stay stopped by it."""
-    _answer("reject", name, yes, state_dir, database_url, as_json, lang, config)
+    _answer(call, "reject", name, yes=yes)
 
 
 @app.command("forget")
-def forget(
-    name: _Name,
-    yes: _Yes = False,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def forget(call: StoreCall, name: _Name, yes: _Yes = False) -> None:
     """With --yes take away what this source reported of devices, and the source. Its people stay, as if imported."""
-    from pdp.commands.composed import settings_of
+    from pdp.commands.composed import store_of
     from pdp.commands.telling import telling
-    from pdp.commands.terminal import Terminal
     from pdp.directory.snapshot import current_epoch
-    from pdp.parts import open_directory, utc_now
+    from pdp.parts import utc_now
     from pdp.sources.approval import forget as forget_source
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir, database_url=database_url)
+    terminal, settings = call.terminal, call.settings()
     if not yes:
         terminal.remark(terminal.pick("--yes を付けると実行する", "add --yes to do it"))
         raise Exit(NO)
-    store = open_directory(settings)
-    try:
-        with telling(settings, terminal) as tell:
-            reports = forget_source(store, name, utc_now())
-            tell("directory", str(current_epoch(store)))
-    finally:
-        store.close()
-    if as_json:
-        terminal.json({"source": name, "reports": reports})
-    terminal.say(terminal.pick(f"{name} の報告 {reports} 件を消した", f"{reports} reports of {name} are gone"))
+    with store_of(settings) as store, telling(settings, terminal) as tell:
+        reports = forget_source(store, name, utc_now())
+        tell("directory", str(current_epoch(store)))
+    terminal.answer(
+        {"source": name, "reports": reports},
+        terminal.pick(f"{name} の報告 {reports} 件を消した", f"{reports} reports of {name} are gone"),
+    )
 
 
 @app.command("runs")
-def runs(
-    name: _Name,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def runs(call: StoreCall, name: _Name) -> None:
     """The latest runs of a source."""
     import json
 
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
-    from pdp.parts import open_directory
+    from pdp.commands.composed import store_of
     from pdp.sources.approval import latest_runs
 
-    terminal = Terminal(lang, as_json=as_json)
-    store = open_directory(settings_of(config, state_dir=state_dir, database_url=database_url))
-    try:
+    terminal = call.terminal
+    with store_of(call.settings()) as store:
         found = latest_runs(store, name, _SHOWN)
-    finally:
-        store.close()
-    if as_json:
+    if terminal.as_json:
         keys = ("at", "complete", "outcome", "fault", "counts")
         terminal.json(
             [dict(zip(keys, (at.isoformat(), *rest, json.loads(said)), strict=True)) for at, *rest, said in found]
@@ -184,36 +132,22 @@ def runs(
     terminal.table(columns, rows)
 
 
-def _answer(  # the options of the command
-    verb: str,
-    name: str,
-    yes: bool,
-    state_dir: str | None,
-    database_url: str | None,
-    as_json: bool,
-    lang: Any,
-    config: Any,
-) -> None:
+def _answer(call: StoreCall, verb: str, name: str, *, yes: bool) -> None:
     import getpass
 
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
-    from pdp.parts import open_directory, utc_now
+    from pdp.commands.composed import store_of
+    from pdp.parts import utc_now
     from pdp.sources import approval
 
-    terminal = Terminal(lang, as_json=as_json)
-    store = open_directory(settings_of(config, state_dir=state_dir, database_url=database_url))
-    try:
+    with store_of(call.settings()) as store:
         plan, digest, state = approval.waiting(store, name)
         if yes:
             say = approval.approve if verb == "approve" else approval.reject
             say(store, name, by=getpass.getuser(), now=utc_now(), digest=digest)
             state = "approved" if verb == "approve" else "rejected"
-    finally:
-        store.close()
-    _show_plan(terminal, name, plan, state)
+    _show_plan(call.terminal, name, plan, state)
     if not yes:
-        terminal.remark(terminal.pick("--yes を付けると回答する", "add --yes to answer"))
+        call.terminal.remark(call.terminal.pick("--yes を付けると回答する", "add --yes to answer"))
         raise Exit(NO)
 
 

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Exit, Option
 
+from pdp.commands.call import StoreCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import (
-    AsJson,
-    BundleDir,
-    ConfigFile,
-    DatabaseUrl,
-    EngineChoice,
-    LangOption,
-    OpaUrl,
-    StateDir,
-)
+from pdp.commands.options import BundleDir, EngineChoice, OpaUrl
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +28,9 @@ _HERE = "JP"  # where a story is set unless it says otherwise, as in scenario fi
 _MAX_CHILDREN = 4  # an explanation asks a few hundred questions; more processes start longer than they help
 
 
+@spread
 def decide(
+    call: StoreCall,
     user: Annotated[str, Option(help="User id.")],
     resource: Annotated[str, Option(help="Resource id, as in the catalogue.")],
     device: Annotated[str | None, Option(help="Device id.")] = None,
@@ -63,32 +57,23 @@ def decide(
     bundle: BundleDir = None,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Decide one access and explain the answer. Exit code 0 for allow and limit, 1 for deny and step-up."""
-    from pdp.commands.composed import run, settings_of
+    from pdp.commands.composed import directory_of, run
     from pdp.commands.explained import answered_json, show_answered
-    from pdp.commands.terminal import Terminal
     from pdp.parts import utc_now
     from pdp.scenario.format import moment
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(
-        config, bundle=bundle, engine=engine, opa_url=opa_url, state_dir=state_dir, database_url=database_url
-    )
+    terminal, settings = call.terminal, call.settings(bundle=bundle, engine=engine, opa_url=opa_url)
     now = utc_now() if at is None else moment(at)
     words = tuple(word.strip() for word in pep.split(",") if word.strip())
     question = Question(
         user, resource, device, action, auth_level, auth_age_min, zone, source_ip, tunnel, underlay, path_encrypted,
         country, tuple(risk or ()), words, tenant, organisation,
     )  # fmt: skip
-    snapshot = _snapshot(settings, now, demo=demo)
+    snapshot = directory_of(settings, now, demo=demo)
     answered = run(_ask(settings, question, snapshot, now, explain=explain, terminal=terminal))
-    if as_json:
+    if terminal.as_json:
         terminal.json(answered_json(answered))
     else:
         show_answered(terminal, answered)
@@ -146,21 +131,6 @@ class Question:
             organisation=self.organisation,
             wire="cli",
         )
-
-
-def _snapshot(settings: Settings, now: datetime, *, demo: bool) -> Snapshot:
-    if demo:
-        from pdp.directory.demo import demonstration
-
-        return demonstration(now).snapshot(epoch=1, loaded_at=now)
-    from pdp.directory.snapshot import load_snapshot
-    from pdp.parts import open_directory
-
-    store = open_directory(settings)
-    try:
-        return load_snapshot(store, now)
-    finally:
-        store.close()
 
 
 async def _ask(

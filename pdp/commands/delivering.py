@@ -45,13 +45,17 @@ class Export:
 
 def read_tenant_file(vendor: str, path: Path) -> TenantFile:
     """Raises SettingsError."""
-    from pdp.commands.export_targets import read_mapping_file
+    from pdp.commands.export_targets import TENANT_FILE, read_mapping_file
     from pdp.errors import SettingsError
 
-    held = read_mapping_file(path)
+    held = read_mapping_file(path, TENANT_FILE)
     name, mapping, signed = held.pop("name", None), held.pop("mapping", None), held.pop("require_signature", False)
     if not isinstance(name, str) or not isinstance(mapping, str) or not isinstance(signed, bool):
-        raise SettingsError("the tenant's file needs `name` and `mapping`; `require_signature` is true or false")
+        raise SettingsError(
+            "テナントファイルには `name` と `mapping` が要る。`require_signature` は true か false / "
+            "the tenant's file needs `name` and `mapping`; `require_signature` is true or false",
+            next_step=TENANT_FILE.next_step,
+        )
     return TenantFile(vendor, name, path.parent / mapping, signed, held)
 
 
@@ -113,16 +117,13 @@ def _refuse_other_policy(settings: Settings, files: Mapping[str, bytes]) -> None
 
     Where nothing was ever activated the configured bundle decides, and is compared with.
     """
+    from pdp.commands.composed import store_of
     from pdp.errors import ExportError
     from pdp.export.exporting import read_certificate
-    from pdp.parts import open_directory
     from pdp.revisions.opening import open_registers
 
-    store = open_directory(settings)
-    try:
+    with store_of(settings) as store:
         active = open_registers(settings, store).activations.current()
-    finally:
-        store.close()
     if active is not None and active.digest != read_certificate(files).policy_digest:
         raise ExportError(
             f"the policy of record is another one, revision `{active.name}`",

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option
 
+from pdp.commands.call import StateCall, spread
 from pdp.commands.exit_codes import NO, NOT_READY
 from pdp.commands.filling import fill
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, LangOption, StateDir
+from pdp.commands.options import BundleDir, Children
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -29,7 +30,6 @@ _Adopt = Annotated[bool, Option("--adopt", help="Take over what has names of our
 _Quiet = Annotated[
     bool, Option("--report-only", help="Stop once everything new is there without effect (where the vendor can).")
 ]
-_Children = Annotated[int | None, Option(min=1, max=64, help="Evaluator processes; default: one per core.")]
 
 
 def register(app: Typer) -> None:
@@ -40,34 +40,32 @@ def register(app: Typer) -> None:
     app.command("fill")(fill)
 
 
+@spread
 def plan(
+    call: StateCall,
     vendor: _Vendor,
     folder: _From,
     tenant_file: _Tenant,
     adopt: _Adopt = False,
     report_only: _Quiet = False,
     bundle: BundleDir = None,
-    children: _Children = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
+    children: Children = None,
 ) -> None:
     """What would be done to the tenant, in the safe order. Changes nothing."""
-    from pdp.commands.composed import run, settings_of
+    from pdp.commands.composed import run
     from pdp.commands.delivering import held_export, journal_of, planned, read_tenant_file
     from pdp.commands.delivery_telling import show_plan
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings(bundle=bundle)
     tenant = read_tenant_file(vendor, tenant_file)
     journal = journal_of(settings, tenant)
     export = held_export(settings, terminal, tenant, folder, children)
     show_plan(terminal, run(planned(tenant, export, journal, adopt=adopt, quiet_only=report_only)).plan)
 
 
+@spread
 def apply(
+    call: StateCall,
     vendor: _Vendor,
     folder: _From,
     tenant_file: _Tenant,
@@ -80,23 +78,17 @@ def apply(
     adopt: _Adopt = False,
     report_only: _Quiet = False,
     bundle: BundleDir = None,
-    children: _Children = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
+    children: Children = None,
 ) -> None:
     """Deliver an export, step by step, in the safe order; after a cut the same command goes on where it ended.
 
     Exit code 1: nothing was done, for want of `--yes`. 3: stopped on the way; what stands is said.
     """
-    from pdp.commands.composed import run, settings_of
+    from pdp.commands.composed import run
     from pdp.commands.delivering import held_export, journal_of, planned, read_tenant_file
     from pdp.commands.delivery_telling import show_plan, show_resumed
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings(bundle=bundle)
     tenant = read_tenant_file(vendor, tenant_file)
     journal = journal_of(settings, tenant)
     export = held_export(settings, terminal, tenant, folder, children)
@@ -164,27 +156,23 @@ def _carry_out(
     show_applied(terminal, made, applied)
 
 
+@spread
 def drift(
+    call: StateCall,
     vendor: _Vendor,
     tenant_file: _Tenant,
     seconds: Annotated[
         float | None, Option("--every", min=60, help="Look again and again, with so many seconds between.")
     ] = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """What of the tenant is no longer as it was delivered. Exit code 1 where something is; 3 where nobody answers."""
-    from pdp.commands.composed import run, settings_of
+    from pdp.commands.composed import run
     from pdp.commands.delivering import every, journal_of, looked_at, read_tenant_file
     from pdp.commands.delivery_telling import show_drift
-    from pdp.commands.terminal import Terminal
     from pdp.errors import ConnectorError
     from pdp.trail.keeping import record_query
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings()
     tenant = read_tenant_file(vendor, tenant_file)
     journal = journal_of(settings, tenant)
 

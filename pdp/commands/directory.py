@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from typer import Typer
 
+from pdp.commands.call import StoreCall, spread
 from pdp.commands.importing import import_files
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, LangOption, StateDir
+from pdp.commands.options import BundleDir
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,34 +32,24 @@ app.command("import")(import_files)
 
 
 @app.command("status")
-def status(
-    bundle: BundleDir = None,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def status(call: StoreCall, bundle: BundleDir = None) -> None:
     """Epoch, rows per register, age of the posture reports, sources and their health, latest imports."""
-    from pdp.commands.composed import settings_of
+    from pdp.commands.composed import store_of
     from pdp.commands.source_status import overall, read_source_rows, show_sources, sources_json
-    from pdp.commands.terminal import Terminal
     from pdp.directory.freshness import freshness, stale_after
     from pdp.directory.runs import latest_runs
     from pdp.directory.snapshot import load_snapshot
-    from pdp.parts import configured_bundle, open_directory, utc_now
+    from pdp.parts import configured_bundle, utc_now
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
+    terminal, settings = call.terminal, call.settings(bundle=bundle)
     limit = stale_after(configured_bundle(settings).data)
-    store, now = open_directory(settings), utc_now()
-    try:
+    now = utc_now()
+    with store_of(settings) as store:
         snapshot, runs = load_snapshot(store, now), latest_runs(store, _LATEST_RUNS)
         connectors = sources_json(snapshot, read_source_rows(store), now)
-    finally:
-        store.close()
     seen = freshness(snapshot, now, limit)
-    if as_json:
+    if terminal.as_json:
         terminal.json(
             {**_status_json(snapshot, seen, runs), "sources": overall(snapshot, now), "connectors": connectors}
         )
@@ -162,29 +153,20 @@ def _show_runs(terminal: Terminal, runs: tuple[ImportRun, ...]) -> None:
 
 
 @app.command("demo")
-def demo(
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def demo(call: StoreCall) -> None:
     """Fill an empty directory with the demonstration prefecture, or renew it there. Other data are never touched."""
-    from pdp.commands.composed import settings_of
+    from pdp.commands.composed import store_of
     from pdp.commands.telling import telling
-    from pdp.commands.terminal import Terminal
     from pdp.directory.demo import write_demonstration
-    from pdp.parts import open_directory, utc_now
+    from pdp.parts import utc_now
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, state_dir=state_dir, database_url=database_url)
-    store = open_directory(settings)
-    try:
-        with telling(settings, terminal) as tell, terminal.busy(terminal.pick("作成", "writing")):
-            epoch = write_demonstration(store, utc_now())
-            tell("directory", str(epoch))
-    finally:
-        store.close()
-    if as_json:
-        terminal.json({"epoch": epoch})
-    terminal.say(terminal.pick(f"デモ用の台帳を作った（版 {epoch}）", f"the demonstration is in place (epoch {epoch})"))
+    terminal, settings = call.terminal, call.settings()
+    busy = terminal.busy(terminal.pick("作成", "writing"))
+    with store_of(settings) as store, telling(settings, terminal) as tell, busy:
+        epoch = write_demonstration(store, utc_now())
+        tell("directory", str(epoch))
+    terminal.answer(
+        {"epoch": epoch},
+        terminal.pick(f"デモ用の台帳を作った（版 {epoch}）", f"the demonstration is in place (epoch {epoch})"),
+    )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, EngineChoice, LangOption, OpaUrl
+from pdp.commands.call import PlainCall, spread
+from pdp.commands.options import AsJson, BundleDir, EngineChoice, OpaUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from pdp.settings import Settings
 
 
+@spread
 def evaluate(
+    call: PlainCall,
     file: Annotated[Path | None, Argument(help="JSON lines; default: standard input.", show_default=False)] = None,
     bundle: BundleDir = None,
     engine: EngineChoice = None,
@@ -29,20 +32,17 @@ def evaluate(
         int | None, Option(min=1, max=64, help="Evaluator processes (regorus); default: one per core.")
     ] = None,
     as_json: AsJson = True,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Evaluate one input document per line; one verdict per line comes out, in the same order.
 
     A line that is no valid document is answered with a deny, BAD_INPUT; a document that the engine has no
     verdict for with a deny, EVALUATION_ERROR.
     """
-    from pdp.commands.composed import run, settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import run
 
     del as_json  # the output is always JSON lines; the option is there because every command has it
-    settings = settings_of(config, bundle=bundle, engine=engine, opa_url=opa_url)
-    run(_evaluate(settings, file, children, explain_bad_input, Terminal(lang, as_json=False)))
+    settings = call.settings(bundle=bundle, engine=engine, opa_url=opa_url)
+    run(_evaluate(settings, file, children, explain_bad_input, call.terminal))
 
 
 async def _evaluate(

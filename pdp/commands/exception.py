@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Exit, Option, Typer
 
+from pdp.commands.call import StateCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,40 +31,31 @@ def exception() -> None:
 
 
 @app.command("list")
+@spread
 def list_all(
+    call: StateCall,
     state: Annotated[str, Option("--state", help="asked, granted, refused, withdrawn, ended; with commas.")] = "",
     url: Url = None,
     key_file: KeyFile = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """What was asked for, the newest first, and what is in force now."""
     from pdp.commands.exception_lines import table
 
-    with _way(url, key_file, config, state_dir, lang, as_json=as_json) as (way, terminal):
+    with _way(call, url, key_file) as (way, terminal):
         found = way.all(state)
-        if as_json:
+        if terminal.as_json:
             terminal.json({"exceptions": found})
         else:
             table(terminal, found)
 
 
 @app.command("show")
-def show(
-    number: Number,
-    url: Url = None,
-    key_file: KeyFile = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
-) -> None:
+@spread
+def show(call: StateCall, number: Number, url: Url = None, key_file: KeyFile = None) -> None:
     """One of them, whole. Exit code 1 where it is not in force."""
     from pdp.errors import NotFoundError
 
-    with _way(url, key_file, config, state_dir, lang, as_json=as_json) as (way, terminal):
+    with _way(call, url, key_file) as (way, terminal):
         found = next((one for one in way.all("") if one["id"] == number), None)
         if found is None:
             raise NotFoundError(f"there is no exception {number}", next_step="`pdp exception list` names them")
@@ -74,7 +65,9 @@ def show(
 
 
 @app.command("request")
+@spread
 def request(
+    call: StateCall,
     kind: Annotated[Literal["disaster", "work", "device"], Option("--kind", help="disaster, work or device.")],
     ends: Annotated[str, Option("--until", help="The end, with its offset: 2026-04-30T17:00:00+09:00.")],
     reason: Annotated[str, Option("--reason", help="Why it is needed.")],
@@ -84,10 +77,6 @@ def request(
     resources: Annotated[list[str] | None, Option("--resource", help="A system; may be repeated.")] = None,
     url: Url = None,
     key_file: KeyFile = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Ask for one: `disaster` is for everybody, `work` names people, terminals and systems, `device` one of each."""
     from pdp.parts import utc_now
@@ -99,22 +88,14 @@ def request(
         "reason": reason,
     }
     said |= {name: given for name, given in (("users", users), ("devices", devices), ("resources", resources)) if given}
-    with _way(url, key_file, config, state_dir, lang, as_json=as_json) as (way, terminal):
+    with _way(call, url, key_file) as (way, terminal):
         _tell(terminal, way.ask(said))
 
 
 def _decision(word: str, decision: Any, text: str) -> None:
-    def command(
-        number: Number,
-        note: Note,
-        url: Url = None,
-        key_file: KeyFile = None,
-        state_dir: StateDir = None,
-        as_json: AsJson = False,
-        lang: LangOption = None,
-        config: ConfigFile = None,
-    ) -> None:
-        with _way(url, key_file, config, state_dir, lang, as_json=as_json) as (way, terminal):
+    @spread
+    def command(call: StateCall, number: Number, note: Note, url: Url = None, key_file: KeyFile = None) -> None:
+        with _way(call, url, key_file) as (way, terminal):
             _tell(terminal, way.decide(number, decision, note))
 
     command.__doc__ = text
@@ -128,24 +109,15 @@ _decision("end", "end", "End what was granted before its time: it takes somethin
 
 
 @contextmanager
-def _way(  # options of every command here
-    url: str | None,
-    key_file: Path | None,
-    config: Path | None,
-    state_dir: str | None,
-    lang: Any,
-    *,
-    as_json: bool,
-) -> Iterator[tuple[Way, Terminal]]:
+def _way(call: StateCall, url: str | None, key_file: Path | None) -> Iterator[tuple[Way, Terminal]]:
     from pdp.commands.exception_ways import OnThisHost, over_the_api
     from pdp.commands.revision_board import open_board
-    from pdp.commands.terminal import Terminal
 
     if url is not None:
         with over_the_api(url, key_file) as way:
-            yield way, Terminal(lang, as_json=as_json)
+            yield way, call.terminal
         return
-    with open_board(config, state_dir, lang, as_json=as_json) as board:
+    with open_board(call) as board:
         yield OnThisHost(board), board.terminal
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit, Option, Typer
 
-from pdp.commands.bundle_space import Anew
+from pdp.commands.call import StateCall, StoreCall, spread
 from pdp.commands.exit_codes import NO
 from pdp.commands.export_telling import show_export, show_unsound, show_verified
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, LangOption, StateDir
+from pdp.commands.options import Anew, BundleDir, Children, ConfigFile, DatabaseUrl, LangOption, StateDir
 
 if TYPE_CHECKING:
     from pdp.commands.terminal import Terminal
@@ -29,7 +29,6 @@ _At = Annotated[
     datetime | None,
     Option("--at", help="The moment for which the catalogue is read; default: now, from whenever it has stood so."),
 ]
-_Children = Annotated[int | None, Option(min=1, max=64, help="Evaluator processes; default: one per core.")]
 _Demo = Annotated[
     bool,
     Option("--demo", help="The demonstration prefecture in place of the directory; without a mapping, invented ids."),
@@ -45,7 +44,9 @@ def _command(name: str, what: str) -> None:
     """One command for each target, alike in everything but its name."""
 
     @app.command(name)
+    @spread
     def run_target(
+        call: StoreCall,
         out: Annotated[
             Path,
             Option("--out", metavar="DIR", help="Where the files go: a new folder, or an export of the same target."),
@@ -54,19 +55,12 @@ def _command(name: str, what: str) -> None:
         at: _At = None,
         demo: _Demo = False,
         bundle: BundleDir = None,
-        children: _Children = None,
+        children: Children = None,
         anew: Anew = False,
-        state_dir: StateDir = None,
-        database_url: DatabaseUrl = None,
-        as_json: AsJson = False,
-        lang: LangOption = None,
-        config: ConfigFile = None,
     ) -> None:
-        from pdp.commands.composed import settings_of
-        from pdp.commands.terminal import Terminal
 
-        settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
-        terminal = Terminal(lang, as_json=as_json)
+        settings = call.settings(bundle=bundle)
+        terminal = call.terminal
         _export(settings, terminal, name, out, mapping=mapping, at=at, demo=demo, children=children, anew=anew)
 
     run_target.__doc__ = (
@@ -135,7 +129,7 @@ def write_example(
     at: _At = None,
     demo: _Demo = False,
     bundle: BundleDir = None,
-    children: _Children = None,
+    children: Children = None,
     anew: Anew = False,
     state_dir: StateDir = None,
     database_url: DatabaseUrl = None,
@@ -163,7 +157,9 @@ def write_example(
 
 
 @app.command("verify")
+@spread
 def verify_export(
+    call: StateCall,
     folder: Annotated[Path, Argument(metavar="DIR", help="An exported folder.")],
     mapping: _Mapping = None,
     demo: _Demo = False,
@@ -172,29 +168,23 @@ def verify_export(
         Option("--key", metavar="FILE", help="PEM, public: who must have signed; default: `bundle_keys`."),
     ] = None,
     bundle: BundleDir = None,
-    children: _Children = None,
+    children: Children = None,
     anew: Anew = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Hold an export against its certificate and the policy, from the files alone. Exit code 1 where it fails.
 
     Where a public key is known, the certificate has to be signed by it.
     """
     from pdp.commands.bundle_space import open_space
-    from pdp.commands.composed import bundle_of, run, settings_of
+    from pdp.commands.composed import bundle_of, run
     from pdp.commands.export_files import read_files
     from pdp.commands.export_targets import make_target, mapping_for, model_in
-    from pdp.commands.terminal import Terminal
     from pdp.errors import ExportError
     from pdp.export.checking import mapping_digest
     from pdp.export.exporting import UnsoundExportError, read_certificate, signer, verify
     from pdp.revisions.statement import read_keys
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings(bundle=bundle)
     files = read_files(folder)
     name = read_certificate(files).target
     keys = read_keys(key or settings.bundle_keys)
@@ -208,9 +198,11 @@ def verify_export(
         show_unsound(terminal, name, fault)
         raise Exit(NO) from None
     except ExportError as fault:
-        if as_json:
-            terminal.json({"ok": False, "target": name, "fault": str(fault)})
-        terminal.say(terminal.pick(f"証明書と合わない: {fault}", f"not as certified: {fault}"), style="bold red")
+        terminal.answer(
+            {"ok": False, "target": name, "fault": str(fault)},
+            terminal.pick(f"証明書と合わない: {fault}", f"not as certified: {fault}"),
+            style="bold red",
+        )
         raise Exit(NO) from None
     show_verified(terminal, certificate, report, files, signed_by)
 

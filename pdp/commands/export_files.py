@@ -28,7 +28,10 @@ def read_files(folder: Path) -> dict[str, bytes]:
     from pdp.errors import ExportError
 
     if not folder.is_dir():
-        raise ExportError("there is no such folder")
+        raise ExportError(
+            f"フォルダー `{folder}` がない / there is no folder `{folder}`",
+            next_step="先に `pdp export TARGET --out DIR` で書き出す / export first: `pdp export TARGET --out DIR`",
+        )
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     if len(paths) > _MAX_FILES or any(path.stat().st_size > _MAX_FILE_BYTES for path in paths):
         raise ExportError("the folder holds more than an export does")

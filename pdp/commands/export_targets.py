@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +50,32 @@ def ground_of(settings: Settings, bundle: Bundle, at: datetime | None, *, demo: 
     return Ground(snapshot, moment, listed_resources(bundle, snapshot, moment))
 
 
-def read_mapping_file(mapping: Path | None) -> dict[str, Any]:
-    """What a mapping file says; nothing where none is given. Raises SettingsError."""
+class Part(NamedTuple):
+    """A file that an administrator writes: what it is called, and what to do where it is missing."""
+
+    ja: str
+    en: str
+    next_step: str
+
+
+_MAPPING: Final = Part(
+    "対応表",
+    "the mapping",
+    "`pdp export example TARGET --out FILE` で雛形を書き出し、"
+    "`--mapping`（配信ではテナントファイルの `mapping`）で指定する / "
+    "write one to begin with by `pdp export example TARGET --out FILE`; name it with `--mapping`, "
+    "and for a delivery as `mapping` in the tenant's file",
+)
+TENANT_FILE: Final = Part(
+    "テナントファイル",
+    "the tenant's file",
+    "docs/export-delivery.md の例から作り、`--tenant FILE` で指定する / "
+    "make one after the example in docs/export-delivery.md, and name it with `--tenant FILE`",
+)
+
+
+def read_mapping_file(mapping: Path | None, part: Part = _MAPPING) -> dict[str, Any]:
+    """What a mapping file, or another `part`, says; nothing where none is given. Raises SettingsError."""
     from pdp.errors import SekishoError, SettingsError
     from pdp.plain_yaml import load_one
 
@@ -59,11 +83,23 @@ def read_mapping_file(mapping: Path | None) -> dict[str, Any]:
         return {}
     try:
         held = load_one(mapping.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SekishoError) as fault:
-        why = str(fault) if isinstance(fault, SekishoError) else type(fault).__name__
-        raise SettingsError(f"the mapping cannot be read: {why}") from None
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{part.ja} `{mapping}` がない / {part.en} `{mapping}` is not there", next_step=part.next_step
+        ) from None
+    except OSError as fault:
+        why = fault.strerror or type(fault).__name__
+        raise SettingsError(f"{part.ja} `{mapping}` を読めない / {part.en} `{mapping}` cannot be read: {why}") from None
+    except (ValueError, SekishoError) as fault:
+        why = str(fault) if isinstance(fault, SekishoError) else "UTF-8 / not UTF-8"
+        raise SettingsError(
+            f"{part.ja} `{mapping}` を読めない / {part.en} `{mapping}` cannot be read: {why}", next_step=part.next_step
+        ) from None
     if not isinstance(held, dict):
-        raise SettingsError("the mapping must be an object of keys")
+        raise SettingsError(
+            f"{part.ja} `{mapping}` はキーと値の組で書く / {part.en} `{mapping}` must be an object of keys",
+            next_step=part.next_step,
+        )
     return held
 
 
@@ -86,17 +122,14 @@ def make_target(name: str, mapping: Mapping[str, Any]) -> Target:
 
 def _snapshot(settings: Settings, moment: datetime) -> Snapshot:
     """The directory as it stands; an empty one where there is none yet."""
+    from pdp.commands.composed import store_of
     from pdp.directory.snapshot import load_snapshot
     from pdp.model.directory import snapshot_of
-    from pdp.parts import open_directory
 
     if not settings.database_url and not (settings.state_path / "sekisho.db").exists():
         return snapshot_of(epoch=0, loaded_at=moment)
-    store = open_directory(settings)
-    try:
+    with store_of(settings) as store:
         return load_snapshot(store, moment)
-    finally:
-        store.close()
 
 
 def model_in(files: Mapping[str, bytes]) -> RuleModel:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from typer import Argument, Exit, Option
 
+from pdp.commands.call import StoreCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, LangOption, StateDir
+from pdp.commands.options import BundleDir, Children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,34 +33,28 @@ _Yes = Annotated[bool, Option("--yes", help="Do it. Without it what would be don
 _Mass = Annotated[
     bool, Option("--allow-mass", help="Also where more than 30 % of all memberships and attributes would go.")
 ]
-_Children = Annotated[int | None, Option(min=1, max=64, help="Evaluator processes; default: one per core.")]
 
 
+@spread
 def fill(
+    call: StoreCall,
     vendor: _Vendor,
     folder: _From,
     tenant_file: _Tenant,
     yes: _Yes = False,
     allow_mass: _Mass = False,
     bundle: BundleDir = None,
-    children: _Children = None,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
+    children: Children = None,
 ) -> None:
     """Put people and devices into the groups and sets that delivered rules name, by the registers as they stand.
 
     Who does not belong there goes first. Exit code 1: nothing was done, for want of `--yes`.
     """
-    from pdp.commands.composed import run, settings_of
+    from pdp.commands.composed import run
     from pdp.commands.delivering import held_export, read_tenant_file
-    from pdp.commands.terminal import Terminal
     from pdp.errors import SettingsError
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
+    terminal, settings = call.terminal, call.settings(bundle=bundle)
     if vendor not in _VENDORS:
         raise SettingsError(f"there is nothing to fill at `{vendor}`; there is at {', '.join(_VENDORS)}")
     tenant = read_tenant_file(vendor, tenant_file)
@@ -79,20 +74,18 @@ def _belonging(settings: Settings, export: Export) -> tuple[Membership, dict[str
     import msgspec
 
     from connectors.sase.entra_filling import meanings
+    from pdp.commands.composed import store_of
     from pdp.commands.export_targets import model_in
     from pdp.directory.reading import read_aliases
     from pdp.directory.snapshot import load_snapshot
     from pdp.export.filling import Meaning, membership
-    from pdp.parts import open_directory, utc_now
+    from pdp.parts import utc_now
 
     groups, words = (msgspec.convert(held, dict[str, Meaning], strict=True) for held in meanings(export.files))
-    store = open_directory(settings)
-    try:
+    with store_of(settings) as store:
         snapshot = load_snapshot(store, utc_now())
         with store.read() as connection:
             aliases = read_aliases(connection)
-    finally:
-        store.close()
     found = membership(groups, words, model_in(export.files), snapshot, utc_now())
     theirs = {key.removeprefix(_DEVICE_ID): one.device for key, one in aliases.items() if key.startswith(_DEVICE_ID)}
     return found, {entra: found.devices.get(device, ()) for entra, device in theirs.items()}

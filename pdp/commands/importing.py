@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Exit, Option
 
+from pdp.commands.call import StoreCall, spread
 from pdp.commands.exit_codes import USAGE
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, LangOption, StateDir
+from pdp.commands.options import BundleDir
 
 if TYPE_CHECKING:
     from pdp.commands.terminal import Terminal
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 _MANY_ROWS = 20  # of one register that are named; the rest is counted
 
 
+@spread
 def import_files(
+    call: StoreCall,
     paths: Annotated[list[Path], Argument(metavar="FILE_OR_DIR...", help="CSV and YAML files, or folders of them.")],
     mode: Annotated[
         Literal["merge", "replace"], Option(help="replace: what the files do not name is removed.")
@@ -29,42 +32,32 @@ def import_files(
         float | None, Option(min=0, max=100, help="Percent of a register that may be removed; default: 10.")
     ] = None,
     bundle: BundleDir = None,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Import registers: all rows, or none where one of them is wrong. Every wrong row is named."""
     import getpass
 
-    from pdp.commands.composed import settings_of
+    from pdp.commands.composed import store_of
     from pdp.commands.telling import telling
-    from pdp.commands.terminal import Terminal
     from pdp.directory.importer import ALLOWED_REMOVALS_PERCENT, import_directory
-    from pdp.parts import open_directory, utc_now
+    from pdp.parts import utc_now
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, state_dir=state_dir, database_url=database_url)
+    terminal, settings = call.terminal, call.settings(bundle=bundle)
     known = _catalogue(settings)
-    store = open_directory(settings)
-    try:
-        with telling(settings, terminal) as tell, terminal.busy(terminal.pick("取込み", "importing")):
-            report = import_directory(
-                store,
-                paths,
-                mode=mode,
-                dry_run=dry_run,
-                now=utc_now(),
-                actor=getpass.getuser(),
-                allow_removals=ALLOWED_REMOVALS_PERCENT if allow_removals is None else allow_removals,
-                known_resources=known,
-            )
-            if report.outcome == "imported":
-                tell("directory", str(report.epoch))
-    finally:
-        store.close()
-    if as_json:
+    busy = terminal.busy(terminal.pick("取込み", "importing"))
+    with store_of(settings) as store, telling(settings, terminal) as tell, busy:
+        report = import_directory(
+            store,
+            paths,
+            mode=mode,
+            dry_run=dry_run,
+            now=utc_now(),
+            actor=getpass.getuser(),
+            allow_removals=ALLOWED_REMOVALS_PERCENT if allow_removals is None else allow_removals,
+            known_resources=known,
+        )
+        if report.outcome == "imported":
+            tell("directory", str(report.epoch))
+    if terminal.as_json:
         terminal.json(_report_json(report))
         if report.outcome == "refused":
             raise Exit(USAGE)

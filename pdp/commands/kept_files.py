@@ -14,6 +14,7 @@ from pdp.declog.layout import OPEN, SEALED
 from pdp.declog.verify import Finding
 from pdp.errors import NotReadyError, SettingsError
 from pdp.privacy.pseudonym import read_pseudonyms
+from pdp.transparency.aside import of_nobody
 from pdp.transparency.seal import digest_of
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def policy_findings(policies: Path, log: Path) -> Iterator[Finding]:
                 yield Finding(path.name, "damaged_policy")
         elif aside is not None:
             yield Finding(path.name, "left_over" if digest_of(path).startswith(aside[1]) else "stray_file")
-        elif path.name != "lock" and not path.name.endswith(".tmp"):
-            yield Finding(path.name, "stray_file")
+        elif path.name != "lock" and path.exists():
+            yield of_nobody(path.name, lambda name: _POLICY.fullmatch(name) is not None)
     yield from lock_findings(policies / "lock", needed=bool(kept))
     for digest in sorted(_named(log) - kept):
         yield Finding(f"{digest}.json", "missing_policy")

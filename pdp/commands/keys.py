@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+from pdp.commands.call import StateCall, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,31 +20,25 @@ app: Final = typer.Typer(no_args_is_help=True, help="Our own signing keys: list 
 
 
 @app.command("list")
-def list_(
-    state_dir: StateDir = None, as_json: AsJson = False, lang: LangOption = None, config: ConfigFile = None
-) -> None:
+@spread
+def list_(call: StateCall) -> None:
     """Every key that is published, the oldest first. Private parts are never shown."""
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.identity.signing import list_keys
 
-    _show(list_keys(_file(settings_of(config, state_dir=state_dir))), Terminal(lang, as_json=as_json))
+    _show(list_keys(_file(call.settings())), call.terminal)
 
 
 @app.command()
-def rotate(
-    state_dir: StateDir = None, as_json: AsJson = False, lang: LangOption = None, config: ConfigFile = None
-) -> None:
+@spread
+def rotate(call: StateCall) -> None:
     """Publish a new key, which signs from an hour later on; the old one goes an hour after that.
 
     Running workers see it within seconds. On several hosts, rotate once and copy the file to the others.
     """
-    from pdp.commands.composed import settings_of
-    from pdp.commands.terminal import Terminal
     from pdp.identity.signing import rotate_keys
     from pdp.parts import utc_now
 
-    _show(rotate_keys(_file(settings_of(config, state_dir=state_dir)), utc_now()), Terminal(lang, as_json=as_json))
+    _show(rotate_keys(_file(call.settings()), utc_now()), call.terminal)
 
 
 def _file(settings: Settings) -> Path:

@@ -20,7 +20,7 @@ from pdp.errors import BadRequestError, EngineError
 from pdp.judging import judge_raw
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, Verdict, denied
 from pdp.model.input import check_input, encode_input
-from pdp.wire.strict_json import parse_json
+from pdp.strict_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Hashable, Iterator

@@ -6,16 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from pdp.archive.standing import read_standing
+from pdp.commands.absent_proof import clues_of, unproven_of
 from pdp.commands.finding import Finding, fail, ok, warn
+from pdp.commands.unproven import text_of
 from pdp.errors import SettingsError
-from pdp.proving import log_of
-from pdp.shipping.ledger import Ledger
+from pdp.proving import log_of, trail_of
+from pdp.shipping.ledger import Ledger, Standing
 from pdp.transparency.checkpoint import parse_checkpoint
 from pdp.transparency.note import parse_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pdp.model.log_target import LogTarget
     from pdp.settings import Settings
 
 ROUND_LATE: Final = timedelta(minutes=10)  # a round is every 30 s; sorting a million rows takes some
@@ -37,10 +40,7 @@ def _proof(settings: Settings, pick: Callable[[str, str], str]) -> list[Finding]
         detail = pick("署名しない設定", "nobody signs")
         return [warn(topic, detail, pick("`log_proof` を外す", "take `log_proof` out"))]
     if not place.checkpoint.exists():
-        if not layout.names():
-            return []
-        detail = pick("署名済みヘッドがない", "there is no signed head")
-        return [warn(topic, detail, pick("サービスを起動する", "start the service"))]
+        return _no_head(settings, topic, pick) if layout.names() else []
     note = parse_note(place.checkpoint.read_text("utf-8", "replace"))
     head = None if note is None else parse_checkpoint(note.text)
     if head is None:
@@ -55,6 +55,16 @@ def _proof(settings: Settings, pick: Callable[[str, str], str]) -> list[Finding]
     if not settings.log_anchors:
         detail += pick("、外部への保管なし", ", not anchored")
     return [ok(topic, detail)]
+
+
+def _no_head(settings: Settings, topic: str, pick: Callable[[str, str], str]) -> list[Finding]:
+    """Never signed for, or taken away."""
+    unproven = unproven_of(log_of(settings)[0].root, trail_of(settings)[0].root, (), (), clues_of(settings))
+    missed = next((text_of(one, signing=True) for one in unproven if one.traces), None)
+    if missed is not None:
+        return [fail(topic, pick(missed.ja, missed.en), "pdp audit verify")]
+    detail = pick("署名済みヘッドがない", "there is no signed head")
+    return [warn(topic, detail, pick("サービスを起動する", "start the service"))]
 
 
 def _store(settings: Settings, now: datetime, pick: Callable[[str, str], str]) -> list[Finding]:
@@ -94,6 +104,21 @@ def _shipping(settings: Settings, pick: Callable[[str, str], str]) -> list[Findi
         elif standing.fault:
             detail = pick(f"障害 {standing.fault}", f"fault {standing.fault}") + f", {standing.behind_bytes} B"
             findings.append(warn(topic, detail, "pdp audit status"))
+        elif standing.refused:
+            findings.append(_refused(topic, target, standing, pick))
         else:
             findings.append(ok(topic, pick(f"送信済み {standing.shipped}", f"{standing.shipped} shipped")))
     return findings
+
+
+def _refused(topic: str, target: LogTarget, standing: Standing, pick: Callable[[str, str], str]) -> Finding:
+    """Records that the receiver will never take; and the file that they are kept in, which has an end."""
+    file = f"shipping/{target.name}.refused"
+    detail = pick(
+        f"受信側が拒否した記録 {standing.refused} 件、{file} は {standing.refused_bytes}/{target.refused_bytes} B",
+        f"{standing.refused} records were refused, {file} has {standing.refused_bytes} of {target.refused_bytes} B",
+    )
+    if standing.let_go:
+        detail += pick(f"、保管できなかった {standing.let_go} 件", f", {standing.let_go} found no room there")
+    step = pick(f"受信側の設定と {file} を確認する", f"look at the receiver's setting and at {file}")
+    return warn(topic, detail, step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from typer import Option
+from typer import Argument, Option
 
 Lang = Literal["ja", "en"]
 EngineName = Literal["regorus", "opa"]
@@ -20,3 +20,8 @@ DatabaseUrl = Annotated[str | None, Option("--database-url", help="Directory dat
 BundleDir = Annotated[str | None, Option("--bundle", help="Bundle directory; default: the policies that come along.")]
 EngineChoice = Annotated[EngineName | None, Option("--engine", help="Rego engine; default: regorus.")]
 OpaUrl = Annotated[str | None, Option("--opa-url", help="Address of the OPA server, with --engine opa.")]
+
+Children = Annotated[int | None, Option(min=1, max=64, help="Evaluator processes; default: one per core.")]
+Anew = Annotated[bool, Option("--anew", help="Make the decision space anew, whatever is kept of an earlier run.")]
+
+RevisionNumber = Annotated[int, Argument(metavar="N", help="The revision's number.", min=1)]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, LangOption, OpaUrl, StateDir
+from pdp.commands.call import StateCall, spread
+from pdp.commands.options import BundleDir, OpaUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,9 @@ Engines = Literal["regorus", "opa", "both"]
 _DEADLINE_MS = 5_000  # of one document: nobody waits for an answer, and another may use the machine
 
 
+@spread
 def replay(
+    call: StateCall,
     decision_id: Annotated[str | None, Option("--id", help="One decision, by its id.")] = None,
     since: Annotated[str | None, Option("--since", help="All decisions from this time on (with its offset).")] = None,
     until: Annotated[str | None, Option("--until", help="Up to this time, which is not in it.")] = None,
@@ -44,23 +47,17 @@ def replay(
     bundle: BundleDir = None,
     engine: Annotated[Engines | None, Option("--engine", help="Rego engine, or both; default: the setting.")] = None,
     opa_url: OpaUrl = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Recompute decisions of the log, one by its id or all of a time, and compare. Exit code 1 where they differ.
 
     Each is judged by the bundle that decided it, from the archive of policies (`pdp bundle archive`). Docs: replay.md.
     """
-    from pdp.commands.composed import bundle_of, run, settings_of
+    from pdp.commands.composed import bundle_of, run
     from pdp.commands.replay_many import Asked, replay_many
     from pdp.commands.replay_one import replay_one
-    from pdp.commands.terminal import Terminal
     from pdp.errors import BadRequestError
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, opa_url=opa_url, state_dir=state_dir)
+    terminal, settings = call.terminal, call.settings(bundle=bundle, opa_url=opa_url)
     chosen = engines_of(settings, engine)
     named: dict[str, str | None] = {
         "since": since,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from typer import Exit
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from pdp.archive.session import EngineLimits
     from pdp.bundle.bundle import Bundle
     from pdp.commands.terminal import Terminal
     from pdp.engine.port import Engine
@@ -59,18 +58,6 @@ class Asked:
         return told
 
 
-def logs_of(settings: Settings) -> list[Path]:
-    from pathlib import Path
-
-    return [settings.state_path / "decisions", *map(Path, settings.audit_other_logs)]
-
-
-def limits_of(settings: Settings) -> EngineLimits:
-    from pdp.archive.session import EngineLimits
-
-    return EngineLimits(memory_mb=settings.audit_memory_mb, threads=settings.audit_threads)
-
-
 async def replay_many(
     terminal: Terminal,
     settings: Settings,
@@ -83,24 +70,29 @@ async def replay_many(
 
     from pdp.archive.asking import filters_of
     from pdp.bundle.bundle import read_bundle
+    from pdp.commands.composed import limits_of
     from pdp.commands.interrupting import ctrl_c
     from pdp.replaying.bulk import Progress, Replay
     from pdp.replaying.court import Court
     from pdp.replaying.reading import LogReader
     from pdp.trail.keeping import record_query
 
-    reader = LogReader(logs_of(settings), filters_of(asked.params), limits_of(settings), asked.sample)
+    reader = LogReader(settings.decision_logs, filters_of(asked.params), limits_of(settings), asked.sample)
     draft = None if asked.against is None else read_bundle(asked.against)
     note = partial(record_query, settings, "audit.replay", asked.told())
     # INVARIANT (no answer without an event): single decisions that differ stand in the report, and in the file.
     begun = await asyncio.to_thread(note, outcome="begun")
-    with ExitStack() as stack:
-        out = None if asked.out is None else stack.enter_context(_written(asked.out))
-        stopped = stack.enter_context(ctrl_c())
-        advance = stack.enter_context(terminal.progress(terminal.pick("再計算", "recomputing")))
-        async with Court(engines, load, every_input=asked.every_input) as court:
-            report = await Replay(reader, court, draft=draft, out=out).run(Progress(done=advance, stop=stopped))
-    await asyncio.to_thread(note, outcome="done", of=begun, rows=report.tally.records)
+    try:
+        with ExitStack() as stack:
+            out = None if asked.out is None else stack.enter_context(_written(asked.out))
+            stopped = stack.enter_context(ctrl_c())
+            advance = stack.enter_context(terminal.progress(terminal.pick("再計算", "recomputing")))
+            async with Court(engines, load, every_input=asked.every_input) as court:
+                report = await Replay(reader, court, draft=draft, out=out).run(Progress(done=advance, stop=stopped))
+    except BaseException as fault:
+        await asyncio.to_thread(note, outcome="failed", of=begun, error=getattr(fault, "code", "ended"))
+        raise
+    await asyncio.to_thread(note, of=begun, **_ended(report))
     if terminal.as_json:
         terminal.json(report.as_json())
     else:
@@ -108,6 +100,12 @@ async def replay_many(
     code = _code(report)
     if code:
         raise Exit(code)
+
+
+def _ended(report: Report) -> dict[str, Any]:
+    """For the trail. What was read is a report also where it was interrupted, but not one of all that was asked for."""
+    rows = report.tally.records
+    return {"rows": rows, "outcome": "done"} if report.whole else {"rows": rows, "outcome": "failed", "error": "ended"}
 
 
 def _code(report: Report) -> int:
@@ -120,17 +118,29 @@ def _code(report: Report) -> int:
 
 @contextmanager
 def _written(path: Path) -> Iterator[BinaryIO]:
-    """A new file for the decision records that differ, readable by us alone. Raises SettingsError."""
+    """A new file for the decision records that differ, readable by us alone. Raises SettingsError.
+
+    It gets its name at the end: one of the name before may be open, or readable, for others.
+    """
     import os
 
     from pdp.errors import SettingsError
 
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as fault:
         raise SettingsError(f"`{path}` cannot be written: {fault.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file:
-        yield file
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        try:
+            aside.replace(path)
+        except OSError as fault:
+            raise SettingsError(f"`{path}` cannot be written: {fault.strerror}") from None
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 # -- for people ----------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ async def replay_one(
     import asyncio
 
     from pdp.bundle.bundle import read_bundle
-    from pdp.commands.replay_many import limits_of, logs_of
+    from pdp.commands.composed import limits_of
     from pdp.errors import NotReadyError
     from pdp.replaying.answer import held_in
     from pdp.replaying.court import Court
@@ -40,7 +40,7 @@ async def replay_one(
     from pdp.replaying.single import replay_one as judge
     from pdp.trail.keeping import record_query
 
-    record = await asyncio.to_thread(find, logs_of(settings), decision_id, limits_of(settings))
+    record = await asyncio.to_thread(find, settings.decision_logs, decision_id, limits_of(settings))
     await asyncio.to_thread(record_query, settings, "audit.replay", _asked(against), object=decision_id, rows=1)
     if nothing_to_judge(record) is not None:
         _tell_nothing(terminal, record)

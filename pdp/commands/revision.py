@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Exit, Option
+from typer import Exit, Option
 
+from pdp.commands.call import PlainStateCall, StateCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, ConfigFile, LangOption, StateDir
+from pdp.commands.options import RevisionNumber
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pdp.revisions.sealing import Signed
     from pdp.trail.event import Action
 
-Number = Annotated[int, Argument(metavar="N", help="The revision's number.", min=1)]
 Reason = Annotated[str, Option("--reason", help="Why; stands in the history.")]
 SignedFile = Annotated[
     Path | None, Option("--signed", metavar="FILE", help="What `pdp bundle sign` printed, where no key is set here.")
@@ -49,28 +49,26 @@ _SIMPLE = {
 }
 
 
-def submit(  # options of a command
-    number: Number,
+@spread
+def submit(
+    call: StateCall,
+    number: RevisionNumber,
     reason: Reason,
     warn_days: Annotated[
         int, Option("--warn-days", min=0, help="Days for which new refusals are announced, and do not count yet.")
     ] = 0,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Run every gate on a draft, and ask for its approval. Exit code 1 where a gate does not let it through."""
     from pdp.commands.revision_board import open_board, tell_revision
     from pdp.commands.revision_lines import table_detail
 
-    with open_board(config, state_dir, lang, as_json=as_json) as board:
+    with open_board(call) as board:
         revisions = board.registers.revisions
         if revisions.detail(number).revision.state in ("draft", "checked"):
             board.change("policy.check", number, reason, lambda: _check(board, number))
         detail = revisions.detail(number)
         if detail.revision.state == "draft":
-            if as_json:
+            if call.as_json:
                 tell_revision(board, detail.revision)
             else:
                 table_detail(board.terminal, detail)
@@ -84,14 +82,13 @@ def submit(  # options of a command
         tell_revision(board, done)
 
 
-def sign(  # options of a command
-    number: Number,
+@spread
+def sign(
+    call: PlainStateCall,
+    number: RevisionNumber,
     key: Annotated[str, Option("--key", metavar="FILE", help="PEM, private: Ed25519 or P-256.")],
     step: Annotated[str, Option("--step", help="activate, schedule or rollback.")] = "activate",
     epoch: Epoch = None,
-    state_dir: StateDir = None,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Sign what a step would make of record, for the next epoch; hand the output to `--signed`."""
     from pdp.commands.revision_board import open_board
@@ -101,20 +98,18 @@ def sign(  # options of a command
     if step not in ("activate", "schedule", "rollback"):
         raise BadRequestError("--step is one of activate, schedule, rollback")
     chosen: Any = step
-    with open_board(config, state_dir, lang, as_json=True) as board:
+    with open_board(call) as board:
         said = board.registers.activations.statement_for(number, chosen, board.now, epoch=epoch).text
         board.terminal.json({"statement": said, "signatures": write_signatures([read_signing_key(key).sign(said)])})
 
 
-def schedule(  # options of a command
-    number: Number,
+@spread
+def schedule(
+    call: StateCall,
+    number: RevisionNumber,
     at: Annotated[str, Option("--at", help="When, with its offset: 2027-04-01T00:00:00+09:00.")],
     reason: Reason,
     signed: SignedFile = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Have an approved revision activated at a time (適用日時)."""
     from pdp.commands.revision_board import open_board, tell_revision
@@ -126,7 +121,7 @@ def schedule(  # options of a command
         raise BadRequestError(f"`{at[:64]}` is no time") from None
     if when.tzinfo is None:
         raise BadRequestError("the time needs its offset, for example +09:00")
-    with open_board(config, state_dir, lang, as_json=as_json) as board:
+    with open_board(call) as board:
         plan, word = board.registers.activations.schedule, _signed(signed)
         done = board.change(
             "policy.schedule", number, reason, lambda: plan(board.person, number, when, reason, board.now, signed=word)
@@ -134,20 +129,18 @@ def schedule(  # options of a command
         tell_revision(board, done)
 
 
-def renew(  # options of a command
+@spread
+def renew(
+    call: StateCall,
     reason: Reason,
     epoch: Epoch = None,
     signed: SignedFile = None,
     enforce: Annotated[bool, Option("--enforce", help="End its time of warning now: every refusal counts.")] = False,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """The same revision under a new epoch: after a change of keys, or of a restored database; or to enforce it."""
     from pdp.commands.revision_board import open_board, tell_active
 
-    with open_board(config, state_dir, lang, as_json=as_json) as board:
+    with open_board(call) as board:
         again, word = board.registers.activations.renew, _signed(signed)
         done = board.change(
             "policy.renew",
@@ -158,25 +151,23 @@ def renew(  # options of a command
         tell_active(board, done)
 
 
-def reviews(  # options of a command
+@spread
+def reviews(
+    call: StateCall,
     close: Annotated[int | None, Option("--close", metavar="ID", help="Close this review.")] = None,
     note: Annotated[str, Option("--note", help="What the review found, with --close.")] = "",
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Reviews that emergencies left behind. Exit code 1 while one is open."""
     from pdp.commands.revision_board import open_board
     from pdp.commands.revision_lines import table_reviews
     from pdp.governance.told import review_told
 
-    with open_board(config, state_dir, lang, as_json=as_json) as board:
+    with open_board(call) as board:
         held = board.registers.reviews
         if close is not None:
             board.change("policy.review", None, note, lambda: held.close(board.person, close, note, board.now))
         found = held.all()
-        if as_json:
+        if call.as_json:
             board.terminal.json([review_told(one) for one in found])
         else:
             table_reviews(board.terminal, found)
@@ -185,19 +176,13 @@ def reviews(  # options of a command
 
 
 def _of_record(step: str, action: Action, text: str) -> Any:
-    def command(  # options of a command
-        number: Number,
-        reason: Reason,
-        signed: SignedFile = None,
-        epoch: Epoch = None,
-        state_dir: StateDir = None,
-        as_json: AsJson = False,
-        lang: LangOption = None,
-        config: ConfigFile = None,
+    @spread
+    def command(
+        call: StateCall, number: RevisionNumber, reason: Reason, signed: SignedFile = None, epoch: Epoch = None
     ) -> None:
         from pdp.commands.revision_board import open_board, tell_active
 
-        with open_board(config, state_dir, lang, as_json=as_json) as board:
+        with open_board(call) as board:
             do, word = getattr(board.registers.activations, step), _signed(signed)
             done = board.change(
                 action, number, reason, lambda: do(board.person, number, reason, board.now, signed=word, epoch=epoch)
@@ -209,18 +194,12 @@ def _of_record(step: str, action: Action, text: str) -> Any:
 
 
 def _simple(step: str, text: str) -> Any:
-    def command(  # options of a command
-        number: Number,
-        reason: Reason,
-        state_dir: StateDir = None,
-        as_json: AsJson = False,
-        lang: LangOption = None,
-        config: ConfigFile = None,
-    ) -> None:
+    @spread
+    def command(call: StateCall, number: RevisionNumber, reason: Reason) -> None:
         from pdp.commands.revision_board import open_board, tell_revision
 
         action: Any = f"policy.{step}"
-        with open_board(config, state_dir, lang, as_json=as_json) as board:
+        with open_board(call) as board:
             register: Any = board.registers.activations if step == "unschedule" else board.registers.revisions
             do = getattr(register, step)
             done = board.change(action, number, reason, lambda: do(board.person, number, reason, board.now))

@@ -16,9 +16,8 @@ from pdp.revisions.person import ROLES, Person
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from pathlib import Path
 
-    from pdp.commands.options import Lang
+    from pdp.commands.call import PlainStateCall, StateCall
     from pdp.commands.terminal import Terminal
     from pdp.revisions.revision import Active, Revision
     from pdp.settings import Settings
@@ -60,23 +59,18 @@ class Board:
 
 
 @contextmanager
-def open_board(config: Path | None, state_dir: str | None, lang: Lang | None, *, as_json: bool) -> Iterator[Board]:
+def open_board(call: PlainStateCall | StateCall) -> Iterator[Board]:
     """Raises SettingsError and DirectoryError."""
-    from pdp.commands.composed import settings_of
+    from pdp.commands.composed import store_of
     from pdp.commands.telling import telling
-    from pdp.commands.terminal import Terminal
-    from pdp.parts import open_directory
     from pdp.trail.keeping import os_user
 
-    settings, terminal = settings_of(config, state_dir=state_dir), Terminal(lang, as_json=as_json)
-    store = open_directory(settings)
-    try:
+    settings, terminal = call.settings(), call.terminal
+    with store_of(settings) as store:
         registers = open_registers(settings, store)
         person = Person(f"os_user:{os_user().id}", ROLES)
         with telling(settings, terminal) as tell:
             yield Board(settings, terminal, store, registers, person, tell)
-    finally:
-        store.close()
 
 
 def tell_revision(board: Board, revision: Revision) -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option, Typer
 
+from pdp.commands.call import Call, StateCall, spread
 from pdp.commands.exit_codes import NO
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, EngineChoice, LangOption, OpaUrl, StateDir
+from pdp.commands.options import AsJson, BundleDir, EngineChoice, LangOption, OpaUrl
 
 if TYPE_CHECKING:
     from pdp.commands.terminal import Terminal
-    from pdp.scenario.format import Misread, Scenario
+    from pdp.scenario.files import Misread
+    from pdp.scenario.format import Scenario
     from pdp.scenario.runner import StepResult
     from pdp.settings import Settings
 
@@ -25,24 +27,21 @@ def scenario() -> None:
 
 
 @app.command("run")
+@spread
 def run_scenarios(
+    call: Call,
     paths: Annotated[list[Path], Argument(help="Scenario files (YAML; tables: .csv, .xlsx), or directories of YAML.")],
     bundle: BundleDir = None,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Run scenarios; the last line is `N passed, M failed`. Exit code 1 where one failed."""
-    from pdp.commands.composed import run, settings_of
-    from pdp.commands.terminal import Terminal
+    from pdp.commands.composed import run
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, engine=engine, opa_url=opa_url)
+    terminal, settings = call.terminal, call.settings(bundle=bundle, engine=engine, opa_url=opa_url)
     told, misread = run(_run(settings, paths, terminal))
     failed = [results for results in told if any(result.faults for result in results)]
-    if as_json:
+    if terminal.as_json:
         terminal.json(_as_json(told, misread, len(failed)))
     else:
         for results in failed:
@@ -57,22 +56,19 @@ def run_scenarios(
 
 
 @app.command("from-log")
+@spread
 def from_log(
+    call: StateCall,
     decision_id: Annotated[str, Argument(metavar="ID", help="The decision's id.")],
     name: Annotated[str | None, Option("--name", help="The scenario's id; default: made from the decision's.")] = None,
     bundle: BundleDir = None,
-    state_dir: StateDir = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Tell a recorded decision as a scenario on stdout: the same facts about invented people, and the answer."""
-    from pdp.commands.composed import run, settings_of
+    from pdp.commands.composed import run
     from pdp.commands.scenario_log import tell_record
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
-    run(tell_record(terminal, settings_of(config, bundle=bundle, state_dir=state_dir), decision_id, name))
+    terminal = call.terminal
+    run(tell_record(terminal, call.settings(bundle=bundle), decision_id, name))
 
 
 @app.command("to-csv")
@@ -108,7 +104,8 @@ async def _run(
 ) -> tuple[list[list[StepResult]], list[Misread]]:
     from pdp.commands.composed import bundle_of, engine_for
     from pdp.parts import open_cache
-    from pdp.scenario.format import Misread, Scenario, read_all
+    from pdp.scenario.files import Misread, read_all
+    from pdp.scenario.format import Scenario
     from pdp.scenario.in_process import InProcess
     from pdp.scenario.runner import run_scenario
 

@@ -15,7 +15,7 @@ async def tell_record(terminal: Terminal, settings: Settings, decision_id: str, 
     import asyncio
     from datetime import datetime
 
-    from pdp.commands.replay_many import limits_of, logs_of
+    from pdp.commands.composed import limits_of
     from pdp.errors import NotReadyError
     from pdp.model.input import decode_input
     from pdp.replaying.answer import recorded_answer
@@ -23,7 +23,7 @@ async def tell_record(terminal: Terminal, settings: Settings, decision_id: str, 
     from pdp.scenario.retold import as_text, retold
     from pdp.trail.keeping import record_query
 
-    record = await asyncio.to_thread(find, logs_of(settings), decision_id, limits_of(settings))
+    record = await asyncio.to_thread(find, settings.decision_logs, decision_id, limits_of(settings))
     await asyncio.to_thread(record_query, settings, "audit.replay", {"as": "scenario"}, object=decision_id, rows=1)
     if nothing_to_judge(record) is not None or record.profile != "zta" or record.now is None:
         raise NotReadyError("this record has no facts that a scenario could tell")
@@ -45,7 +45,8 @@ async def tell_record(terminal: Terminal, settings: Settings, decision_id: str, 
 async def _tried(settings: Settings, text: str, document: InputV1) -> list[str]:
     """The facts that the story leads to with another value, and the expectations that do not hold under this policy."""
     from pdp.commands.composed import bundle_of, engine_for
-    from pdp.scenario.format import moment, scenario_of
+    from pdp.scenario.files import scenario_of
+    from pdp.scenario.format import moment
     from pdp.scenario.in_process import InProcess
     from pdp.scenario.retold import unlike
     from pdp.scenario.runner import run_scenario

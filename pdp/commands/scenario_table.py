@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def write(terminal: Terminal, paths: list[Path], out: Path) -> None:
     """Raises ScenarioError for stories that are none, or that no table can hold; BadRequestError for another file."""
     from pdp.errors import BadRequestError
-    from pdp.scenario.format import documents_in
+    from pdp.scenario.files import documents_in
     from pdp.scenario.sheet import is_table, write_table
     from pdp.scenario.table import to_rows
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option, Typer
 
-from pdp.commands.options import AsJson, BundleDir, ConfigFile, DatabaseUrl, EngineChoice, LangOption, OpaUrl, StateDir
+from pdp.commands.call import Call, StoreCall, spread
+from pdp.commands.options import BundleDir, EngineChoice, OpaUrl
 
 app = Typer(no_args_is_help=True, help="What a change would do before it is made.")
 
@@ -18,7 +19,9 @@ def simulate() -> None:
 
 
 @app.command("population")
+@spread
 def population(
+    call: StoreCall,
     against: Annotated[
         Path | None, Option("--against", metavar="DIR", help="The draft; without it the same policy, at another time.")
     ] = None,
@@ -37,29 +40,22 @@ def population(
     bundle: BundleDir = None,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
-    state_dir: StateDir = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """Everybody with every terminal of theirs and every system, before and after: who gains, who loses. Ctrl-C ends it.
 
     Exit code 130 where it was ended early: then there is no result. Docs: foresight.md.
     """
-    from pdp.commands.composed import run, settings_of
+    from pdp.commands.composed import run
     from pdp.commands.simulate_population import Wanted, everybody
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(
-        config, bundle=bundle, engine=engine, opa_url=opa_url, state_dir=state_dir, database_url=database_url
-    )
+    terminal, settings = call.terminal, call.settings(bundle=bundle, engine=engine, opa_url=opa_url)
     run(everybody(terminal, settings, Wanted(against, at, now, contexts, samples, out, demo)))
 
 
 @app.command("request")
+@spread
 def request(
+    call: Call,
     source: Annotated[Path, Argument(metavar="FILE", help="A `pdp.input/v1` document; `-` for stdin.")],
     fact: Annotated[
         list[str] | None, Option("--fact", metavar="FACT=VALUE", help="Another value of a fact; several times.")
@@ -70,21 +66,16 @@ def request(
     bundle: BundleDir = None,
     engine: EngineChoice = None,
     opa_url: OpaUrl = None,
-    as_json: AsJson = False,
-    lang: LangOption = None,
-    config: ConfigFile = None,
 ) -> None:
     """One request with any fact changed: what decided, every condition not met, the smallest ways to an allow.
 
     Exit code 0 for allow and limit, 1 for deny and step-up; with `--former` for what would count in a time of
     warning. Docs: foresight.md.
     """
-    from pdp.commands.composed import run, settings_of
+    from pdp.commands.composed import run
     from pdp.commands.exit_codes import NO
     from pdp.commands.simulate_request import hypothetical
-    from pdp.commands.terminal import Terminal
 
-    terminal = Terminal(lang, as_json=as_json)
-    settings = settings_of(config, bundle=bundle, engine=engine, opa_url=opa_url)
+    terminal, settings = call.terminal, call.settings(bundle=bundle, engine=engine, opa_url=opa_url)
     if not run(hypothetical(terminal, settings, source, fact or [], former)):
         raise Exit(NO)

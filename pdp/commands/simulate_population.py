@@ -12,12 +12,10 @@ from pdp.model.decision import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from pdp.commands.terminal import Terminal
     from pdp.engine.port import Engine
-    from pdp.model.directory import Snapshot
     from pdp.replaying.answer import Answer
     from pdp.settings import Settings
     from pdp.simulate.comparing import Change
@@ -80,7 +78,7 @@ async def everybody(terminal: Terminal, settings: Settings, wanted: Wanted) -> N
 
 def _worlds(settings: Settings, wanted: Wanted) -> tuple[World, World]:
     from pdp.bundle.bundle import read_bundle
-    from pdp.commands.composed import bundle_of
+    from pdp.commands.composed import bundle_of, directory_of
     from pdp.errors import BadRequestError
     from pdp.parts import utc_now
     from pdp.scenario.format import moment
@@ -94,23 +92,8 @@ def _worlds(settings: Settings, wanted: Wanted) -> tuple[World, World]:
     at = now if wanted.at is None else moment(wanted.at)
     active = bundle_of(settings)
     draft = active if wanted.against is None else read_bundle(wanted.against)
-    snapshot = snapshot_of(settings, now, demo=wanted.demo)
+    snapshot = directory_of(settings, now, demo=wanted.demo)
     return World(active, snapshot, now), World(draft, snapshot if at == now else later(snapshot, now, at), at)
-
-
-def snapshot_of(settings: Settings, now: datetime, *, demo: bool) -> Snapshot:
-    """The directory, or the demonstration prefecture as it is at `now`. Raises DirectoryError."""
-    from pdp.directory.demo import demonstration
-    from pdp.directory.snapshot import load_snapshot
-    from pdp.parts import open_directory
-
-    if demo:
-        return demonstration(now).snapshot(epoch=1, loaded_at=now)
-    store = open_directory(settings)
-    try:
-        return load_snapshot(store, now)
-    finally:
-        store.close()
 
 
 def _contexts(wanted: Wanted) -> Sequence[Stated]:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
+    from pdp.commands.call import StoreCall
     from pdp.commands.terminal import Terminal
     from pdp.settings import Settings
     from pdp.signals.port import Kind
+    from pdp.store.store import Store
 
 
 @contextmanager
@@ -40,3 +43,15 @@ def telling(settings: Settings, terminal: Terminal) -> Iterator[Callable[[Kind, 
                 )
 
         yield tell
+
+
+@contextmanager
+def changing(call: StoreCall, kind: Kind) -> Iterator[tuple[Store, datetime]]:
+    """(the configured store, now). After a block that ended well, the workers are told of news of this kind."""
+    from pdp.commands.composed import store_of
+    from pdp.parts import utc_now
+
+    settings = call.settings()
+    with telling(settings, call.terminal) as tell, store_of(settings) as store:
+        yield store, utc_now()
+        tell(kind, "")

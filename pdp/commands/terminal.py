@@ -58,6 +58,12 @@ class Terminal:
         if not self.as_json:
             self.out.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
+    def answer(self, value: object, text: str, style: str | None = None) -> None:
+        """What came of the command: the value for programs, the text for people."""
+        if self.as_json:
+            self.json(value)
+        self.say(text, style)
+
     def remark(self, text: str, style: str | None = None) -> None:
         """A line on stderr."""
         self.err.print(printable(text), style=style, markup=False, highlight=False, soft_wrap=True)

@@ -19,6 +19,34 @@ ENDS_SOON: Final = timedelta(days=14)  # authorities that renew by themselves do
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+def crl_findings(settings: Settings, now: datetime, pick: Callable[[str, str], str]) -> list[Finding]:
+    """The revocation list of each authority of client certificates: one that has ended lets nobody in."""
+    from pdp.proof_parts import revocation_lists
+
+    topic = pick("失効リスト（CRL）", "revocation lists (CRL)")
+    try:
+        lists = revocation_lists(settings)
+    except SekishoError as fault:
+        return [fail(topic, fault.message, fault.next_step)]
+    if lists is None:
+        return []
+    lists.look()
+    renew = pick("認証局から新しい失効リストを取得して置く", "fetch the authority's newer list and put it there")
+    findings = []
+    for authority, span in sorted(lists.ends().items()):
+        if span is None:
+            none = pick(f"{authority}: 失効リストがない", f"{authority}: there is no list, and its clients are refused")
+            findings.append(fail(topic, none, renew))
+            continue
+        made, ends = span
+        detail = f"{authority} ≤ {ends.isoformat(timespec='minutes')}"
+        if ends <= now:
+            findings.append(fail(topic, detail, renew))
+        else:  # authorities renew their lists long before: with a quarter left something has stopped
+            findings.append(warn(topic, detail, renew) if ends - now < (ends - made) / 4 else ok(topic, detail))
+    return findings
+
+
 def tls_findings(settings: Settings, now: datetime, pick: Callable[[str, str], str]) -> list[Finding]:
     """The certificate that is shown, and the authorities of callers: each with its end."""
     topic = "TLS"
@@ -33,7 +61,11 @@ def tls_findings(settings: Settings, now: datetime, pick: Callable[[str, str], s
     from pdp.callers.certificate import authorities_in, read_authorities
 
     files = TlsFiles(
-        settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file, settings.tls_client_certificate
+        settings.tls_cert_file,
+        settings.tls_key_file,
+        settings.tls_client_ca_file,
+        settings.tls_client_certificate,
+        settings.tls_client_crl,
     )
     try:
         listener_context(files)

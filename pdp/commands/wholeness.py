@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.archive.inspection import inspect_store, lock_findings
 from pdp.archive.restoring import expired, removals, restorer
+from pdp.commands.absent_proof import NO_CLUES, Clues, Unproven, unproven_of
 from pdp.commands.kept_files import policy_findings, pseudonym_findings
 from pdp.commands.removals import removal_findings, retentions
 from pdp.declog.layout import Layout
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _LOOKS: Final = 3
 _SIGNED_WITHIN_S: Final = 1.5  # a living notary signs each second
+_BEGUN_WITHIN_S: Final = 5.0  # and the first time a second or two after the first worker is ready
 _LOCKS_HELD: Final = Path("/proc/locks")  # proc(5)
 _WORD: Final = r"[A-Za-z0-9_-]{1,64}"
 _LOCK: Final = re.compile(rf"(?:start|{_WORD}\.{_WORD})\.lock|{_WORD}\.proof", re.ASCII)
@@ -46,13 +48,17 @@ _LOCK: Final = re.compile(rf"(?:start|{_WORD}\.{_WORD})\.lock|{_WORD}\.proof", r
 
 @dataclass(frozen=True, slots=True)
 class Wholeness:
-    """`records` are those of the segments, `stored` those proven in the store's files. `named` says which record."""
+    """`records` are those of the segments, `stored` those proven in the store's files. `named` says which record.
+
+    `unproven` are the nodes that nobody signs for, with what shows that somebody did.
+    """
 
     records: int
     stored: int
     findings: tuple[Finding, ...]
     logs: tuple[SignedLog, ...]
     named: dict[Finding, Named] = field(default_factory=dict)
+    unproven: tuple[Unproven, ...] = ()
 
     @property
     def breaks(self) -> tuple[Finding, ...]:
@@ -69,18 +75,20 @@ def examine(
     refuge: Path | None = None,
     policies: Path | None = None,
     pseudonym_keys: Path | None = None,
+    clues: Clues = NO_CLUES,
     pause: Callable[[float], None] = time.sleep,
 ) -> Wholeness:
     """Read everything; where the log lives, again what the first look finds. Raises OSError, NotReadyError.
 
-    `refuge` is the directory that `log_spill_dir` names; `policies` the archive of those that decided here.
-    `proven` remembers from one call to the next what was derived from which bytes. `pause`: how a living notary is
-    given the moment that it needs to sign for a removal of just now, in seconds.
+    `clues`: where else to look whether there was a proof. `refuge` is the directory that `log_spill_dir` names;
+    `policies` the archive of those that decided here. `proven` remembers from one call to the next what was derived
+    from which bytes. `pause`: how a living notary is given the moment that it needs to sign for a removal of just now,
+    or for the first time, in seconds.
     """
     known: set[object] = set() if proven is None else proven
 
     def look() -> Wholeness:
-        seen = _look(log, trail, trusted, anchors, known, refuge)
+        seen = _look(log, trail, trusted, anchors, known, refuge, clues)
         others = [
             *(policy_findings(policies, log) if policies is not None else ()),
             *pseudonym_findings(pseudonym_keys),
@@ -92,7 +100,9 @@ def examine(
         if not seen.breaks or not _lives(log):
             break
         before = {(finding.segment, finding.kind) for finding in seen.breaks}
-        if any(kind == "unsigned_removal" for _, kind in before):
+        if any(one.traces for one in seen.unproven):
+            pause(_BEGUN_WITHIN_S)
+        elif any(kind == "unsigned_removal" for _, kind in before):
             pause(_SIGNED_WITHIN_S)
         seen = _kept(_look_again(look), before)
         if before == {(finding.segment, finding.kind) for finding in seen.breaks}:
@@ -135,6 +145,7 @@ def _look(
     anchors: Sequence[Path],
     proven: set[object],
     refuge: Path | None,
+    clues: Clues,
 ) -> Wholeness:
     # The log before its store: a segment that is stored and removed between the two is archived in the second.
     # What it calls removed before the trail: the event stands there before the file is removed.
@@ -166,8 +177,11 @@ def _look(
         logs += other.logs
     if trail is not None:
         findings += _unproven_trails(anchors, report.logs, {log.origin for log in logs})
-    findings += removal_findings(removed, events, report.signed, signed_log=bool(report.logs))
-    return Wholeness(report.records, stored, tuple(dict.fromkeys(findings)), tuple(logs))
+    unproven = tuple(unproven_of(log, trail, archived, logs, clues))
+    findings += [one.finding for one in unproven]
+    was_signed = bool(report.logs) or any(one.traces and not one.of_trail for one in unproven)
+    findings += removal_findings(removed, events, report.signed, signed_log=was_signed)
+    return Wholeness(report.records, stored, tuple(dict.fromkeys(findings)), tuple(logs), unproven=unproven)
 
 
 def _unproven_trails(anchors: Sequence[Path], ours: Sequence[SignedLog], known: set[str]) -> Iterator[Finding]:
@@ -181,7 +195,8 @@ def _trail(trail: Path, trusted: Sequence[NoteKey] | None, anchors: Sequence[Pat
     """The same keys sign for it, under a name of their own."""
     also = None if trusted is None else [*trusted, *(NoteKey(key.name + TRAIL, key.public) for key in trusted)]
     report = inspect(Layout(trail), trusted=also, anchors=anchors)
-    return replace(report, findings=(*report.findings, *_locks(trail)))
+    logs = tuple(replace(log, of_trail=True) for log in report.logs)
+    return replace(report, findings=(*report.findings, *_locks(trail)), logs=logs)
 
 
 def _locks(log: Path) -> Iterator[Finding]:

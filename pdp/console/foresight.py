@@ -83,6 +83,8 @@ async def begin(visit: Visit) -> Response:
         body["contexts"] = list(visit.form.get("context", ()))
         if visit.field("at"):
             body["at"] = in_japan(visit.field("at"))
+        if visit.field("warn_days") not in ("", "0"):
+            body["warn_days"] = visit.field("warn_days")
     begun = await visit.send("POST", f"{_BACK}/{visit.path['number']}/jobs", body)
     if begun.ok:
         return visit.go(f"/console/policies/{visit.path['number']}/foresight")
@@ -116,7 +118,7 @@ async def _page(visit: Visit, refused: Answer | None = None) -> Response:
         most_days=choices.data["most_days"],
         may=bool(FORESEERS & visit.session.person.roles),
         refused=refused,
-        given={name: visit.field(name) for name in ("kind", "at", "days")},
+        given={name: visit.field(name) for name in ("kind", "at", "days", "warn_days")},
         chosen=list(visit.form.get("context", ())),
         policy=PolicyWords(visit.lang),
         foreseen=ForesightWords(visit.lang, choices.data["contexts"]),

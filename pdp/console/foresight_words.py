@@ -28,6 +28,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "replay": N_("Recorded decisions"),
     "export": N_("Export"),
     "mutation": N_("Mutants"),
+    "check": N_("Check"),
     "tests": N_("Tests"),
     "scenarios": N_("Scenarios"),
     "coverage": N_("Coverage"),
@@ -41,6 +42,7 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
 }
 _PHASES: Final[Mapping[str, str]] = {
     "": N_("It is being started"),
+    "waiting": N_("It waits for its turn"),
     "reading": N_("Registers and policies are being read"),
     "judging": N_("Rules are being judged"),
     "comparing": N_("Answers are being compared"),
@@ -126,6 +128,8 @@ class ForesightWords:
     def _asked(self, params: Mapping[str, Any]) -> str:
         if "days" in params:
             return say(self._lang, N_("the last %(n)s days"), n=params["days"])
+        if params.get("warn_days"):
+            return say(self._lang, N_("with a time of warning of %(days)s days"), days=params["warn_days"])
         if params.get("at"):
             return say(self._lang, N_("as of %(at)s"), at=clock_text(params["at"])[:16])
         target = str(params.get("target", ""))

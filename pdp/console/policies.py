@@ -10,6 +10,7 @@ from pdp.console.pages import Page
 from pdp.console.policy_steps import OFFERED
 from pdp.console.policy_tests import latest
 from pdp.console.policy_words import PolicyWords
+from pdp.console.reading_order import reading_order
 from pdp.console.words import N_
 from pdp.revisions.states import STATES
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from pdp.console.inner import Answer
     from pdp.console.visit import Visit
+    from pdp.model.console import Role
 
+CHECKERS: Final[frozenset[Role]] = frozenset({"author", "approver", "operator", "administrator"})
 SIZE: Final = 30
 MOST_LINES: Final = 3_000  # of one page: what is longer is read in parts
 
@@ -46,14 +49,29 @@ async def revision(visit: Visit) -> Response:
     standing = await visit.ask("/admin/v1/policy")
     told = standing.data if standing.ok else {"active": None, "instances": []}
     number = answer.data["number"]
+    jobs = await visit.ask(f"/admin/v1/revisions/{number}/jobs")
+    check = next((one for one in (jobs.data["jobs"] if jobs.ok else ()) if one["kind"] == "check"), None)
+    is_checked = check is not None and check["state"] == "running"
     return visit.page(
         "policy.html",
         revision=answer.data,
-        offered=[OFFERED[step] for step in answer.data["may"] if step in OFFERED],
+        offered=[
+            OFFERED[step] for step in answer.data["may"] if step in OFFERED and not (is_checked and step == "pass")
+        ],
         serving=[one for one in told["instances"] if one["number"] == number],
         instances=told["instances"],
+        check=check,
+        may_cancel=check is not None and (check["by"] == visit.session.person.id or visit.may("policy_approve")),
         policy=PolicyWords(visit.lang),
     )
+
+
+async def cancel(visit: Visit) -> Response:
+    """Ends a check that is under way; what the gates found before stands as it did."""
+    stopped = await visit.send("POST", f"/admin/v1/jobs/{visit.path['job']}/cancel", {})
+    if not stopped.ok:
+        return visit.page("problem.html", status=stopped.status, answer=stopped)
+    return visit.go(f"/console/policies/{visit.path['number']}")
 
 
 async def difference(visit: Visit) -> Response:
@@ -111,7 +129,7 @@ async def files(visit: Visit) -> Response:
         "policy_files.html",
         status=200 if not path or path in texts else 404,
         revision=answer.data,
-        names=sorted(texts),
+        names=reading_order(texts),
         file=path,
         known=path in texts,
         lines=list(enumerate(lines, 1))[start - 1 : start - 1 + MOST_LINES],
@@ -145,6 +163,7 @@ def _number(text: str, most: int) -> int:
 PAGES: Final = (
     Page("policies", policies, title=N_("Revisions"), group="policy"),
     Page("policies/{number}", revision),
+    Page("policies/{number}/check/{job}/cancel", cancel, CHECKERS, method="POST"),
     Page("policies/{number}/diff", difference),
     Page("policies/{number}/files", files),
 )

@@ -15,6 +15,8 @@ from starlette.responses import Response
 
 from pdp.console.pages import Page
 from pdp.console.policy_words import PolicyWords
+from pdp.console.reading_order import first_file, reading_order
+from pdp.console.refusals.telling import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +47,7 @@ class Desk:
 
     @property
     def files(self) -> list[str]:
-        return sorted({*self.texts, *self.changes, self.shown})
+        return reading_order(self.texts, (*self.changes, self.shown))
 
     @property
     def text(self) -> str:
@@ -89,7 +91,7 @@ async def faults(visit: Visit) -> Response:
     if isinstance(desk, Response):
         return desk
     answer = await visit.send("POST", "/admin/v1/policy/check", _trial(desk))
-    body = answer.data if answer.ok else {"detail": answer.problem.get("detail") or ""}
+    body = answer.data if answer.ok else {"detail": told(visit.lang, answer.problem.get("detail") or "").said}
     return Response(
         msgspec.json.encode(body), answer.status, headers={"cache-control": "no-store"}, media_type="application/json"
     )
@@ -128,9 +130,7 @@ async def _desk(
     changes: dict[str, str | None] = {name: text for name, text in written.items() if texts.get(name) != text}
     changes |= {name: None for name in gone if name in texts}
     changes = {name: text for name, text in changes.items() if name not in gone or name in texts}
-    rules = (name for name in sorted(texts) if name.endswith(".rego") and not name.endswith("_test.rego"))
-    first = next(rules, next(iter(sorted(texts)), ""))
-    return Desk(answer.data, texts, shown or first, seen or contents.data["source_digest"], changes)
+    return Desk(answer.data, texts, shown or first_file(texts), seen or contents.data["source_digest"], changes)
 
 
 def _trial(desk: Desk) -> dict[str, Any]:

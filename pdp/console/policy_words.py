@@ -48,6 +48,13 @@ _GATES: Final[Mapping[str, str]] = {
     "invariants": N_("Invariants"),
     "foresight": N_("Foresight"),
 }
+_DOING: Final[Mapping[str, str]] = {
+    "bundle": N_("The rules are being read and loaded."),
+    "tests": N_("The tests are being run."),
+    "scenarios": N_("The scenarios are being run."),
+    "invariants": N_("Every combination of facts is being proven. This takes longest."),
+    "foresight": N_("Everybody is being judged before and after."),
+}
 _RESULTS: Final[Mapping[str, str]] = {
     "passed": N_("passed"),
     "failed": N_("not passed"),
@@ -120,6 +127,10 @@ class PolicyWords:
 
     def gate(self, name: str) -> str:
         return self._say(_GATES, name)
+
+    def doing(self, name: str) -> str:
+        """What a gate does while it judges."""
+        return self._say(_DOING, name) if name in _DOING else ""
 
     def result(self, result: str) -> str:
         return self._say(_RESULTS, result)

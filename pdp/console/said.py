@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.archive.meanings import head_of
+from pdp.archive.query import NO_REASON
+from pdp.console.refusals.telling import Told, told
 from pdp.console.words import N_, Lang, clock_text, number_text, say
 from pdp.explain.fact_table import BY_PATH
 from pdp.model.decision import Outcome
-from pdp.model.words import FIXERS, OUTCOMES, words_for
+from pdp.model.words import FIXERS, OUTCOMES, WITHOUT_REASON, words_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,7 +157,7 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "console.sessions.end": N_("Session ended"),
 }
 
-# What the API says of a refusal stands in English behind these.
+# By the code of an error; what the API says further of it, `pdp.console.refusals` puts into words.
 _FAULTS: Final[Mapping[str, str]] = {
     "bad_request": N_("What was asked cannot be taken as it is."),
     "payload_too_large": N_("What was sent is too large."),
@@ -167,6 +169,24 @@ _FAULTS: Final[Mapping[str, str]] = {
     "not_ready": N_("The service is not ready yet. Try again in a moment."),
     "record_failed": N_("It could not be written down, and was therefore not done."),
     "bundle_refused": N_("The policy has a fault."),
+    "space_refused": N_("What this policy decides cannot be counted out."),
+    "export_refused": N_("Rules must not be made of this: nothing was written."),
+    "import_refused": N_("The file has faults: nothing was imported."),
+    "scenario_refused": N_("The scenario cannot be read."),
+    "unsupported_media_type": N_("What was sent is of a kind that is not taken here."),
+    "caller_refused": N_("Your role does not permit it."),
+    "not_authenticated": N_("Nobody is logged in. Log in again."),
+    "copy_unavailable": N_("The copy of the decision log cannot be used now."),
+    "record_damaged": N_("A record is not what was written. Tell the operator at once."),
+    "engine_error": N_("The policy engine gave no answer."),
+    "engine_superseded": N_("The policy was changed meanwhile. Try again."),
+    "engine_timeout": N_("The policy engine gave no answer."),
+    "engine_died": N_("The policy engine gave no answer."),
+    "directory_error": N_("The database does not answer. Try again in a moment."),
+    "connector_failed": N_("A service outside did not answer as it should."),
+    "bad_settings": N_("The settings of this service cannot be used. Tell the operator."),
+    "worker_name_in_use": N_("The settings of this service cannot be used. Tell the operator."),
+    "internal_error": N_("It failed. The cause is in the service's log."),
 }
 
 # What a worker says of itself, as patterns: their words are English everywhere else (`pdp.health`).
@@ -202,6 +222,8 @@ class Words:
 
     def reason(self, code: str | None) -> str:
         """Empty where it is not known."""
+        if code == NO_REASON:
+            return WITHOUT_REASON.ja if self._lang == "ja" else WITHOUT_REASON.en
         found = self._reasons.get(code or "")
         return "" if found is None else str(found["user"][self._lang])
 
@@ -247,6 +269,10 @@ class Said:
     def fault(self, code: Any) -> str:
         """What went wrong, by the code that the API gives."""
         return say(self._lang, _FAULTS.get(str(code), N_("There is no answer")))
+
+    def told(self, english: str | None) -> Told:
+        """What the API says of an error, or what to do next."""
+        return told(self._lang, english or "")
 
     def detail(self, text: str) -> str:
         """What a worker says of one of its parts."""

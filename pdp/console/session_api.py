@@ -14,6 +14,7 @@ from pdp.audit.document import REFUSALS
 from pdp.audit.routes import endpoint
 from pdp.audit.sight import require
 from pdp.errors import NotFoundError
+from pdp.schema_words import OBJECT, answers, asked
 
 if TYPE_CHECKING:
     from pdp.audit.reception import Entry, Reception
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PATH: Final = "/admin/v1/sessions"
 _encode: Final = msgspec.json.Encoder().encode
-_PROBLEM: Final[dict[str, Any]] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 def sessions_router(reception: Reception, sessions: Sessions) -> APIRouter:
@@ -53,9 +53,6 @@ def sessions_router(reception: Reception, sessions: Sessions) -> APIRouter:
         ("GET", PATH, listed, "管理画面に接続中の者 / who is logged in to the console"),
         ("DELETE", f"{PATH}/{{number}}", ended, "接続の打切り / end a session"),
     ):
-        good: dict[int | str, dict[str, Any]] = {
-            200: {"description": "The answer", "content": {"application/json": {"schema": {"type": "object"}}}}
-        }
         names = ["number"] if "{" in path else []
         parameters = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]
         router.add_api_route(
@@ -65,8 +62,8 @@ def sessions_router(reception: Reception, sessions: Sessions) -> APIRouter:
             operation_id=f"console_sessions_{method.lower()}",
             summary=summary,
             response_class=Response,
-            responses=good | {status: {"description": text, "content": _PROBLEM} for status, text in REFUSALS.items()},
-            openapi_extra={"security": [{"bearer": []}, {"apiKey": []}, {"basic": []}], "parameters": parameters},
+            responses=answers({"application/json": {"schema": OBJECT}}, REFUSALS),
+            openapi_extra=asked(parameters, None),
         )
     return router
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pdp.console.pages import Page
+from pdp.console.trail_words import TrailWords
 from pdp.console.words import N_
 from pdp.trail.event import ACTIONS
 
@@ -28,6 +29,7 @@ async def trail(visit: Visit) -> Response:
         actions=sorted(ACTIONS),
         outcomes=("done", "refused", "failed", "begun"),
         before=visit.one("before"),
+        trail=TrailWords(visit.lang),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pdp.declog.limits import BackPressure, Limits
     from pdp.declog.marks import SealCause
-    from pdp.declog.pending import Pending, PendingQueue
+    from pdp.declog.pending import Group, PendingQueue
     from pdp.declog.sides import Side
     from pdp.declog.spill import Spill
     from pdp.declog.writer import SegmentWriter
@@ -40,7 +40,7 @@ class CommitThread:
         name: str,
         limits: Limits,
         back_pressure: BackPressure,
-        settle: Callable[[list[Pending], str | None], None],
+        settle: Callable[[list[Group], str | None], None],
         spill: Spill | None = None,
     ) -> None:
         self._writer = writer
@@ -114,10 +114,10 @@ class CommitThread:
             self._commit(batch)
         self._tend()
 
-    def _commit(self, batch: list[Pending]) -> None:
+    def _commit(self, batch: list[Group]) -> None:
         failure: str | None = "the decision log could not be written"
         try:
-            if self._write([pending.record for pending in batch]):
+            if self._write([record for group in batch for record in group.records]):
                 failure = None
         finally:  # whatever happened: the group is answered, and an unforeseen fault ends the thread
             self._settle(batch, failure)

@@ -25,6 +25,7 @@ GENESIS: Final = bytes(32)
 # hashlib lets go of the interpreter lock for 2,048 bytes or more. Against a busy event loop the commit
 # thread then waits a whole switch interval (5 ms) to get it back, once for each record.
 _SLICE: Final = 2047
+_WITH_IT: Final = _SLICE - 64  # of a body, beside its chain, kind and number: most records are hashed with one call
 
 _SECTOR: Final = 512  # every file system's block is a multiple of it
 _ZEROS: Final = re.compile(rb"\0+")
@@ -45,8 +46,8 @@ class Line:
 
 def link(chain_before: bytes, kind: Kind, seq: int, body: bytes) -> bytes:
     """The chain value of a line, 32 bytes."""
-    digest = sha256(chain_before + b"%b:%d:" % (kind.encode(), seq))
-    for start in range(0, len(body), _SLICE):
+    digest = sha256(b"%b%b:%d:%b" % (chain_before, kind.encode(), seq, body[:_WITH_IT]))
+    for start in range(_WITH_IT, len(body), _SLICE):
         digest.update(body[start : start + _SLICE])
     return digest.digest()
 

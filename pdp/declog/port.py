@@ -5,8 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    from collections.abc import Callable, Generator
+    from contextvars import Context
     from datetime import datetime
+    from typing import Any
+
+
+class Kept(Protocol):
+    """What becomes of one record; as much of an `asyncio.Future` as is needed of it."""
+
+    def add_done_callback(self, call: Callable[[Any], object], /, *, context: Context | None = None) -> None:
+        """Call it, with this, when it is done: perhaps within the turn of the event loop that says so."""
+        ...
+
+    def result(self) -> None:
+        """Of one that is done: nothing. Raises RecordFailedError."""
+        ...
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """As `result`, when it is done. Whoever hangs up leaves the record where it is."""
+        ...
 
 
 class DecisionLog(Protocol):
@@ -25,7 +43,7 @@ class DecisionLog(Protocol):
         """
         ...
 
-    def begin(self, record: bytes) -> Future[None] | None:
+    def begin(self, record: bytes) -> Kept | None:
         """As `append`, where the record is taken at once: done or failed as `append` returns or raises. None where
         there would be more to wait for, and nothing was taken. Raises RecordFailedError.
         """

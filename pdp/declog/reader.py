@@ -147,7 +147,7 @@ def find_record(layout: Layout, decision_id: str, *, everywhere: bool = False) -
     Only segments that were being written around the time in the id are read, unless `everywhere`.
     Raises RecordDamagedError where the only line under this id does not hold, and OSError.
     """
-    instant = _instant_of(decision_id)
+    instant = instant_in(decision_id)
     if instant is None:
         return None
     canonical = str(UUID(decision_id))
@@ -167,7 +167,7 @@ def find_record(layout: Layout, decision_id: str, *, everywhere: bool = False) -
 
 def segments_near(names: list[SegmentName], decision_id: str, *, everywhere: bool = False) -> list[SegmentName]:
     """Those of the names (in their order) that may hold this id, the likeliest first; none for what is no uuid7."""
-    instant = _instant_of(decision_id)
+    instant = instant_in(decision_id)
     return [] if instant is None else _candidates(names, instant, everywhere=everywhere)
 
 
@@ -192,7 +192,7 @@ def _holds(line: Line, before: bytes) -> bool:
     return earlier is not None and line.follows(earlier.chain)
 
 
-def _instant_of(decision_id: str) -> datetime | None:
+def instant_in(decision_id: str) -> datetime | None:
     """The time in a uuid7 (RFC 9562, section 5.7), to the millisecond; None for any other text."""
     try:
         parsed = UUID(decision_id)

@@ -26,10 +26,10 @@ from pdp.declog.disk import Disk, PosixDisk
 from pdp.declog.layout import Layout, check_word, instant_of, stamp_of
 from pdp.declog.limits import MAX_SEGMENT_BYTES, BackPressure, Durability, Limits
 from pdp.declog.lock import FileLock, start_lock, try_lock
-from pdp.declog.pending import Pending, PendingQueue
+from pdp.declog.pending import Group, PendingQueue
 from pdp.declog.reader import find_record
 from pdp.declog.recovery import previous_of, recover_dead
-from pdp.declog.sides import Side
+from pdp.declog.sides import Side, refuge_directory
 from pdp.declog.spill import open_spill
 from pdp.declog.writer import Epoch, SegmentWriter
 from pdp.errors import RecordFailedError, SettingsError, WorkerNameInUseError
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pdp.declog.marks import Previous, Recovery
+    from pdp.declog.pending import Receipt
 
+_CLOSED: Final = "the decision log is closed"
 _MAX_WORKERS: Final = 256  # more processes than any host here runs; bounds the search for a free name
 
 
@@ -93,7 +95,7 @@ class SegmentLog:
         self._disk: Final = disk or PosixDisk()
         self._spill = None
         if back_pressure == "spill":
-            refuge = Side(Layout(_refuge(directory, spill_directory)), spill_disk or PosixDisk())
+            refuge = Side(Layout(refuge_directory(directory, spill_directory)), spill_disk or PosixDisk())
             self._spill = open_spill(
                 Side(self._layout, self._disk), refuge, node=node, worker=worker, clock=clock, limits=self._limits
             )
@@ -101,9 +103,9 @@ class SegmentLog:
         self._refused = 0
         self._room: deque[asyncio.Future[None]] = deque()
         # INVARIANT (first in, first expired): offered in this order, each with its deadline not before the one ahead.
-        self._under_way: deque[Pending] = deque()
+        self._under_way: deque[Group] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._wake_is_due = False
+        self._gathering: Group | None = None  # what this turn of the event loop has begun
         self._queue = PendingQueue(self._limits.queued_records, self._limits.queued_bytes)
         self._recovery_fault: str | None = None
         self._lock, self._recovered, previous = self._enter(node, worker, clock)
@@ -132,30 +134,31 @@ class SegmentLog:
     async def append(self, record: bytes) -> None:
         """See `DecisionLog.append`."""
         loop = asyncio.get_running_loop()
-        pending = self._pending(record, loop)
-        if self._queue.offer(pending):
-            self._watch(pending, loop)
-        else:
-            await self._wait_for_room(pending)
-            loop.call_at(pending.deadline, self._expire, pending)
+        deadline = loop.time() + self._limits.deadline_s
+        receipt = self.begin(record)
+        if receipt is None:
+            receipt = await self._begin_when_there_is_room(record, Group(loop, deadline))
         # A caller that hangs up does not take its record out of the log; only the deadline does.
-        await pending.future
+        await receipt
 
-    def begin(self, record: bytes) -> asyncio.Future[None] | None:
+    def begin(self, record: bytes) -> Receipt | None:
         """See `DecisionLog.begin`."""
-        loop = asyncio.get_running_loop()
-        pending = self._pending(record, loop)
-        if not self._queue.offer(pending, wake=False):
+        self._check(record)
+        group = self._gathering
+        if self._queue.stopped or not self._queue.has_room(len(record), group):
             return None
-        if not self._wake_is_due:  # all that is begun within one turn of the event loop is one group
-            self._wake_is_due = True
-            loop.call_soon(self._wake)
-        self._watch(pending, loop)
-        return pending.future
+        if group is None:
+            loop = asyncio.get_running_loop()
+            group = self._gathering = Group(loop, loop.time() + self._limits.deadline_s)
+            loop.call_soon(self._hand_over)
+            self._watch(group)
+        return group.add(record)
 
-    def _wake(self) -> None:
-        self._wake_is_due = False
-        self._queue.wake()
+    def _hand_over(self) -> None:
+        """All that was begun within one turn of the event loop, to the commit thread."""
+        group, self._gathering = self._gathering, None
+        if group is not None and not self._queue.put(group):
+            self._settle([group], _CLOSED)
 
     def find(self, decision_id: str, *, everywhere: bool = False) -> bytes | None:
         """See `DecisionLog.find`; also in the segments that other workers are writing, and in what is spilled.
@@ -185,7 +188,7 @@ class SegmentLog:
             writable=self.writable(),
             segment=self._writer.segment,
             last_seq=self._writer.last_seq,
-            queued=len(self._queue),
+            queued=len(self._queue) + (0 if self._gathering is None else len(self._gathering.records)),
             unrecorded=self.unrecorded,
             fault=self._thread.fault or self._recovery_fault,
             recovered=self._recovered,
@@ -198,6 +201,7 @@ class SegmentLog:
 
     async def close(self) -> None:
         """Write what is queued, seal the segment, let go of the name. At most `close_s`, whatever the disk does."""
+        self._hand_over()
         self._queue.stop()
         self._make_room()
         if await asyncio.to_thread(self._thread.stop, self._limits.close_s):
@@ -237,7 +241,7 @@ class SegmentLog:
 
     # -- appending, in the event loop ----------------------------------------------------------------
 
-    def _pending(self, record: bytes, loop: asyncio.AbstractEventLoop) -> Pending:
+    def _check(self, record: bytes) -> None:
         if len(record) > self._limits.record_bytes:
             raise self._refusal(f"the record is larger than {self._limits.record_bytes} bytes")
         # A newline would end the line early: the rest would read as another record, of anyone's making.
@@ -245,64 +249,72 @@ class SegmentLog:
             raise self._refusal("the record is not one JSON object on one line")
         if self._thread.down and self._back_pressure != "block":
             raise self._refusal("the decision log cannot be written")
-        return Pending(record, loop.create_future(), loop.time() + self._limits.deadline_s)
 
     def _refusal(self, why: str) -> RecordFailedError:
         """For whoever is not to be answered; each is counted here."""
         self._refused += 1
         return RecordFailedError(why)
 
-    async def _wait_for_room(self, pending: Pending) -> None:
+    async def _begin_when_there_is_room(self, record: bytes, group: Group) -> Receipt:
+        """A group of its own, with a deadline that began before there was room."""
+        receipt = group.add(record)
         try:
-            async with asyncio.timeout_at(pending.deadline):
-                while not self._queue.offer(pending):
+            async with asyncio.timeout_at(group.deadline):
+                while not self._offer(group):
                     if self._queue.stopped:
-                        raise self._refusal("the decision log is closed")
+                        raise self._refusal(_CLOSED)
                     if self._back_pressure == "deny":
                         raise self._refusal("the queue of the decision log is full")
-                    room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    room: asyncio.Future[None] = group.loop.create_future()
                     self._room.append(room)
                     await room
         except TimeoutError:
             raise self._refusal("the queue of the decision log is full") from None
+        group.loop.call_at(group.deadline, self._expire, group)
+        return receipt
 
-    def _watch(self, pending: Pending, loop: asyncio.AbstractEventLoop) -> None:
-        """One timer for all: what came first expires first, and a timer for each record costs more than its frame."""
-        self._under_way.append(pending)
+    def _offer(self, group: Group) -> bool:
+        self._hand_over()  # it came before
+        return self._queue.has_room(group.bytes) and self._queue.put(group)
+
+    def _watch(self, group: Group) -> None:
+        """One timer for all: what came first expires first."""
+        self._under_way.append(group)
         if self._timer is None:
-            self._timer = loop.call_at(pending.deadline, self._sweep, loop)
+            self._timer = group.loop.call_at(group.deadline, self._sweep, group.loop)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         under_way, now = self._under_way, loop.time()
         while under_way and (under_way[0].settled or under_way[0].deadline <= now):
-            pending = under_way.popleft()
-            if not pending.settled:
-                self._expire(pending)
+            self._expire(under_way.popleft())
         self._timer = loop.call_at(under_way[0].deadline, self._sweep, loop) if under_way else None
 
-    def _expire(self, pending: Pending) -> None:
+    def _expire(self, group: Group) -> None:
         """The deadline: what is not being written yet never will be; what is may stand, and is not answered."""
-        if self._queue.withdraw(pending):
+        if group.settled:
+            return
+        if group is self._gathering:  # the event loop itself hung
+            self._gathering = None
+        elif self._queue.withdraw(group):
             self._make_room()
-        if not pending.future.done():
-            pending.future.set_exception(self._refusal("the decision log did not take the record in time"))
+        for receipt in group.receipts:
+            if not receipt.settled:
+                receipt.settle(self._refusal("the decision log did not take the record in time"))
 
-    def _settle_soon(self, batch: list[Pending], failure: str | None) -> None:
+    def _settle_soon(self, batch: list[Group], failure: str | None) -> None:
         """Called from the commit thread."""
         if batch:
             try:
-                batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, failure)
+                batch[0].loop.call_soon_threadsafe(self._settle, batch, failure)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 return
 
-    def _settle(self, batch: list[Pending], failure: str | None) -> None:
-        for pending in batch:
-            pending.settled = True
-            if not pending.future.done():
-                if failure is None:
-                    pending.future.set_result(None)
-                else:
-                    pending.future.set_exception(self._refusal(failure))
+    def _settle(self, batch: list[Group], failure: str | None) -> None:
+        for group in batch:
+            group.settled = True
+            for receipt in group.receipts:
+                if not receipt.settled:
+                    receipt.settle(None if failure is None else self._refusal(failure))
         while self._under_way and self._under_way[0].settled:
             self._under_way.popleft()
         self._make_room()
@@ -325,14 +337,6 @@ def first_free(open_log: Callable[[str], SegmentLog], *, prefix: str = "w") -> S
         except WorkerNameInUseError:
             continue
     raise SettingsError(f"all {_MAX_WORKERS} worker names of the decision log are in use")
-
-
-def _refuge(home: Path, directory: Path | None) -> Path:
-    if directory is None:
-        raise SettingsError("`log_full = spill` needs a `log_spill_dir`")
-    if directory.resolve().is_relative_to(home.resolve()):
-        raise SettingsError("`log_spill_dir` must lie outside the decision log, on another disk")
-    return directory
 
 
 def _epoch_after(previous: Previous | None, now: datetime) -> str:

@@ -38,6 +38,15 @@ class Side:
         return self.disk.free_bytes(self.layout.segments)
 
 
+def refuge_directory(home: Path, directory: Path | None) -> Path:
+    """Where the setting says that a log in `home` may take refuge. Raises SettingsError."""
+    if directory is None:
+        raise SettingsError("`log_full = spill` needs a `log_spill_dir`")
+    if directory.resolve().is_relative_to(home.resolve()):
+        raise SettingsError("`log_spill_dir` must lie outside the decision log, on another disk")
+    return directory
+
+
 class RefugeError(OSError):
     """The refuge cannot be read, or not now: what lies there comes home later."""
 

@@ -45,7 +45,8 @@ FindingKind = Literal[
     "stray_file",  # a file that this log did not write
     "altered",  # records `at` to `until` hold another than the one that was signed for
     "lengthened",  # records beyond those that stood there when it was sealed
-    "missing_ledger",  # of the signed heads: a file that is gone
+    "missing_ledger",  # of the signed heads: a file that is gone, or all of them
+    "unproven_log",  # a node that nobody signs for, and nothing shows whether somebody ever did
     "missing_heads",  # a head is known elsewhere that the ledger does not have: leaves `at` to `until`
     "bad_signature",  # a head that is signed by no key that may, or whose signature does not hold
     "damaged_head",  # the file of the newest head, or of an anchor, is not a signed head of this log

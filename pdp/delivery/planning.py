@@ -12,15 +12,15 @@ an O matches it and no C does (INVARIANT pointwise, `port.py`). So
 7. tidy      inert things that nothing names any more
 8. push      where the vendor stages; the candidate, too, was never wider: anybody may push it at any moment
 
-Two things need care. A `closes` that changes its contents has a stand-in with the new contents from step 2 to step 5,
-unless it is all that turns. An inert thing that changes its meaning changes whatever names it, at once: allows that
-lean on it are taken away in step 3 and come back in step 6 (`paused`); under denies there may be one at most.
+The stand-in of a `closes` that changes its contents is there from step 2 to step 5; what is paused is taken away in
+step 3 and comes back in step 6 (`difference.py` says why there are such).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pdp.delivery.difference import Difference
 from pdp.delivery.ordering import allows_of, needed_first, staying
 from pdp.delivery.plan import SCHEMA, Phase, Plan, Step, after_step, held_digest, orders, standing_digest
 from pdp.errors import ExportError
@@ -55,8 +55,9 @@ def make_plan(  # noqa: PLR0913  # a plan's givens, each by its name
     """
     if quiet_only and not capabilities.quiet:
         raise ExportError("this vendor has no state in which rules are there without effect")
-    planning = _Planning(wanted, standing, capabilities, stand_in)
-    planning.refuse(known)
+    differs = Difference(wanted, standing, stand_in)
+    differs.refuse(known)
+    planning = _Planning(differs, standing, capabilities.quiet)
     planning.prepare()
     if not quiet_only:
         planning.close()
@@ -77,95 +78,18 @@ def make_plan(  # noqa: PLR0913  # a plan's givens, each by its name
         export=export,
         before=standing_digest(standing.held),
         steps=tuple(planning.steps),
-        paused=tuple(sorted(planning.paused)),
+        paused=tuple(sorted(differs.paused)),
         ahead=tuple(key for key, before in standing.foreign if before),
     )
 
 
 class _Planning:
-    def __init__(
-        self,
-        wanted: Sequence[Thing],
-        standing: Standing,
-        capabilities: Capabilities,
-        stand_in: Callable[[Thing], Thing],
-    ) -> None:
-        self.want: dict[Key, Thing] = {one.key: one for one in wanted}
-        self.had: dict[Key, Held] = {one.thing.key: one for one in standing.held}
-        if len(self.want) != len(wanted) or len(self.had) != len(standing.held):
-            raise ExportError("two objects have one name")
+    def __init__(self, differs: Difference, standing: Standing, quiet: Collection[str]) -> None:
+        self._differs = differs
+        self.want, self.had = differs.want, differs.had
         self.now: tuple[Held, ...] = standing.held
         self.steps: list[Step] = []
-        self._quiet = capabilities.quiet
-        self._stand_in_of = stand_in
-        both = self.want.keys() & self.had.keys()
-        self._meant = {key for key in both if self.want[key].meaning != self.had[key].thing.meaning}
-        self._reworded = {key for key in both - self._meant if self.want[key].body != self.had[key].thing.body}
-        self._shaken = self._leaning({key for key in self._meant if self.want[key].effect == "inert"})
-        self.paused = {key for key in both & self._shaken.keys() if self._opens_now(key)}
-        self._under_closes = {
-            inert for key, on in self._shaken.items() if self._is("closes", key) and self._is_live(key) for inert in on
-        }
-        turned = {key for key in self._meant if self._opens_now(key)} - self.paused
-        if self._under_closes:  # an allow must not turn beside a deny that turns by itself
-            self.paused |= turned
-            turned = set()
-        self._turned = turned
-        self._shifting = {key for key in self._meant if self._is("closes", key) and self._is_live(key)}
-        alone = len(self._shifting) + len(self._under_closes) <= 1 and not turned
-        self._stand_ins: dict[Key, Thing] = {} if alone else {key: self._free_stand_in(key) for key in self._shifting}
-
-    # What there is.
-
-    def _is(self, effect: str, key: Key) -> bool:
-        thing = self.want.get(key) or self.had[key].thing
-        return thing.effect == effect
-
-    def _is_live(self, key: Key) -> bool:
-        return key in self.had and self.had[key].live
-
-    def _opens_now(self, key: Key) -> bool:
-        return self._is("opens", key) and self._is_live(key)
-
-    def _free_stand_in(self, key: Key) -> Thing:
-        """One that an earlier plan left behind goes on standing in until it is removed in step 5."""
-        found = self._stand_in_of(self.want[key])
-        while found.key in self.had or found.key in self.want:
-            found = self._stand_in_of(found)
-        return found
-
-    def _leaning(self, shaken: Collection[Key]) -> dict[Key, set[Key]]:
-        """Whatever names one of these, in what is there or what is wanted, directly or not; and which of them."""
-        found: dict[Key, set[Key]] = {key: {key} for key in shaken}
-        things = [*self.want.values(), *(one.thing for one in self.had.values())]
-        grown = bool(found)
-        while grown:
-            grown = False
-            for thing in things:
-                on = {one for need in thing.needs for one in found.get(need, ())}
-                if not on <= found.get(thing.key, set()):
-                    found.setdefault(thing.key, set()).update(on)
-                    grown = True
-        return found
-
-    def refuse(self, known: Collection[Key] | None) -> None:
-        """Raises ExportError."""
-        if known is not None and (strangers := sorted(self.had.keys() - set(known))):
-            shown = ", ".join(f"`{key}`" for key in strangers[:5])
-            raise ExportError(
-                f"{len(strangers)} objects have names of ours and were not delivered from here: {shown}",
-                next_step="look at them; `--adopt` takes them over, and removes what the export does not have",
-            )
-        for key, thing in self.want.items():
-            if key in self.had and self.had[key].thing.effect != thing.effect:
-                raise ExportError(f"`{key}` is there with another effect: remove it by hand first")
-            if lacking := [need for need in thing.needs if need not in self.want]:
-                raise ExportError(f"`{key}` names `{lacking[0]}`, which the export does not have")
-        if len(self._under_closes) > 1:
-            names = ", ".join(f"`{key}`" for key in sorted(self._under_closes))
-            raise ExportError(f"no order is safe: {names} change their meaning under rules that deny, all at once")
-
-    # Steps.
+        self._quiet = quiet
 
     def _emit(  # noqa: PLR0913  # a step's parts, each by its name
         self,
@@ -192,25 +116,21 @@ class _Planning:
             if thing.effect == "inert":
                 if key not in self.had:
                     self._emit("add", "prepare", key, thing)
-                elif key in self._reworded or (key in self._meant and not self._holds_up(key)):
+                elif key in self._differs.reworded or (key in self._differs.meant and not self._differs.holds_up(key)):
                     self._emit("change", "prepare", key, thing)
             elif key not in self.had:
                 if key.kind in self._quiet:
                     self._emit("add", "prepare", key, thing, live=False)
-            elif key in self._reworded or (key in self._meant and not self.had[key].live):
+            elif key in self._differs.reworded or (key in self._differs.meant and not self.had[key].live):
                 self._emit("change", "prepare", key, thing, live=self.had[key].live)
-
-    def _holds_up(self, inert: Key) -> bool:
-        """Whether something that counts leans on it."""
-        return any(inert in on and self._is_live(key) for key, on in self._shaken.items() if not self._is("inert", key))
 
     def close(self) -> None:
         """Step 2."""
         for key, thing in self.want.items():
             if thing.effect == "closes":
                 self._put_in_force(key, thing, "close")
-                if key in self._stand_ins:
-                    stand_in = self._stand_ins[key]
+                if key in self._differs.stand_ins:
+                    stand_in = self._differs.stand_ins[key]
                     self._emit("add", "close", stand_in.key, stand_in)
         for place, (leading, _) in self._denies().items():
             self._lead(place, leading)
@@ -238,7 +158,7 @@ class _Planning:
                     raise ExportError(f"`{key}` allows behind a rule that denies")
                 state[key.place] = 1
             elif at == 0 and key.place in allows:
-                stand_in = self._stand_ins.get(key)
+                stand_in = self._differs.stand_ins.get(key)
                 leading, _ = found.setdefault(key.place, ([], []))
                 leading += [key] if stand_in is None else [key, stand_in.key]
             else:
@@ -263,7 +183,7 @@ class _Planning:
                 continue
             if key not in self.want:
                 self._emit("remove", "narrow", key)
-            elif key in self.paused:
+            elif key in self._differs.paused:
                 if key.kind in self._quiet:
                     self._emit("change", "narrow", key, held.thing, live=False)
                 else:
@@ -273,21 +193,21 @@ class _Planning:
         """Step 4. Inert things first, no allow leans on them now; the one under denies of before is the last of them:
         then all denies of after have what they are to have.
         """
-        inert = [key for key, thing in self.want.items() if thing.effect == "inert" and key in self._meant]
-        for key in sorted(inert, key=lambda one: (one in self._under_closes, one)):
-            if self._holds_up(key):
+        inert = [key for key, thing in self.want.items() if thing.effect == "inert" and key in self._differs.meant]
+        for key in sorted(inert, key=lambda one: (one in self._differs.under_closes, one)):
+            if self._differs.holds_up(key):
                 self._emit("change", "turn", key, self.want[key])
-        for key in sorted(self._turned):
+        for key in sorted(self._differs.turned):
             self._emit("change", "turn", key, self.want[key])
 
     def release(self) -> None:
         """Step 5."""
-        for key in sorted(self._shifting):
+        for key in sorted(self._differs.shifting):
             self._emit("change", "release", key, self.want[key])
         for key, held in self.had.items():
             if held.thing.effect == "closes" and key not in self.want:
                 self._emit("remove", "release", key)
-        for _, stand_in in sorted(self._stand_ins.items()):
+        for _, stand_in in sorted(self._differs.stand_ins.items()):
             self._emit("remove", "release", stand_in.key)
         for place, (leading, trailing) in self._denies().items():
             self._trail(place, [key for key in leading if key in self.want], trailing)

@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
 from pdp.directory.changes import is_newer
+from pdp.directory.posture import FACTS
 from pdp.model.directory import (
     ALWAYS,
     DEFAULT_SEGMENT,
@@ -36,18 +37,7 @@ DEFAULT_SOURCE: Final = "asset"  # of a posture row that names none: the asset r
 _ENDS: Final = ("employed_until", "appointment_until", "contract_until")
 _USER: Final = ("kind", "name", "organisation", "identity_source", "roles", "status")
 _DEVICE: Final = ("owner", "department", "shared", "state", "takeout", "returned_from_outside", "certificate_sha256")
-_POSTURE: Final = (
-    "certificate",
-    "disk_encrypted",
-    "edr_running",
-    "edr_risk",
-    "av_current",
-    "firewall",
-    "screen_lock",
-    "tampered",
-    "patch_age_days",
-    "source",
-)
+_POSTURE: Final = (*FACTS, "source")
 
 
 class Builder:

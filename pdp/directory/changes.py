@@ -37,6 +37,10 @@ MAX_LOGGED: Final = 2_000  # rows of one change; beyond it reading everything is
 _TRIM_EVERY: Final = 100
 _CHUNK: Final = 500
 _LOG: Final = tables.directory_changes
+_EPOCH: Final = select(tables.directory_meta.c.epoch).with_for_update()  # SQLite: the transaction itself is the lock
+
+_MOVED: Final = update(tables.directory_meta)
+_LOGGED: Final = insert(_LOG)
 
 
 @contextmanager
@@ -54,9 +58,8 @@ class Change:
     """What may be done inside `change`. `connection` reads the directory as it stands in this transaction."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
-        meta = select(tables.directory_meta.c.epoch).with_for_update()  # SQLite: the transaction itself is the lock
         self.connection = connection
-        self.epoch: int = connection.execute(meta).scalar_one()
+        self.epoch: int = connection.execute(_EPOCH).scalar_one()
         self._now = now
         self._touched: dict[str, set[str]] = defaultdict(set)
         self._states: dict[str, str] = {}
@@ -165,10 +168,10 @@ class Change:
         else:
             if touched:
                 logged = [{"epoch": self.epoch, "register": register, "key": key} for register, key in touched]
-                self.connection.execute(insert(_LOG), logged)
+                self.connection.execute(_LOGGED, logged)
             if self.epoch % _TRIM_EVERY == 0 and self.epoch > RETAINED_EPOCHS:
                 self._trim(self.epoch - RETAINED_EPOCHS)
-        self.connection.execute(update(tables.directory_meta).values(values))
+        self.connection.execute(_MOVED, values)
 
     def _trim(self, oldest: int) -> None:
         """Forget which rows changed up to `oldest`: whoever is further behind reads everything."""

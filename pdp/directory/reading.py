@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from pdp.directory.registers import Alias, Registers
 from pdp.directory.rows import Reader
@@ -16,7 +17,7 @@ from pdp.store import tables
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from sqlalchemy import Column, Connection, Table
+    from sqlalchemy import Column, Connection, Select, Table
 
     from pdp.model.directory import CatalogueRow, Device, Loan, Permit, Post, PostureReport, User
 
@@ -40,14 +41,14 @@ def read_registers(connection: Connection, *, with_aliases: bool = True) -> Regi
 
 
 def read_users(connection: Connection, reader: Reader, keys: Collection[str] | None = None) -> dict[str, User]:
+    columns = ("id", "kind", "organisation", "identity_source", "roles", "starts", "ends", "status", "name")
+    users = list(_rows(connection, tables.users, columns, "id", keys))
+    if not users:  # as with each person whom a provisioner brings
+        return {}
     posts: dict[str, list[Post]] = defaultdict(list)
     for row in _rows(connection, tables.posts, ("user_id", "department", "starts", "ends"), "user_id", keys):
         posts[row[0]].append(reader.post(row))
-    columns = ("id", "kind", "organisation", "identity_source", "roles", "starts", "ends", "status", "name")
-    return {
-        row[0]: reader.user(row, tuple(posts.get(row[0], ())))
-        for row in _rows(connection, tables.users, columns, "id", keys)
-    }
+    return {row[0]: reader.user(row, tuple(posts.get(row[0], ()))) for row in users}
 
 
 def read_devices(connection: Connection, reader: Reader, keys: Collection[str] | None = None) -> dict[str, Device]:
@@ -155,13 +156,18 @@ def _rows(
     connection: Connection, table: Table, columns: tuple[str, ...], key: str, keys: Collection[str] | None
 ) -> Iterator[Any]:
     """Rows in the order of the primary key; of all, or of those whose `key` is among `keys`."""
-    chosen: list[Column[Any]] = [table.c[name] for name in columns]
-    query = select(*chosen).order_by(*table.primary_key.columns)
     if keys is None:
-        yield from connection.execute(query)
+        yield from connection.execute(_query(table, columns, None))
         return
     for chunk in _chunks(sorted(keys)):
-        yield from connection.execute(query.where(table.c[key].in_(chunk)))
+        yield from connection.execute(_query(table, columns, key), {"among": chunk})
+
+
+@cache  # one for each place that calls `_rows`: to build a query costs as much as to carry it out for one key
+def _query(table: Table, columns: tuple[str, ...], key: str | None) -> Select[Any]:
+    chosen: list[Column[Any]] = [table.c[name] for name in columns]
+    query = select(*chosen).order_by(*table.primary_key.columns)
+    return query if key is None else query.where(table.c[key].in_(bindparam("among", expanding=True)))
 
 
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from pdp.directory.reading import (
     read_devices,
@@ -49,6 +49,8 @@ class _Meta(NamedTuple):
 _META: Final = tables.directory_meta.c
 _QUERY_META: Final = select(_META.epoch, _META.kept_from, _META.posture_source, _META.identity_source)
 _QUERY_EPOCH: Final = select(_META.epoch)
+_LOG: Final = tables.directory_changes.c
+_QUERY_TOUCHED: Final = select(_LOG.register, _LOG.key).where(_LOG.epoch > bindparam("since")).distinct()
 
 
 def current_epoch(store: Store) -> int:
@@ -109,9 +111,8 @@ def _sources(connection: Connection) -> dict[str, Any]:
 
 
 def _touched(connection: Connection, since: int) -> dict[str, set[str]]:
-    log = tables.directory_changes.c
     found: dict[str, set[str]] = defaultdict(set)
-    for register, key in connection.execute(select(log.register, log.key).where(log.epoch > since).distinct()):
+    for register, key in connection.execute(_QUERY_TOUCHED, {"since": since}):
         found[register].add(key)
     return found
 

@@ -13,7 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from pdp.engine.child_command import MEMORY_LIMIT_BYTES, child_command, child_environment
+from pdp.engine.child_command import MEMORY_LIMIT_BYTES
+from pdp.engine.child_process import end_child, start_child
 from pdp.errors import EngineError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Mutation:
     async def look(self) -> FirstLook:
         """The suite once, with coverage."""
         child, look = await self._start()
-        await _end(child)
+        await end_child(child)
         return look
 
     async def run(
@@ -133,13 +134,13 @@ class Mutation:
                 asked = {"file": mutant.file, "text": mutant.text, "data": mutant.data, "order": order}
                 answer = await _ask(child, json.dumps(asked).encode())
                 if answer is None or "panic" in answer:
-                    await _end(child)
+                    await end_child(child)
                     child = None
                 line.fates.append(self._fate(mutant, answer, line.noticed))
                 told(1)
         finally:
             if child is not None:
-                await _end(child)
+                await end_child(child)
 
     def _fate(self, mutant: Mutant, answer: dict[str, Any] | None, noticed: Counter[int]) -> Fate:
         if answer is None or "panic" in answer:
@@ -154,19 +155,12 @@ class Mutation:
 
     async def _start(self) -> tuple[asyncio.subprocess.Process, FirstLook]:
         try:
-            child = await asyncio.create_subprocess_exec(
-                *child_command(MEMORY_LIMIT_BYTES, program="pdp.engine.mutation_child"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=child_environment(),
-                limit=_ANSWER_BYTES,
-            )
+            child = await start_child("pdp.engine.mutation_child", MEMORY_LIMIT_BYTES, line_bytes=_ANSWER_BYTES)
         except OSError as fault:
             raise EngineError(f"the process for mutants cannot be started: {fault.strerror}") from None
         answer = await _ask(child, self._load)
         if answer is None or "panic" in answer:
-            await _end(child)
+            await end_child(child)
             why = "" if answer is None else f": {answer['panic']}"
             raise EngineError(f"the tests cannot be run{why}")
         return child, FirstLook(answer["passed"], answer["touched"], answer["took_us"], answer["lines"])
@@ -203,9 +197,3 @@ async def _ask(child: asyncio.subprocess.Process, line: bytes) -> dict[str, Any]
         return None
     found: dict[str, Any] | None = json.loads(answer) if answer.endswith(b"\n") else None
     return found
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        child.kill()
-    await child.communicate()  # reads the pipes to their end, so that they are closed

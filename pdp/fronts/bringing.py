@@ -106,7 +106,9 @@ async def scim(parts: Parts) -> Front:
     if not settings.scim:
         return Front()
     from pdp.scim import limits
+    from pdp.scim.counting import last_writes
     from pdp.scim.desk import PREFIX, Desk, Place
+    from pdp.scim.metrics import ScimMetrics
     from pdp.scim.reconcile import reconcile
 
     for tenant in await asyncio.to_thread(reconcile, parts.store, settings.scim, utc_now()):
@@ -123,7 +125,10 @@ async def scim(parts: Parts) -> Front:
 
     secret = shared_key(settings.state_path / "scim-cursor.key")
     store, callers, url = parts.store, parts.callers, settings.base_url
-    place = Place(store, callers, settings.scim, url, secret, utc_now, time.monotonic, new_id, tell, look)
+    metrics = ScimMetrics(parts.metrics.registry)
+    metrics.begin(await asyncio.to_thread(last_writes, store, settings.scim))
+    stopwatch, count = time.monotonic, metrics.count
+    place = Place(store, callers, settings.scim, url, secret, utc_now, stopwatch, new_id, tell, look, count)
     desk = Desk(place)
     below = f"{PREFIX}/"
     bounds = Limits(body_bytes=limits.READ_BYTES, body_s=limits.BODY_S)
@@ -156,7 +161,8 @@ def logout(parts: Parts) -> Front:
     from pdp.wire.backchannel_logout import PATH, BackchannelLogout
 
     async def end(ended: LoggedOut) -> None:
-        await asyncio.to_thread(revoke, parts.store, ended.kind, ended.id, at=ended.at, now=utc_now())
+        kind, marked, at, issuer = ended
+        await asyncio.to_thread(revoke, parts.store, kind, marked, at=at, now=utc_now(), issuer=issuer)
         parts.news.publish("revocations", "logout")
         await parts.revocations.refresh()
 

@@ -46,7 +46,12 @@ def authzen(parts: Parts) -> Front:
     searching = Searching(candidates, PageTokens(shared_key(settings.state_path / "page-token.key")), utc_now)
     return Front(
         authzen_routes(
-            parts.checkpoint, parts.callers, profile=parts.profile, public_url=settings.base_url, searching=searching
+            parts.checkpoint,
+            parts.callers,
+            profile=parts.profile,
+            public_url=settings.base_url,
+            searching=searching,
+            nonces=parts.tokens.nonces,
         )
     )
 
@@ -73,7 +78,7 @@ class _Found:
 
 def gateways(parts: Parts) -> Front:
     """Envoy over HTTP, and the proxies that ask with a sub-request."""
-    gates = _check_settings(parts.settings)
+    gates = _check_settings(parts)
     return Front(
         prefixes={
             f"{ENVOY_PREFIX}/": ExtAuthzHttp(parts.checkpoint, parts.callers, gates, parts.profile),
@@ -132,7 +137,7 @@ async def grpc(parts: Parts) -> AsyncIterator[None]:
     check = Authorization(
         parts.checkpoint,
         parts.callers,
-        _check_settings(settings),
+        _check_settings(parts),
         parts.profile,
         authorities=authorities_of(settings.grpc_client_ca_file),
     )
@@ -141,8 +146,10 @@ async def grpc(parts: Parts) -> AsyncIterator[None]:
         yield
 
 
-def _check_settings(settings: Settings) -> CheckSettings:
+def _check_settings(parts: Parts) -> CheckSettings:
+    settings = parts.settings
     return CheckSettings(
+        nonces=parts.tokens.nonces,
         strict_path=settings.envoy_strict_path,
         trusted_hops=settings.envoy_trusted_hops,
         step_up=StepUp(

@@ -66,9 +66,12 @@ async def console(parts: Parts, audit: Audit, fronts: Sequence[Front]) -> AsyncI
     from pdp.console.opening import open_console
     from pdp.identity.proof import Shown
 
+    provider = settings.console.issuer or None
+
     def is_revoked(session: Session) -> bool:
         subject = session.person.id.removeprefix("user:")
-        shown = Shown((subject,), session.provider_session, None, (session.created_at,))
+        issuer = provider if session.method == "oidc" else None
+        shown = Shown((subject,), session.provider_session, None, (session.created_at,), issuer)
         try:
             parts.revocations.refuse_revoked(shown)
         except SekishoError:

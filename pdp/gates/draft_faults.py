@@ -19,7 +19,7 @@ from pdp.gates.bundle_faults import revision_faults, unreadable
 from pdp.gates.gates import MISREAD_PLACE, read_stories
 from pdp.gates.proving import CONFIRM_DEADLINE
 from pdp.revisions.files import SCENARIOS, bundle_of
-from pdp.scenario.format import Misread
+from pdp.scenario.files import Misread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

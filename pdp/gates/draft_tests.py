@@ -17,7 +17,8 @@ from pdp.gates.gates import TEST_DEADLINE, read_stories
 from pdp.gates.mutation_score import score_of
 from pdp.revisions.files import SCENARIOS, bundle_of
 from pdp.scenario.cases import cases_of
-from pdp.scenario.format import Misread, Scenario
+from pdp.scenario.files import Misread
+from pdp.scenario.format import Scenario
 from pdp.scenario.in_process import InProcess
 from pdp.scenario.runner import run_scenario
 

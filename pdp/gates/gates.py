@@ -18,7 +18,7 @@ from pdp.gates.bundle_faults import revision_faults, unreadable
 from pdp.gates.profile import plain_result
 from pdp.revisions.files import SCENARIOS, to_directory
 from pdp.revisions.revision import BUNDLE_GATE, GateResult
-from pdp.scenario.format import Misread, Scenario, read_all
+from pdp.scenario.files import Misread, read_all
 from pdp.scenario.in_process import InProcess
 from pdp.scenario.runner import run_scenario
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pdp.bundle.fault import Fault
     from pdp.engine.port import Engine
     from pdp.revisions.gate import Candidate, Gate
+    from pdp.scenario.format import Scenario
 
 MISREAD_PLACE: Final = re.compile(r"(?P<file>.+?)(?:: document \d+)?")  # as `read_all` says where
 TEST_DEADLINE: Final = timedelta(seconds=10)  # a test may judge thousands of documents in one rule

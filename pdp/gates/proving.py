@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 
-from pdp.engine.child_command import child_command, child_environment
+from pdp.engine.child_process import end_child, start_child
 from pdp.errors import SpaceError
 
 CONFIRM_DEADLINE: Final = timedelta(seconds=5)  # of one counterexample, on a busy host
@@ -39,13 +38,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def find(order: Order, *, prove_s: float = PROVE_S, memory_bytes: int = MEMORY_BYTES) -> Finding:
     """What the process found. Raises SpaceError where it gave no answer in time, or ended without one."""
     try:
-        child = await asyncio.create_subprocess_exec(
-            *child_command(memory_bytes, program="pdp.gates.proving_child"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=child_environment(),
-        )
+        child = await start_child("pdp.gates.proving_child", memory_bytes)
     except OSError as fault:
         raise SpaceError(f"the process that proves cannot be started: {fault.strerror}") from None
     try:
@@ -54,15 +47,8 @@ async def find(order: Order, *, prove_s: float = PROVE_S, memory_bytes: int = ME
     except TimeoutError:
         raise SpaceError(f"nothing was proven within {prove_s:g} seconds") from None
     finally:
-        await asyncio.shield(_end(child))
+        await asyncio.shield(end_child(child))
     try:
         return msgspec.json.decode(said, type=Finding)
     except msgspec.MsgspecError:
         raise SpaceError("the process that proves ended without an answer") from None
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Its evaluators end with it: the kernel sees to that (`prepare_process`)."""
-    with contextlib.suppress(ProcessLookupError):
-        child.kill()
-    await child.communicate()  # reads the pipes to their end, so that they are closed

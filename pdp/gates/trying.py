@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from pdp.engine.child_command import child_command, child_environment
+from pdp.engine.child_process import end_child, start_child
 from pdp.errors import BundleError, EngineError, EngineTimeoutError
 
 if TYPE_CHECKING:
@@ -52,13 +52,7 @@ async def attempt(order: Order, *, most_s: float | None = None, memory_bytes: in
     """
     limit = MOST_S[order.what] if most_s is None else most_s
     try:
-        child = await asyncio.create_subprocess_exec(
-            *child_command(memory_bytes, program="pdp.gates.trying_child"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=child_environment(),
-        )
+        child = await start_child("pdp.gates.trying_child", memory_bytes)
     except OSError as fault:
         raise EngineError(f"the process that tries drafts cannot be started: {fault.strerror}") from None
     try:
@@ -67,7 +61,7 @@ async def attempt(order: Order, *, most_s: float | None = None, memory_bytes: in
     except TimeoutError:
         raise EngineTimeoutError(f"it took longer than {limit:g} seconds, and was ended") from None
     finally:
-        await asyncio.shield(_end(child))
+        await asyncio.shield(end_child(child))
     try:
         answer = msgspec.json.decode(said, type=Answer)
     except msgspec.MsgspecError:
@@ -94,15 +88,6 @@ async def _said(child: asyncio.subprocess.Process, order: bytes) -> bytes:
         if len(said) > MAX_REPORT:
             raise BundleError(f"its report is larger than {MAX_REPORT} bytes: look for names of great length")
     return bytes(said)
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Its engines end with it: the kernel sees to that (`prepare_process`)."""
-    with contextlib.suppress(ProcessLookupError):
-        child.kill()
-    assert child.stdin is not None
-    child.stdin.close()
-    await child.communicate()  # reads the pipes to their end, so that they are closed
 
 
 class Trials:

@@ -201,12 +201,14 @@ class Desk:
 
         return await self.reception.changed(request, asked.change("policy.check", number), make)
 
-    async def checked(self, person: Person, number: int, now: datetime) -> Revision:
-        """The revision after its gates."""
+    async def checked(
+        self, person: Person, number: int, now: datetime, told: Callable[[str, int, int], None] = lambda *_: None
+    ) -> Revision:
+        """The revision after its gates. `told`: as of `run_gates`."""
         revisions = self.registers.revisions
         revision, files = await asyncio.to_thread(revisions.files, number)
         bundle = await asyncio.to_thread(bundle_of, files)
-        results = await run_gates(self.gates, Candidate(number, files, bundle))
+        results = await run_gates(self.gates, Candidate(number, files, bundle), told)
         return await asyncio.to_thread(revisions.keep_gates, person, number, revision.source_digest, results, now)
 
     def simple(self, step: Step) -> Callable[[HttpRequest, str], Any]:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from pdp.errors import BadRequestError, BundleError, ConflictError, EngineTimeoutError
+from pdp.errors import BadRequestError, BundleError, EngineTimeoutError
 from pdp.governance.asking import MAX_CONTENTS, Members, number_in, query_of
 from pdp.governance.desk import Asked
 from pdp.governance.reception import Change, Reception
 from pdp.governance.vocabulary import vocabulary_of
+from pdp.jobs.turns import Turns
 from pdp.revisions.files import bundle_of, check_files, laid_over
 from pdp.revisions.results import Finding
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from pdp.wire.exchange import HttpAnswer, HttpRequest
 
 MOST_AT_ONCE: Final = 2  # processes that try drafts, in one worker: an editor asks at each pause in typing
+MOST_WAITING: Final = 16  # behind them
+WAIT_S: Final = 20.0  # a check of the shipped policy takes one or two seconds, its tests some more
+
+
+def turns_of_trials() -> Turns:
+    """The places of one worker."""
+    return Turns(MOST_AT_ONCE, wait_s=WAIT_S, most=MOST_WAITING)
 
 
 class Trying(Protocol):
@@ -44,7 +52,7 @@ class Trying(Protocol):
 
 @dataclass(frozen=True)
 class DraftsDesk:
-    """Each method is one path; `routes.py` says which. `trials`: how many may be tried at once.
+    """Each method is one path; `routes.py` says which. `trials`: the places in which drafts are tried.
 
     `configured`: the files of the bundle that decides where nothing was ever activated. Blocks.
     """
@@ -52,7 +60,7 @@ class DraftsDesk:
     reception: Reception
     registers: Registers
     trying: Trying
-    trials: asyncio.Semaphore
+    trials: Turns
     configured: Callable[[], Mapping[str, str]]
 
     async def start(self, request: HttpRequest) -> HttpAnswer:
@@ -88,7 +96,7 @@ class DraftsDesk:
             base, changes = said.maybe_number("base", most=999_999_999), said.changes("files")
             said.done()
             files = await asyncio.to_thread(self._files, base, changes)
-            return await self._turn(judge, files)
+            return await self._turn(person, judge, files)
 
         return await self.reception.shown(request, show)
 
@@ -98,11 +106,10 @@ class DraftsDesk:
         under = {} if base is None else self.registers.revisions.files(base)[1]
         return check_files(laid_over(under, changes))
 
-    async def _turn(self, judge: Any, files: Mapping[str, str]) -> Any:
-        if self.trials.locked():
-            raise ConflictError("other drafts are being tried", next_step="try again in a moment")
+    async def _turn(self, person: Person, judge: Any, files: Mapping[str, str]) -> Any:
+        """Raises ConflictError where its turn does not come."""
         try:
-            async with self.trials:
+            async with self.trials.turn(person.id):
                 return await judge(files)
         except BundleError as fault:  # it is the draft that is wrong, and not this service
             place = f"{fault.where}: " if fault.where else ""
@@ -118,7 +125,7 @@ class DraftsDesk:
             asked.members().done()
             person.require("pass")
             revision, files = await asyncio.to_thread(self.registers.revisions.files, number_in(number))
-            report = await self._turn(self.trying.tests, files)
+            report = await self._turn(person, self.trying.tests, files)
             finding = Finding(
                 kind="tests",
                 number=revision.number,

@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from pdp.governance.document import Operation
+from pdp.governance.operations import Operation
+from pdp.schema_words import (
+    BOOLEAN,
+    COUNT,
+    MAYBE_COUNT,
+    MAYBE_TEXT,
+    OBJECT,
+    TEXT,
+    Json,
+    number_in_path,
+    object_of,
+    several,
+    whole,
+)
 
-Json = dict[str, Any]
-
-_TEXT: Final[Json] = {"type": "string"}
-_MAYBE_TEXT: Final[Json] = {"type": ["string", "null"]}
-_NUMBER: Final[Json] = {"type": "integer", "minimum": 0}
-_MAYBE_NUMBER: Final[Json] = {"type": ["integer", "null"]}
-_BOOLEAN: Final[Json] = {"type": "boolean"}
-_OBJECT: Final[Json] = {"type": "object"}
-_NUMBER_IN_PATH: Final[Json] = {
-    "name": "number", "in": "path", "required": True,
-    "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
-}  # fmt: skip
+_NUMBER_IN_PATH: Final = number_in_path("number")
 
 
 def drafts_document() -> Json:
     """The schemas that the paths name, as an OpenAPI fragment."""
-    files: Json = {"type": "object", "additionalProperties": _TEXT, "description": "path below the bundle: text"}
-    fault = {"file": _TEXT, "line": _NUMBER, "column": _NUMBER, "code": _TEXT, "en": _TEXT, "ja": _TEXT}
-    test = {"name": _TEXT, "where": _TEXT, "passed": _BOOLEAN, "took_us": _NUMBER, "fault": _TEXT}
-    file = {"file": _TEXT, "lines": _NUMBER, "missing": _several(_NUMBER)}
-    story = {"id": _TEXT, "where": _TEXT, "passed": _BOOLEAN, "faults": _several(_TEXT), "title": _OBJECT}
-    coverage = {"lines": _NUMBER, "percent": {"type": "number"}, "files": _several(_object(file, *file))}
+    files: Json = {"type": "object", "additionalProperties": TEXT, "description": "path below the bundle: text"}
+    fault = {"file": TEXT, "line": COUNT, "column": COUNT, "code": TEXT, "en": TEXT, "ja": TEXT}
+    test = {"name": TEXT, "where": TEXT, "passed": BOOLEAN, "took_us": COUNT, "fault": TEXT}
+    file = {"file": TEXT, "lines": COUNT, "missing": several(COUNT)}
+    story = {"id": TEXT, "where": TEXT, "passed": BOOLEAN, "faults": several(TEXT), "title": OBJECT}
+    coverage = {"lines": COUNT, "percent": {"type": "number"}, "files": several(whole(file))}
     tests = {
-        "passed": _NUMBER, "failed": _NUMBER, "tests": _several(_object(test, *test)),
-        "coverage": {"oneOf": [_object(coverage, *coverage), {"type": "null"}]},
-        "scenarios": _several(_object(story, *story)),
+        "passed": COUNT, "failed": COUNT, "tests": several(whole(test)),
+        "coverage": {"oneOf": [whole(coverage), {"type": "null"}]},
+        "scenarios": several(whole(story)),
     }  # fmt: skip
-    value = {"value": {}, "ja": _TEXT, "en": _TEXT}
-    fact = {"path": _TEXT, "type": _TEXT, "values": _several(_object(value, *value)), "ja": _TEXT, "en": _TEXT}
-    builtin = {"name": _TEXT, "args": _several(_TEXT), "text": _TEXT}
+    value = {"value": {}, "ja": TEXT, "en": TEXT}
+    fact = {"path": TEXT, "type": TEXT, "values": several(whole(value)), "ja": TEXT, "en": TEXT}
+    builtin = {"name": TEXT, "args": several(TEXT), "text": TEXT}
     changes: Json = {
-        "type": "object", "additionalProperties": _MAYBE_TEXT,
+        "type": "object", "additionalProperties": MAYBE_TEXT,
         "description": "laid over the files of `base`; null takes one away",
     }  # fmt: skip
     found = {
-        "DraftStart": _object({"number": _MAYBE_NUMBER, "files": files}, "number", "files"),
-        "DraftTrial": _object({"base": {**_NUMBER, "minimum": 1}, "files": changes}),
-        "DraftFaults": _object(
-            {"ok": _BOOLEAN, "count": _NUMBER, "faults": _several(_object(fault, *fault))}, "ok", "count", "faults"
+        "DraftStart": object_of({"number": MAYBE_COUNT, "files": files}, "number", "files"),
+        "DraftTrial": object_of({"base": {**COUNT, "minimum": 1}, "files": changes}),
+        "DraftFaults": object_of(
+            {"ok": BOOLEAN, "count": COUNT, "faults": several(whole(fault))}, "ok", "count", "faults"
         ),
-        "DraftTests": _object(tests, *tests),
-        "RevisionTests": _object({"result": _NUMBER, **tests}, "result", *tests),
-        "PolicyVocabulary": _object(
-            {"facts": _several(_object(fact, *fact)), "builtins": _several(_object(builtin, *builtin))},
+        "DraftTests": whole(tests),
+        "RevisionTests": object_of({"result": COUNT, **tests}, "result", *tests),
+        "PolicyVocabulary": object_of(
+            {"facts": several(whole(fact)), "builtins": several(whole(builtin))},
             "facts", "builtins",
         ),
     }  # fmt: skip
     return {"components": {"schemas": found}}
-
-
-def _object(properties: Json, *required: str) -> Json:
-    return {"type": "object", "properties": properties} | ({"required": list(required)} if required else {})
-
-
-def _several(schema: Json) -> Json:
-    return {"type": "array", "items": schema}
 
 
 def _revision(text: str = "") -> Json:

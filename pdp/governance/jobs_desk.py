@@ -6,26 +6,26 @@ A worker does nothing of it itself (`pdp.jobs`).
 from __future__ import annotations
 
 import asyncio
-import io
-import json
-import zipfile
-from collections.abc import Callable, Mapping, Sequence  # noqa: TC003  # the fields of the desk
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence  # noqa: TC003  # the fields of the desk
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from pdp.audit.problem import NO_STORE
-from pdp.declog.marks import rfc3339
 from pdp.errors import BadRequestError, NotFoundError, NotPermittedError, NotReadyError
 from pdp.explain.fact_table import BY_PATH
 from pdp.governance.asking import Members, number_in, query_of
 from pdp.governance.desk import Asked
+from pdp.governance.jobs_told import job_told, result_told, unpacked
 from pdp.governance.reception import Change, Introduced, Reception
-from pdp.jobs.job import JOB_KINDS
+from pdp.jobs.job import JOB_KINDS, Progress
 from pdp.model.input import check_input
 from pdp.revisions.results import KINDS
+from pdp.revisions.states import after
+from pdp.revisions.warning import MAX_DAYS as MAX_WARN_DAYS
+from pdp.revisions.warning import no_former
 from pdp.strict_json import MAX_BYTES
 from pdp.wire.exchange import HttpAnswer
 
@@ -43,7 +43,8 @@ REQUEST_S: Final = 45.0  # a few seconds of a core, on a host where another job 
 _CREATED: Final = 201
 AT_ONCE: Final = 2  # requests that nobody made, in one worker
 _ZIP: Final = ("content-type", "application/zip")
-_SUMMARIES: Final = ("certificate.json", "gaps.json")  # of an export, told as JSON
+_CONTENTS_ALONE: Final = ("mutation", "check")  # asked of the contents of a revision, and of nothing else
+_TOLD: Final = ("kind", "at", "days", "warn_days")  # in the trail
 
 
 class Choices(NamedTuple):
@@ -60,7 +61,7 @@ class Choices(NamedTuple):
 
 @dataclass(frozen=True)
 class JobsDesk:
-    """`bounded`: callers, and all that they may see of."""
+    """`bounded`: callers, and all that they may see of. `checked` runs a revision's gates, and keeps what they say."""
 
     reception: Reception
     registers: Registers
@@ -68,36 +69,54 @@ class JobsDesk:
     may: Choices
     bounded: Mapping[str, Sequence[str]]
     asking: asyncio.Semaphore
+    checked: Callable[[Person, int, datetime, Callable[[str, int, int], None]], Awaitable[Any]]
 
     # Long work.
 
     async def begin(self, request: HttpRequest, number: str) -> HttpAnswer:
-        """Everybody, or a replay, of one revision."""
+        """Everybody, a replay, mutants or the gates, of one revision."""
         asked = Asked(request)
 
-        async def make(person: Person, _: datetime) -> Any:
+        async def make(person: Person, now: datetime) -> Any:
             said = asked.members()
             kind: Any = said.text("kind")
             params = _params_of(said)
             said.done()
-            if kind not in ("population", "replay", "mutation"):
-                raise BadRequestError("`kind` is `population`, `replay` or `mutation`", pointer="/kind")
+            if kind not in ("population", "replay", "mutation", "check"):
+                raise BadRequestError("`kind` is `population`, `replay`, `mutation` or `check`", pointer="/kind")
             self._check(kind, params)
-            person.require("pass" if kind == "mutation" else "foresee")
+            person.require("pass" if kind in _CONTENTS_ALONE else "foresee")
+            if kind == "check":
+                return job_told(await self._gates(person, number_in(number), now))
             of = await asyncio.to_thread(self.registers.revisions.files, number_in(number))
             if of[0].profile != "zta" and kind == "population":
                 raise BadRequestError("everybody can be judged by a policy of profile `zta` only")
+            if "warn_days" in params and await asyncio.to_thread(self.registers.activations.current) is None:
+                raise no_former()
             return job_told(await self.jobs.begin(kind, person.id, params, of))
 
-        told = {name: value for name, value in asked.said().items() if name in ("kind", "at", "days")}
-        change = Change("policy.job", f"revision {number}"[:64], asked.reason, told)
+        told = {name: value for name, value in asked.said().items() if name in _TOLD}
+        action: Any = "policy.check" if told.get("kind") == "check" else "policy.job"
+        change = Change(action, f"revision {number}"[:64], asked.reason, told)
         return await self.reception.changed(request, change, make, status=_CREATED)
+
+    async def _gates(self, person: Person, number: int, now: datetime) -> Job:
+        """Begins a check. Raises ConflictError where the revision takes none in its state, or has one under way."""
+        detail = await asyncio.to_thread(self.registers.revisions.detail, number)
+        after(detail.revision.state, "pass")
+
+        async def check(told: Callable[[Progress], None]) -> None:
+            await self.checked(person, number, now, lambda gate, done, total: told(Progress(gate, done, total)))
+
+        return await self.jobs.check(person.id, number, check)
 
     def _check(self, kind: str, params: Json) -> None:
         """Raises BadRequestError: what can be seen to be amiss is no job that fails."""
-        if kind == "mutation":
+        if kind in _CONTENTS_ALONE:
             if params:
-                raise BadRequestError("mutants take no further member", pointer=f"/{next(iter(params))}")
+                raise BadRequestError(
+                    f"a job of the kind `{kind}` takes no further member", pointer=f"/{next(iter(params))}"
+                )
             return
         if kind == "replay":
             if params.keys() != {"days"}:
@@ -105,6 +124,8 @@ class JobsDesk:
             return
         if "days" in params:
             raise BadRequestError("`days` is a replay's", pointer="/days")
+        if "warn_days" in params and "at" in params:
+            raise BadRequestError("a time of warning is foreseen as of now, without `at`", pointer="/at")
         known = {one["id"] for one in self.may.contexts}
         unknown = [name for name in params.get("contexts", ()) if name not in known]
         if unknown:
@@ -170,7 +191,7 @@ class JobsDesk:
         async def show(person: Person) -> Any:
             kept, body = await self._result(person, result)
             # JSON goes out as it was kept: megabytes of it are not read beside decisions.
-            shown = msgspec.Raw(body) if kept.form == "json" else await asyncio.to_thread(_unpacked, body)
+            shown = msgspec.Raw(body) if kept.form == "json" else await asyncio.to_thread(unpacked, body)
             return {**result_told(kept), "body": shown}
 
         return await self.reception.shown(request, show)
@@ -302,6 +323,8 @@ def _params_of(said: Members) -> Json:
         found["contexts"] = list(contexts)
     if (days := said.maybe_number("days", most=MAX_DAYS)) is not None:
         found["days"] = days
+    if warn := said.maybe_number("warn_days", least=0, most=MAX_WARN_DAYS):
+        found["warn_days"] = warn
     return found
 
 
@@ -313,26 +336,3 @@ def _time(text: str) -> str:
     if found.tzinfo is None:
         raise BadRequestError("`at` is no time with its offset (RFC 3339)", pointer="/at")
     return found.isoformat()
-
-
-def _unpacked(archive: bytes) -> Json:
-    """What of our own archive is told. Its size was bounded when it was kept."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        names = opened.namelist()
-        found: Json = {
-            name.removesuffix(".json"): json.loads(opened.read(name)) for name in _SUMMARIES if name in names
-        }
-    return {**found, "files": names}
-
-
-def job_told(job: Job) -> Json:
-    return _plain({**asdict(job), "params": dict(job.params)})
-
-
-def result_told(kept: Kept) -> Json:
-    told = _plain({**asdict(kept), "params": dict(kept.params), "summary": dict(kept.summary)})
-    return {**told, "directory_epoch": told.pop("epoch")}
-
-
-def _plain(values: Json) -> Json:
-    return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in values.items()}

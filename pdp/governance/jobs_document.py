@@ -4,90 +4,84 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from pdp.governance.document import Operation
+from pdp.governance.operations import Operation
 from pdp.jobs.job import JobKind, State
 from pdp.revisions.results import Form, ResultKind, Stale
+from pdp.schema_words import COUNT, MAYBE_COUNT, MAYBE_TEXT, MAYBE_TIME, OBJECT, TEXT, TIME, Json, whole
 
-Json = dict[str, Any]
-
-_TEXT: Final[Json] = {"type": "string"}
-_MAYBE_TEXT: Final[Json] = {"type": ["string", "null"]}
-_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
-_MAYBE_COUNT: Final[Json] = {"type": ["integer", "null"]}
-_TIME: Final[Json] = {"type": "string", "format": "date-time"}
-_MAYBE_TIME: Final[Json] = {"type": ["string", "null"], "format": "date-time"}
-_OBJECT: Final[Json] = {"type": "object"}
-_OBJECTS: Final[Json] = {"type": "array", "items": _OBJECT}
+_OBJECTS: Final[Json] = {"type": "array", "items": OBJECT}
 
 
 def jobs_document() -> Json:
     """The schemas that the paths name, as an OpenAPI fragment."""
     job = {
-        "id": _TEXT, "kind": _words(JobKind), "number": _MAYBE_COUNT, "params": _OBJECT, "by": _TEXT, "at": _TIME,
-        "state": _words(State), "phase": _TEXT, "done": _COUNT, "total": _COUNT, "beat_at": _TIME,
-        "cancelled_by": _MAYBE_TEXT, "ended_at": _MAYBE_TIME, "fault": _MAYBE_TEXT, "result": _MAYBE_COUNT,
+        "id": TEXT, "kind": _words(JobKind), "number": MAYBE_COUNT, "params": OBJECT, "by": TEXT, "at": TIME,
+        "state": _words(State), "phase": TEXT, "done": COUNT, "total": COUNT, "beat_at": TIME,
+        "cancelled_by": MAYBE_TEXT, "ended_at": MAYBE_TIME, "fault": MAYBE_TEXT, "result": MAYBE_COUNT,
     }  # fmt: skip
     result = {
-        "id": _COUNT, "kind": _words(ResultKind), "label": _TEXT, "number": _MAYBE_COUNT, "digest": _TEXT,
-        "source_digest": _MAYBE_TEXT, "baseline": _MAYBE_TEXT, "directory_epoch": _MAYBE_COUNT, "by": _TEXT,
-        "at": _TIME, "params": _OBJECT, "summary": _OBJECT, "form": _words(Form), "size": _COUNT,
+        "id": COUNT, "kind": _words(ResultKind), "label": TEXT, "number": MAYBE_COUNT, "digest": TEXT,
+        "source_digest": MAYBE_TEXT, "baseline": MAYBE_TEXT, "directory_epoch": MAYBE_COUNT, "by": TEXT,
+        "at": TIME, "params": OBJECT, "summary": OBJECT, "form": _words(Form), "size": COUNT,
         "stale": {"type": "array", "items": _words(Stale), "description": "what has moved since"},
     }  # fmt: skip
     asked = {
-        "document": {**_OBJECT, "description": "a whole `pdp.input/v1`"},
-        "example": {**_COUNT, "description": "one of `/foresight/choices`"},
-        "user": _TEXT, "device": _TEXT, "resource": _TEXT, "context": _TEXT,
-        "facts": {**_OBJECT, "description": "values by the names of facts, `device.posture.patch_age_days`"},
+        "document": {**OBJECT, "description": "a whole `pdp.input/v1`"},
+        "example": {**COUNT, "description": "one of `/foresight/choices`"},
+        "user": TEXT, "device": TEXT, "resource": TEXT, "context": TEXT,
+        "facts": {**OBJECT, "description": "values by the names of facts, `device.posture.patch_age_days`"},
     }  # fmt: skip
     told = {
-        "revision": _TEXT, "digest": _TEXT, "verdict": _OBJECT, "permits": {"type": "boolean"}, "reasons": _OBJECTS,
-        "unmet": _OBJECTS, "ways": _OBJECTS, "explanation": _OBJECT, "facts": _OBJECTS, "document": _OBJECT,
+        "revision": TEXT, "digest": TEXT, "verdict": OBJECT, "permits": {"type": "boolean"}, "reasons": _OBJECTS,
+        "unmet": _OBJECTS, "ways": _OBJECTS, "explanation": OBJECT, "facts": _OBJECTS, "document": OBJECT,
     }  # fmt: skip
-    target = {"target": _TEXT, "exports": _several("PolicyResult"), "jobs": _several("PolicyJob")}
+    target = {"target": TEXT, "exports": _several("PolicyResult"), "jobs": _several("PolicyJob")}
     delivery = {
-        "tenant": _TEXT, "vendor": _MAYBE_TEXT, "applied_at": _MAYBE_TIME, "unfinished": {"type": "boolean"},
-        "looked_at": _MAYBE_TIME, "differences": _MAYBE_COUNT, "fault": _TEXT,
+        "tenant": TEXT, "vendor": MAYBE_TEXT, "applied_at": MAYBE_TIME, "unfinished": {"type": "boolean"},
+        "looked_at": MAYBE_TIME, "differences": MAYBE_COUNT, "fault": TEXT,
     }  # fmt: skip
     found = {
-        "PolicyJob": _all_of(job),
-        "PolicyJobs": _all_of({"jobs": _several("PolicyJob")}),
+        "PolicyJob": whole(job),
+        "PolicyJobs": whole({"jobs": _several("PolicyJob")}),
         "PolicyJobDraft": {
             "type": "object",
             "required": ["kind"],
             "properties": {
-                "kind": {"type": "string", "enum": ["population", "replay", "mutation"]},
-                "at": {**_TIME, "description": "of `population`: a later time"},
-                "contexts": {"type": "array", "items": _TEXT, "description": "of `population`; none: all of them"},
+                "kind": {"type": "string", "enum": ["population", "replay", "mutation", "check"]},
+                "at": {**TIME, "description": "of `population`: a later time"},
+                "warn_days": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "maximum": 92,
+                    "description": "of `population`: also count what a time of warning would hold over",
+                },
+                "contexts": {"type": "array", "items": TEXT, "description": "of `population`; none: all of them"},
                 "days": {"type": "integer", "minimum": 1, "maximum": 92, "description": "of `replay`: back from now"},
             },
         },
-        "PolicyResult": _all_of(result),
-        "PolicyResults": _all_of({"results": _several("PolicyResult")}),
-        "PolicyResultWhole": _all_of({**result, "body": _OBJECT}),
-        "PolicyChoices": _all_of({"contexts": _OBJECTS, "examples": _OBJECTS, "most_days": _COUNT}),
+        "PolicyResult": whole(result),
+        "PolicyResults": whole({"results": _several("PolicyResult")}),
+        "PolicyResultWhole": whole({**result, "body": OBJECT}),
+        "PolicyChoices": whole({"contexts": _OBJECTS, "examples": _OBJECTS, "most_days": COUNT}),
         "PolicyRequest": {"type": "object", "properties": asked},
-        "PolicyRequestJudged": {"type": "object", "properties": {**told, "of_record": _OBJECT}, "required": [*told]},
+        "PolicyRequestJudged": {"type": "object", "properties": {**told, "of_record": OBJECT}, "required": [*told]},
         "PolicyExports": {
             "type": "object",
             "required": ["active", "targets", "deliveries"],
             "properties": {
                 "deliveries": {
                     "type": "array",
-                    "items": _all_of(delivery),
+                    "items": whole(delivery),
                     "description": "tenants that this host delivers to, and how the last look at each came out",
                 },
                 "active": {"type": ["object", "null"]},
-                "targets": {"type": "array", "items": _all_of(target)},
+                "targets": {"type": "array", "items": whole(target)},
             },
         },
-        "PolicyExportDraft": _all_of({"target": _TEXT}),
+        "PolicyExportDraft": whole({"target": TEXT}),
         "PolicyNothing": {"type": "object", "properties": {}},
     }
     return {"components": {"schemas": found}}
-
-
-def _all_of(properties: Json) -> Json:
-    return {"type": "object", "properties": properties, "required": [*properties]}
 
 
 def _several(name: str) -> Json:
@@ -117,9 +111,14 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ),
     ("POST", "/revisions/{number}/jobs"): Operation(
         "revision_job_begin",
-        "全利用者の予測または判定ログの再現を始める / begin foresight of everybody, or a replay",
-        "別プロセスで行い、結果は版とともに残る。同時に二件まで。\n\n"
-        "Done in a process of its own, and kept with the revision; two at a time. Roles: author, approver, operator.",
+        "予測、判定ログの再現、変異、検査を始める / begin foresight, a replay, mutants, or a check",
+        "別プロセスで行い、結果は版とともに残る。同時に二件までで、あとは順番を待つ（`phase` が `waiting`）。"
+        "空きは、実行中の処理がない人に先に渡る。検査（`check`）はこの数に入らず、ワーカーごとに一件ずつ行い、"
+        "`phase` は検査項目の名前。\n\n"
+        "Done in a process of its own, and kept with the revision; two at a time, the others wait (`phase` is "
+        "`waiting`), and a place goes to whoever has none first. A `check` needs none of these places: each worker "
+        "does one at a time, and `phase` is the gate that judges, `done` of `total` gates. Roles: author, approver; "
+        "of foresight and replays also operator.",
         "PolicyJob",
         (_NUMBER,),
         "PolicyJobDraft",

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from pdp.governance.desk import Desk
-from pdp.governance.drafts_desk import MOST_AT_ONCE, DraftsDesk
+from pdp.governance.drafts_desk import DraftsDesk, turns_of_trials
 from pdp.governance.exceptions_desk import ExceptionsDesk
 from pdp.governance.jobs_desk import AT_ONCE, Choices, JobsDesk
 from pdp.governance.jobs_routes import jobs_router
@@ -63,9 +63,9 @@ async def open_governance(  # noqa: PLR0913  # the parts of a worker that it sta
         granting = ExceptionsDesk(
             reception, Exceptions(store, People(settings.policy_people)), lambda epoch: tell("directory", epoch)
         )
-        drafts = DraftsDesk(reception, registers, trying, asyncio.Semaphore(MOST_AT_ONCE), configured)
+        drafts = DraftsDesk(reception, registers, trying, turns_of_trials(), configured)
         foreseeing = JobsDesk(
-            reception, registers, jobs, choices, settings.audit_departments, asyncio.Semaphore(AT_ONCE)
+            reception, registers, jobs, choices, settings.audit_departments, asyncio.Semaphore(AT_ONCE), desk.checked
         )
         router = governance_router(desk, granting, drafts)
         router.include_router(jobs_router(foreseeing))

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from pdp.errors import SekishoError
 from pdp.governance.asking import MAX_CONTENTS as MAX_BODY
-from pdp.governance.document import OPERATIONS
 from pdp.governance.drafts_document import OPERATIONS as OF_DRAFTS
+from pdp.governance.operations import OPERATIONS
 from pdp.governance.reception import Introduced, problem_of
 from pdp.wire.plain_exchange import body_of, head_of, response_of
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from pdp.governance.desk import Desk
-    from pdp.governance.document import Operation
     from pdp.governance.drafts_desk import DraftsDesk
     from pdp.governance.exceptions_desk import ExceptionsDesk
+    from pdp.governance.operations import Operation
     from pdp.governance.reception import Reception
     from pdp.revisions.states import Step
     from pdp.wire.exchange import HttpAnswer, HttpRequest

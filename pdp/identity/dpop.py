@@ -68,8 +68,8 @@ def check_proof(
         raise _invalid()
     if not isinstance(claims.get("htu"), str) or _normal(claims["htu"]) != _normal(uri):  # 9
         raise _invalid()
-    if nonces is not None and claims.get("nonce") not in nonces:  # 10
-        raise _invalid()
+    if nonces is not None and claims.get("nonce") not in nonces:  # 10; section 8: the client is told which to name
+        raise TokenRefusedError("nonce_required")
     issued = _instant(claims.get("iat"))  # 11
     if abs(issued - now) > WINDOW:
         raise _invalid()

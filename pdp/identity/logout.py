@@ -32,6 +32,7 @@ class LoggedOut(NamedTuple):
     kind: MarkKind
     id: str
     at: datetime
+    issuer: str
 
 
 class LogoutTokens:
@@ -100,8 +101,8 @@ def read_claims(claims: Mapping[str, Any], issuer: Issuer, now: datetime) -> tup
         raise TokenRefusedError("expired", "exp")
     token_id = _name(claims, "jti")
     if "sid" in claims:
-        return LoggedOut("session", _name(claims, "sid"), issued), issued, token_id
-    return LoggedOut("subject", _name(claims, "sub"), issued), issued, token_id
+        return LoggedOut("session", _name(claims, "sid"), issued, issuer.issuer), issued, token_id
+    return LoggedOut("subject", _name(claims, "sub"), issued, issuer.issuer), issued, token_id
 
 
 def _names_us(said: object, issuer: Issuer) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pdp.identity.dpop import Proof
+    from pdp.identity.nonces import Nonces
     from pdp.identity.token import Confirmation, Presented
 
 
@@ -40,10 +41,16 @@ def check_scheme(cnf: Confirmation | None, presented: Presented) -> None:
         raise TokenRefusedError("scheme_refused")
 
 
-async def check_possession(
-    text: str, cnf: Confirmation | None, presented: Presented, replays: Replays, now: datetime
+async def check_possession(  # noqa: PLR0913  # what was shown, and what it is held against
+    text: str,
+    cnf: Confirmation | None,
+    presented: Presented,
+    replays: Replays,
+    now: datetime,
+    *,
+    nonces: Nonces | None = None,
 ) -> None:
-    """Every proof that `cnf` of this token asks for. Raises TokenRefusedError."""
+    """Every proof that `cnf` of this token asks for; with `nonces`, a DPoP proof must name one. TokenRefusedError."""
     check_scheme(cnf, presented)
     if cnf is None:
         return
@@ -53,7 +60,7 @@ async def check_possession(
         if not compare_digest(presented.certificate_sha256.encode(), cnf.certificate_sha256.encode()):
             raise TokenRefusedError("certificate_mismatch")
     if cnf.jkt is not None:
-        proof = check_proof(presented, now, token=text)
+        proof = check_proof(presented, now, token=text, nonces=None if nonces is None else nonces.counting(now))
         if not compare_digest(proof.jkt.encode(), cnf.jkt.encode()):
             raise TokenRefusedError("proof_invalid")
         if not await replays.first_use(proof, presented.use, now):

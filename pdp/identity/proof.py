@@ -51,13 +51,15 @@ class TokenVerifier(Protocol):
 class Shown(NamedTuple):
     """An identity as a token or a caller shows it: all that a mark can stand against. None: not known.
 
-    `subjects` are its names; `times` those at which it was issued and at which the person logged in.
+    `subjects` are its names; `times` those at which it was issued and at which the person logged in; `issuer` is who
+    gave it those names, the session and the token their ids.
     """
 
     subjects: tuple[str | None, ...]
     session_id: str | None
     token_id: str | None = None
     times: tuple[datetime | None, ...] = ()
+    issuer: str | None = None
 
 
 class Revocations(Protocol):
@@ -129,7 +131,7 @@ async def prove(  # noqa: PLR0913, PLR0917  # who asks for whom, and what holds 
 
 def shown_by(request: AccessRequest, proof: Authentication) -> Shown:
     """What a caller shows of an identity that it vouches for."""
-    return Shown((request.subject_id,), request.session_id, times=(proof.at,))
+    return Shown((request.subject_id,), request.session_id, times=(proof.at,), issuer=proof.issuer)
 
 
 def asserted(request: AccessRequest, caller: Caller, levels: LevelTable, now: datetime) -> Authentication:
@@ -143,4 +145,4 @@ def asserted(request: AccessRequest, caller: Caller, levels: LevelTable, now: da
         return NOT_AUTHENTICATED
     if claims.auth_time is not None and claims.auth_time > now + CLOCK_SKEW:
         raise BadRequestError("`auth_time` lies in the future")
-    return Authentication(level=levels.level(claims.acr, claims.amr), at=claims.auth_time)
+    return Authentication(level=levels.level(claims.acr, claims.amr), at=claims.auth_time, issuer=claims.issuer)

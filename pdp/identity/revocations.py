@@ -3,6 +3,10 @@
 A subject's mark is an instant: whatever was issued, or whoever logged in, at or before it does not count any more,
 and who logs in again afterwards is let in. A session's and a token's mark end that session and that token for good.
 
+A mark knows its issuer where whoever made it does: then it counts for what that issuer issued, as `sub`, `sid` and
+`jti` name something only within one (RFC 7519 sections 4.1.2 and 4.1.7). INVARIANT (no escape): a mark that knows
+none counts for every issuer, and against an identity whose issuer nobody here knows every mark counts.
+
 INVARIANT (marks outlive tokens): a mark is kept for longer than any session of an identity provider lasts, and a
 token ends with its issuer's `max_age_s` at the latest. So nothing comes back to life when a mark is dropped.
 """
@@ -20,7 +24,7 @@ from pdp.identity.token import TokenRefusedError
 from pdp.store import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -35,6 +39,7 @@ KEPT: Final = timedelta(days=31, minutes=10)
 SKEW: Final = timedelta(seconds=60)
 LOAD_S: Final = 30.0  # a store that takes this long does not answer
 MAX_ID: Final = 256
+EVERY: Final = ""  # in the place of an issuer
 
 _MARKS: Final = tables.revocations
 
@@ -44,9 +49,12 @@ class Mark(NamedTuple):
     id: str
     not_before: datetime
     created_at: datetime
+    issuer: str = EVERY
 
 
-def revoke(store: Store, kind: MarkKind, marked_id: str, *, at: datetime, now: datetime) -> Mark:
+def revoke(  # noqa: PLR0913  # what of whose, and two instants
+    store: Store, kind: MarkKind, marked_id: str, *, at: datetime, now: datetime, issuer: str = EVERY
+) -> Mark:
     """Mark a subject (its id in the directory, or its `sub`), a session (`sid`) or a token (`jti`); the later stays.
 
     For a session and a token `at` is no instant, as they end for good: their mark is kept from `now` on.
@@ -62,25 +70,25 @@ def revoke(store: Store, kind: MarkKind, marked_id: str, *, at: datetime, now: d
         raise BadRequestError(f"no token and no session is older than {KEPT.days} days")
     if kind != "subject":
         at = max(at, now)
-    same = (_MARKS.c.kind == kind) & (_MARKS.c.id == marked_id)
+    same = _same(kind, marked_id, issuer)
     with store.write() as connection:
         _changed(connection)
         connection.execute(delete(_MARKS).where(_MARKS.c.not_before <= now - KEPT))
         row = connection.execute(select(_MARKS).where(same)).first()
         if row is None:
-            mark = Mark(kind, marked_id, at, now)
+            mark = Mark(kind, marked_id, at, now, issuer)
             connection.execute(insert(_MARKS), mark._asdict())
             return mark
-        mark = Mark(kind, marked_id, max(row.not_before, at), row.created_at)
+        mark = Mark(kind, marked_id, max(row.not_before, at), row.created_at, issuer)
         connection.execute(update(_MARKS).where(same).values(not_before=mark.not_before))
         return mark
 
 
-def lift(store: Store, kind: MarkKind, marked_id: str) -> None:
-    """Take a mark back that was made by mistake. Raises BadRequestError where there is none, DirectoryError."""
+def lift(store: Store, kind: MarkKind, marked_id: str, *, issuer: str = EVERY) -> None:
+    """Take this one mark back, made by mistake. Raises BadRequestError where there is none, DirectoryError."""
     with store.write() as connection:
         _changed(connection)
-        found = connection.execute(delete(_MARKS).where((_MARKS.c.kind == kind) & (_MARKS.c.id == marked_id)))
+        found = connection.execute(delete(_MARKS).where(_same(kind, marked_id, issuer)))
         if found.rowcount == 0:
             raise BadRequestError(f"there is no such mark of a {kind}", next_step="`pdp token revocations` lists them")
 
@@ -88,8 +96,13 @@ def lift(store: Store, kind: MarkKind, marked_id: str) -> None:
 def list_marks(store: Store, *, now: datetime) -> tuple[Mark, ...]:
     """The marks that count, the latest first. Raises DirectoryError."""
     with store.read() as connection:
-        rows = connection.execute(select(_MARKS).where(_live(now)).order_by(_MARKS.c.not_before.desc(), _MARKS.c.id))
-        return tuple(Mark(row.kind, row.id, row.not_before, row.created_at) for row in rows)
+        newest_first = (_MARKS.c.not_before.desc(), _MARKS.c.id, _MARKS.c.issuer)
+        rows = connection.execute(select(_MARKS).where(_live(now)).order_by(*newest_first))
+        return tuple(Mark(row.kind, row.id, row.not_before, row.created_at, row.issuer) for row in rows)
+
+
+def _same(kind: MarkKind, marked_id: str, issuer: str) -> ColumnElement[bool]:
+    return (_MARKS.c.kind == kind) & (_MARKS.c.issuer == issuer) & (_MARKS.c.id == marked_id)
 
 
 def _live(now: datetime) -> ColumnElement[bool]:
@@ -102,20 +115,37 @@ def _changed(connection: Connection) -> None:
     connection.execute(update(tables.revocation_meta).values(version=version + 1))
 
 
+class _Marks(NamedTuple):
+    """By what is marked, and then by issuer: the instant of the mark."""
+
+    subject: dict[str | None, dict[str, datetime]]
+    session: dict[str | None, dict[str, datetime]]
+    token: dict[str | None, dict[str, datetime]]
+
+
 class StoredRevocations:
     """The marks as a worker holds them. Nothing is revoked before the first `refresh`: await it before serving.
 
-    `max_age`: how long identities may be let in on marks that nobody could confirm; None: for ever.
+    `max_age`: how long identities may be let in on marks that nobody could confirm; None: for ever. `issuers`: those
+    that are configured. Of any other nobody knows whether it is one of them under another name.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], *, max_age: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], datetime],
+        *,
+        max_age: timedelta | None = None,
+        issuers: Collection[str] = (),
+    ) -> None:
         self._max_age = max_age
+        self._issuers = frozenset(issuers)
         self._confirmed_at: datetime | None = None
         self._store = store
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
         self._version: int | None = None
-        self._marks: Mapping[MarkKind, Mapping[str, datetime]] = {kind: {} for kind in KINDS}
+        self._marks = _Marks({}, {}, {})
 
     def refuse_revoked(self, shown: Shown) -> None:
         """Raises TokenRefusedError where a mark stands against this identity; NotReadyError where marks are too old.
@@ -126,13 +156,23 @@ class StoredRevocations:
         self._require_current()
         marks = self._marks
         for subject in shown.subjects:
-            mark = marks["subject"].get(subject) if subject is not None else None
-            if mark is not None and min((time for time in shown.times if time is not None), default=mark) <= mark:
-                raise TokenRefusedError("subject_revoked")
-        if shown.session_id is not None and shown.session_id in marks["session"]:
+            held = marks.subject.get(subject)
+            if held is not None:
+                mark = self._counting(held, shown.issuer)
+                if mark is not None and min((time for time in shown.times if time is not None), default=mark) <= mark:
+                    raise TokenRefusedError("subject_revoked")
+        held = marks.session.get(shown.session_id)
+        if held is not None and self._counting(held, shown.issuer) is not None:
             raise TokenRefusedError("session_revoked")
-        if shown.token_id is not None and shown.token_id in marks["token"]:
+        held = marks.token.get(shown.token_id)
+        if held is not None and self._counting(held, shown.issuer) is not None:
             raise TokenRefusedError("token_revoked")
+
+    def _counting(self, held: Mapping[str, datetime], issuer: str | None) -> datetime | None:
+        """The latest of these marks that counts against what this issuer said. INVARIANT (no escape)."""
+        if issuer is None or issuer not in self._issuers:
+            return max(held.values())
+        return max((mark for by, mark in held.items() if by in (EVERY, issuer)), default=None)
 
     async def refresh(self) -> bool:
         """Look at the version, and read the marks where it moved, in a thread. True where they are new.
@@ -158,12 +198,13 @@ class StoredRevocations:
         if self._confirmed_at is None or self._clock() - self._confirmed_at > self._max_age:
             raise NotReadyError("the revocations have not been seen to be current")
 
-    def _read(self, held: int | None) -> tuple[int, Mapping[MarkKind, Mapping[str, datetime]]] | None:
+    def _read(self, held: int | None) -> tuple[int, _Marks] | None:
         with self._store.read() as connection:
             version: int = connection.execute(select(tables.revocation_meta.c.version)).scalar_one()
             if version == held:
                 return None
-            marks: dict[MarkKind, dict[str, datetime]] = {kind: {} for kind in KINDS}
+            marks = _Marks({}, {}, {})
+            by_kind = marks._asdict()
             for row in connection.execute(select(_MARKS).where(_live(self._clock()))):
-                marks[row.kind][row.id] = row.not_before
+                by_kind[row.kind].setdefault(row.id, {})[row.issuer] = row.not_before
             return version, marks

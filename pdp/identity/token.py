@@ -41,6 +41,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "client_refused": "the token was issued to a client that this issuer's setting does not list",
         "cnf_unknown": "`cnf` asks for a proof of a kind that we cannot check",
         "proof_required": "the token is bound to a key or a certificate, and no proof of it came along",
+        "nonce_required": "this deployment asks for a nonce, and the proof names none that counts",
         "proof_invalid": "the proof of possession does not hold for this token and this request",
         "proof_replayed": "the proof of possession has been used before",
         "certificate_mismatch": "the token is bound to another client certificate",

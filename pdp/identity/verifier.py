@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pdp.identity.keys import KeySet
+    from pdp.identity.nonces import Nonces
     from pdp.identity.possession import Replays
     from pdp.identity.proof import Revocations
     from pdp.identity.provider import IssuerKeys
@@ -74,7 +75,7 @@ class TokenMemory:
 class IssuedTokens:
     """One worker's verifier."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts of one verifier
         self,
         issuers: Sequence[IssuerKeys],
         revocations: Revocations,
@@ -82,13 +83,18 @@ class IssuedTokens:
         *,
         levels: LevelTable,
         memory: TokenMemory | None = None,
+        nonces: Nonces | None = None,
     ) -> None:
-        """`levels` is what holds for every issuer; each adds its own `acr` values and its own bound."""
+        """`levels` is what holds for every issuer; each adds its own `acr` values and its own bound.
+
+        `nonces`: what DPoP proofs must name; None: nothing is asked for.
+        """
         self._keys = {keys.issuer.issuer: keys for keys in issuers}
         self._issuers: Mapping[str, Issuer] = {name: keys.issuer for name, keys in self._keys.items()}
         self._levels = {name: LevelTable({**levels.acr, **issuer.acr_levels}) for name, issuer in self._issuers.items()}
         self._revocations = revocations
         self._replays = replays
+        self._nonces = nonces
         self._memory = TokenMemory() if memory is None else memory
 
     async def read(self, token: str, now: datetime, presented: Presented = BEARER) -> VerifiedToken:
@@ -100,11 +106,12 @@ class IssuedTokens:
         if verified is None:
             verified = await self._verified(token, digest, now)
         names, times = (verified.subject, verified.user_id), (verified.issued_at, verified.auth_time)
-        self._revocations.refuse_revoked(Shown(names, verified.session_id, verified.token_id, times))
+        shown = Shown(names, verified.session_id, verified.token_id, times, verified.issuer)
+        self._revocations.refuse_revoked(shown)
         if verified.cnf is None:
             check_scheme(None, presented)
         else:
-            await check_possession(token, verified.cnf, presented, self._replays, now)
+            await check_possession(token, verified.cnf, presented, self._replays, now, nonces=self._nonces)
         return verified
 
     async def verify(
@@ -124,6 +131,7 @@ class IssuedTokens:
             at=verified.auth_time,
             expires_at=verified.expires_at,
             subject_id=verified.user_id,
+            issuer=verified.issuer,
         )
 
     def bound(self, issuer: str, user: User | None) -> AuthLevel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -10,6 +10,7 @@ from starlette.responses import Response
 from pdp.audit.document import REFUSALS
 from pdp.audit.routes import endpoint
 from pdp.insight.registers import MAX_PAGE
+from pdp.schema_words import COUNT, TEXT, Json, answers, object_of, ref
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pdp.insight.desk import Desk
     from pdp.wire.exchange import HttpAnswer
 
-Json = dict[str, Any]
 ADMIN: Final = "/admin/v1"
 AUDIT: Final = "/audit/v1"
 
@@ -116,24 +116,22 @@ def insight_document() -> Json:
     rows = {"type": "array", "items": {"type": "object"}}
     after = {"type": ["string", "null"], "description": "`after` of the next page; null where there is none"}
     found = {
-        "InsightHealth": _object({"node": _TEXT, "now": _TEXT, "workers": rows}, "node", "now", "workers"),
-        "InsightWords": _object(
+        "InsightHealth": object_of({"node": TEXT, "now": TEXT, "workers": rows}, "node", "now", "workers"),
+        "InsightWords": object_of(
             {"reasons": {"type": "object"}, "resources": {"type": "object"}}, "reasons", "resources"
         ),
-        "InsightCallers": _object({"callers": rows}, "callers"),
-        "InsightDirectory": _object({"epoch": _COUNT, "posture": {"type": "object"}, "sources": rows}, "epoch"),
-        "InsightUsers": _object({"users": rows, "next": after}, "users", "next"),
-        "InsightDevices": _object({"devices": rows, "next": after}, "devices", "next"),
-        "InsightUser": _object({"id": _TEXT, "devices": rows}, "id"),
-        "InsightDevice": _object({"id": _TEXT, "reports": rows}, "id"),
-        "InsightExplanation": _object({"id": _TEXT, "explained": {"type": "boolean"}}, "id", "explained"),
-        "InsightReplay": _object({"id": _TEXT, "replayed": {"type": "boolean"}}, "id", "replayed"),
+        "InsightCallers": object_of({"callers": rows}, "callers"),
+        "InsightDirectory": object_of({"epoch": COUNT, "posture": {"type": "object"}, "sources": rows}, "epoch"),
+        "InsightUsers": object_of({"users": rows, "next": after}, "users", "next"),
+        "InsightDevices": object_of({"devices": rows, "next": after}, "devices", "next"),
+        "InsightUser": object_of({"id": TEXT, "devices": rows}, "id"),
+        "InsightDevice": object_of({"id": TEXT, "reports": rows}, "id"),
+        "InsightExplanation": object_of({"id": TEXT, "explained": {"type": "boolean"}}, "id", "explained"),
+        "InsightReplay": object_of({"id": TEXT, "replayed": {"type": "boolean"}}, "id", "replayed"),
     }
     return {"components": {"schemas": found}}
 
 
-_TEXT: Final[Json] = {"type": "string"}
-_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _MEANINGS: Final = {
     "q": "a part of the id or the name",
     "department": "one that the person holds a post in",
@@ -143,28 +141,16 @@ _MEANINGS: Final = {
 }
 
 
-def _object(properties: Json, *required: str) -> Json:
-    return {"type": "object", "properties": properties, "required": list(required)}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _responses(gives: str) -> dict[int | str, Json]:
-    good: dict[int | str, Json] = {
-        200: {"description": "The answer", "content": {"application/json": {"schema": _ref(gives)}}}
-    }
-    problem = {"application/problem+json": {"schema": _ref("Problem")}}
-    return good | {status: {"description": text, "content": problem} for status, text in REFUSALS.items()}
+    return answers({"application/json": {"schema": ref(gives)}}, REFUSALS)
 
 
 def _path(name: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": _TEXT}
+    return {"name": name, "in": "path", "required": True, "schema": TEXT}
 
 
 def _query(name: str) -> Json:
     if name == "size":
         schema: Json = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 50}
         return {"name": name, "in": "query", "required": False, "schema": schema}
-    return {"name": name, "in": "query", "required": False, "schema": _TEXT, "description": _MEANINGS[name]}
+    return {"name": name, "in": "query", "required": False, "schema": TEXT, "description": _MEANINGS[name]}

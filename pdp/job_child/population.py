@@ -11,6 +11,7 @@ from pdp.errors import BadRequestError
 from pdp.gates.foresight import CONTEXTS
 from pdp.job_child.ground import draft_of, ground_of
 from pdp.jobs.job import Outcome
+from pdp.revisions.warning import require_alike
 from pdp.scenario.format import moment
 from pdp.simulate.population import Course, Simulation, World, later
 
@@ -27,7 +28,9 @@ MOST_KINDS = 200  # that are kept, of 500 that are counted one by one
 
 
 async def work(order: Order, say: Say) -> Outcome:
-    """Params: `at`, a later time; `contexts`, the names of those under which everybody is to ask."""
+    """Params: `at`, a later time; `contexts`, the names of those under which everybody is to ask; `warn_days`, of the
+    time of warning with which the draft is to be submitted. Raises ConflictError for a draft that cannot have one.
+    """
     say("reading")
     contexts = chosen_contexts(order.params.get("contexts"))
     with ground_of(order) as ground:
@@ -40,6 +43,9 @@ async def work(order: Order, say: Say) -> Outcome:
             raise BadRequestError(
                 "this policy is of record already: nothing would change", next_step="name a later day, or a draft"
             )
+        warns = bool(order.params.get("warn_days"))
+        if warns:
+            require_alike(active, draft)
         after = World(draft, snapshot if at == order.now else later(snapshot, order.now, at), at)
         before = World(active, snapshot, order.now)
         total = done = 0
@@ -54,7 +60,7 @@ async def work(order: Order, say: Say) -> Outcome:
             done += steps
             say("judging" if done < total else "comparing", done, total)
 
-        simulation = Simulation(before, after, contexts, ground.engine, samples=SAMPLES)
+        simulation = Simulation(before, after, contexts, ground.engine, samples=SAMPLES, warns=warns)
         report = await simulation.run(Course(begun, advanced))
     assert report is not None  # it is ended from outside, together with this process
     return Outcome(
@@ -84,6 +90,7 @@ def summary_of(report: Report) -> dict[str, Any]:
         "losing": len(report.losing),
         "gaining": len(report.gaining),
         "cells": report.cells,
+        "held": None if report.differences.held is None else len(report.differences.held.users),
         "at": new.at.isoformat() if new.at != old.at else None,
         "seconds": round(report.seconds, 1),
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,10 +29,9 @@ async def work(order: Order, say: Say) -> Outcome:
     say("reading")
     settings, draft = order.settings, draft_of(order)
     since = order.now - timedelta(days=order.params["days"])
-    logs = [settings.state_path / "decisions", *map(Path, settings.audit_other_logs)]
     limits = EngineLimits(memory_mb=settings.audit_memory_mb, threads=settings.audit_threads)
     filters = filters_of({"since": [since.isoformat()], "until": [order.now.isoformat()]})
-    reader = LogReader(logs, filters, limits)
+    reader = LogReader(settings.decision_logs, filters, limits)
     total = await asyncio.to_thread(reader.count)
     done = 0
 

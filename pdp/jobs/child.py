@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pdp.engine.child_command import child_command, child_environment
+from pdp.engine.child_process import end_child, start_child
 from pdp.errors import BadRequestError, NotFoundError, NotReadyError
 from pdp.jobs.job import MEMORY_BYTES, Order, Outcome, Progress, Trouble
 from pdp.logs import get_log
@@ -49,13 +49,7 @@ async def run_child(
     Raises BadRequestError and NotFoundError for what was asked amiss, NotReadyError for everything else.
     """
     try:
-        child = await asyncio.create_subprocess_exec(
-            *child_command(memory_bytes, program=PROGRAM),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=child_environment(),
-        )
+        child = await start_child(PROGRAM, memory_bytes)
     except OSError as fault:
         raise NotReadyError(f"the process for it cannot be started: {fault.strerror}") from None
     try:
@@ -64,7 +58,7 @@ async def run_child(
     except TimeoutError:
         raise NotReadyError(f"it gave no result within {seconds:g} seconds", next_step="ask for less at once") from None
     finally:
-        await asyncio.shield(_end(child))
+        await asyncio.shield(end_child(child))
 
 
 async def _spoken(child: asyncio.subprocess.Process, order: Order, told: Callable[[Progress], None]) -> Outcome:
@@ -111,12 +105,3 @@ def _refused(trouble: Trouble) -> BadRequestError | NotReadyError:
     if trouble.code in _ASKERS:
         return BadRequestError(trouble.message, next_step=trouble.next_step)
     return NotReadyError(trouble.message, next_step=trouble.next_step)
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    """Its evaluators end with it: the kernel sees to that (`prepare_process`)."""
-    with contextlib.suppress(ProcessLookupError):
-        child.kill()
-    assert child.stdin is not None
-    child.stdin.close()
-    await child.communicate()  # reads the pipe to its end, so that it is closed

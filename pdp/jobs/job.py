@@ -14,17 +14,21 @@ from pdp.settings import Settings  # msgspec reads the types of `Order`
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-JobKind = Literal["population", "replay", "export", "mutation"]
-"""What is begun, looked at and cancelled, and whose result is kept."""
+ChildKind = Literal["population", "replay", "export", "mutation"]
+"""Long work of a child, whose result is kept."""
+JobKind = Literal[ChildKind, "check"]
+"""What is begun, looked at and cancelled. A check has children of its own, and its result is the revision's gates."""
 JOB_KINDS: Final = frozenset(get_args(JobKind))
-Work = Literal[JobKind, "request", "gate_foresight"]
+Work = Literal[ChildKind, "request", "gate_foresight"]
 """All that the child can do; what is not a job is waited for, and not kept."""
 
 State = Literal["running", "done", "failed", "cancelled", "interrupted"]
 """`interrupted`: the worker that ran it ended."""
 ENDS: Final = frozenset(get_args(State)) - {"running"}
+WAITING: Final = "waiting"
+"""The phase of a job that has not got its turn."""
 
-JOB_S: Final[dict[JobKind, float]] = {
+JOB_S: Final[dict[ChildKind, float]] = {
     "population": 900.0,  # a prefecture takes a quarter of a minute on two cores
     "replay": 3_600.0,  # a million decisions take two minutes
     "export": 900.0,  # a decision space takes half a minute

@@ -2,6 +2,9 @@
 
 Each method is one transaction, and blocks. Changes queue where changes of policies do (`pdp.revisions.rows.begin`),
 so that no two workers begin the last job that there is room for.
+
+Who asks while all places are taken waits, `WAITING` being the phase of the job. INVARIANT (fair turns): a place that
+becomes free goes to whoever has none, in the order in which they asked, before anybody has a second one.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from pdp.errors import ConflictError, NotFoundError
-from pdp.jobs.job import ENDS, Job
+from pdp.jobs.job import ENDS, WAITING, Job
+from pdp.jobs.turns import next_turns
 from pdp.revisions.results import keep_finding
 from pdp.revisions.rows import begin, revision_at
 from pdp.store import tables
@@ -23,13 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from pdp.jobs.job import JobKind, Progress, State
     from pdp.revisions.results import Finding, Kept
     from pdp.store.store import Store
 
 MAX_RUNNING: Final = 2  # on all hosts together: each takes two cores, and decisions go first
+MAX_WAITING: Final = 8  # behind them: the last one would wait for some minutes, or for hours
+MAX_OWN: Final = 4  # of one person, running and waiting: nobody fills the queue
 LOST_AFTER: Final = timedelta(seconds=30)  # without a word of its worker, which says one each second
 KEPT: Final = 200  # jobs that have ended; what they found is kept beside the revision
 MAX_LISTED: Final = 50
@@ -44,17 +50,19 @@ class JobRegister:
     def begin(  # noqa: PLR0913, PLR0917  # what a row begins with
         self, id_: str, kind: JobKind, number: int | None, params: Mapping[str, Any], by: str, now: datetime
     ) -> Job:
-        """A job that runs. Raises ConflictError where there is no room, NotFoundError for a revision that is none."""
+        """A job that runs, or waits for its turn.
+
+        Raises ConflictError where there is no room to wait either, NotFoundError for a revision that is none.
+        """
         with self._store.write() as connection:
             begin(connection)
             if number is not None:
                 revision_at(connection, number)
             _find_lost(connection, now)
-            running = select(func.count()).select_from(_TABLE).where(_TABLE.c.state == "running")
-            if connection.execute(running).scalar_one() >= MAX_RUNNING:
-                raise ConflictError(
-                    f"{MAX_RUNNING} such jobs are running already", next_step="wait for one to end, or cancel it"
-                )
+            if kind == "check":
+                _require_unchecked(connection, number)
+            else:
+                _require_place(connection, by)
             _make_room(connection)
             values = {
                 "id": id_,
@@ -64,12 +72,22 @@ class JobRegister:
                 "by": by,
                 "at": now,
                 "state": "running",
-                "phase": "",
+                "phase": "" if kind == "check" else WAITING,
                 "done": 0,
                 "total": 0,
                 "beat_at": now,
             }
             connection.execute(insert(_TABLE).values(**values))
+            _give_turns(connection)
+            return _job_at(connection, id_)
+
+    def wait(self, id_: str, now: datetime) -> Job:
+        """Say that it still waits; the job, which has its turn where its phase is another one."""
+        with self._store.write() as connection:
+            begin(connection)
+            connection.execute(update(_TABLE).where(_TABLE.c.id == id_, _is_under_way()).values(beat_at=now))
+            _find_lost(connection, now)
+            _give_turns(connection)
             return _job_at(connection, id_)
 
     def beat(self, id_: str, progress: Progress, now: datetime) -> bool:
@@ -118,6 +136,38 @@ class JobRegister:
             query = query.where(_TABLE.c.kind == kind)
         with self._store.read() as connection:
             return tuple(_as_seen(_job_of(row), now) for row in connection.execute(query))
+
+
+def _is_under_way() -> ColumnElement[bool]:
+    return _TABLE.c.state == "running"
+
+
+def _require_place(connection: Connection, by: str) -> None:
+    under_way = connection.execute(select(_TABLE.c.by, _TABLE.c.phase).where(_is_under_way(), _TABLE.c.kind != "check"))
+    rows = list(under_way)
+    waiting, own = sum(row.phase == WAITING for row in rows), sum(row.by == by for row in rows)
+    if waiting >= MAX_WAITING:
+        raise ConflictError(f"{waiting} such jobs are waiting already", next_step="wait for one to end, or cancel it")
+    if own >= MAX_OWN:
+        raise ConflictError(
+            f"{own} jobs of this person are under way already", next_step="wait for one to end, or cancel it"
+        )
+
+
+def _require_unchecked(connection: Connection, number: int | None) -> None:
+    same = select(_TABLE.c.id).where(_is_under_way(), _TABLE.c.kind == "check", _TABLE.c.number == number)
+    if connection.execute(same).first() is not None:
+        raise ConflictError("this revision is being checked already", next_step="wait for one to end, or cancel it")
+
+
+def _give_turns(connection: Connection) -> None:
+    """Checks have turns of their own, in their worker (`pdp.jobs.running`): they need no place here."""
+    jobs = select(_TABLE.c.id, _TABLE.c.by, _TABLE.c.phase).where(_is_under_way(), _TABLE.c.kind != "check")
+    rows = list(connection.execute(jobs.order_by(_TABLE.c.at, _TABLE.c.id)))
+    busy = [row.by for row in rows if row.phase != WAITING]
+    waiting = [(row.id, row.by) for row in rows if row.phase == WAITING]
+    for id_ in next_turns(busy, waiting, MAX_RUNNING - len(busy)):
+        connection.execute(update(_TABLE).where(_TABLE.c.id == id_).values(phase=""))
 
 
 def _as_seen(job: Job, now: datetime) -> Job:

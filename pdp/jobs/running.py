@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pdp.errors import DirectoryError, SekishoError
 from pdp.jobs.child import run_child
-from pdp.jobs.job import JOB_S, Order, Progress
+from pdp.jobs.job import JOB_S, WAITING, Order, Progress
 from pdp.logs import get_log
 from pdp.revisions.results import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import datetime
     from typing import Any
 
-    from pdp.jobs.job import Job, JobKind, Outcome
+    from pdp.jobs.job import ChildKind, Job, Outcome
     from pdp.jobs.register import JobRegister
     from pdp.revisions.files import Files
     from pdp.revisions.revision import Revision
     from pdp.settings import Settings
 
     Run = Callable[..., Awaitable[Outcome]]
+    Tell = Callable[[Progress], None]
+    Check = Callable[[Tell], Awaitable[object]]
 
+T = TypeVar("T")
 BEAT_S: Final = 1.0
 _log = get_log("pdp.jobs")
 
@@ -52,21 +55,36 @@ class Jobs:
         self._run = run
         self._beat_s = beat_s
         self._tasks: set[asyncio.Task[None]] = set()
+        self._checking: Final = asyncio.Lock()  # one after the other, in the order in which they were asked for
 
     async def begin(
-        self, kind: JobKind, by: str, params: Mapping[str, Any], of: tuple[Revision, Files] | None = None
+        self, kind: ChildKind, by: str, params: Mapping[str, Any], of: tuple[Revision, Files] | None = None
     ) -> Job:
-        """A job that runs. `of`: the revision that it is about. Raises ConflictError and NotFoundError."""
+        """A job that runs, or waits for its turn. `of`: the revision that it is about.
+
+        Raises ConflictError and NotFoundError.
+        """
         now = self._clock()
         revision, files = (None, None) if of is None else of
         number = None if revision is None else revision.number
         job = await asyncio.to_thread(self.register.begin, self._new_id(), kind, number, params, by, now)
         order = Order(work=kind, settings=self._settings, now=now, files=files, params=dict(params))
         source = None if revision is None else revision.source_digest
-        task = asyncio.create_task(self._watched(job, order, source), name=f"job {job.id}")
+        self._watch(job, self._watched(job, lambda: self._kept(job, kind, order, source)))
+        return job
+
+    async def check(self, by: str, number: int, check: Check) -> Job:
+        """The gates of a revision, one check at a time in this worker. `check` keeps what they found, and is told whom
+        to tell how far it is. Raises ConflictError where it is being checked already, and NotFoundError.
+        """
+        job = await asyncio.to_thread(self.register.begin, self._new_id(), "check", number, {}, by, self._clock())
+        self._watch(job, self._watched(job, lambda: self._checked(job, check)))
+        return job
+
+    def _watch(self, job: Job, watched: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(watched, name=f"job {job.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return job
 
     async def ask(self, order: Order, seconds: float) -> Outcome:
         """Something short, waited for and not kept. Raises as `run_child`."""
@@ -80,27 +98,11 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _watched(self, job: Job, order: Order, source_digest: str | None) -> None:
-        """Whatever happens, the row says how it ended."""
+    async def _watched(self, job: Job, work: Callable[[], Awaitable[bool]]) -> None:
+        """Whatever happens, the row says how it ended. `work` says False where somebody has cancelled it."""
         try:
-            outcome = await self._outcome(job, order)
-            if outcome is None:
+            if not await work():
                 await self._end(job, "cancelled")
-                return
-            finding = Finding(
-                kind=job.kind,
-                number=job.number,
-                digest=outcome.digest,
-                body=outcome.body,
-                source_digest=source_digest,
-                baseline=outcome.baseline,
-                epoch=outcome.epoch,
-                label=outcome.label,
-                form=outcome.form,
-                params=job.params,
-                summary=outcome.summary,
-            )
-            await asyncio.to_thread(self.register.keep, job.id, finding, self._clock())
         except asyncio.CancelledError:
             await asyncio.shield(self._end(job, "interrupted"))
             raise
@@ -110,7 +112,56 @@ class Jobs:
             _log.exception("a job failed unexpectedly", job=job.id, kind=job.kind)
             await self._end(job, "failed", "it could not be done; the cause is in the service's log")
 
-    async def _outcome(self, job: Job, order: Order) -> Outcome | None:
+    async def _kept(self, job: Job, kind: ChildKind, order: Order, source_digest: str | None) -> bool:
+        """When its turn has come, the work of a child; its outcome is kept."""
+        if not await self._turn(job):
+            return False
+
+        async def run(told: Tell) -> Outcome:
+            return await self._run(order, told, seconds=JOB_S[kind])
+
+        outcome = await self._outcome(job, run)
+        if outcome is None:
+            return False
+        finding = Finding(
+            kind=kind,
+            number=job.number,
+            digest=outcome.digest,
+            body=outcome.body,
+            source_digest=source_digest,
+            baseline=outcome.baseline,
+            epoch=outcome.epoch,
+            label=outcome.label,
+            form=outcome.form,
+            params=job.params,
+            summary=outcome.summary,
+        )
+        await asyncio.to_thread(self.register.keep, job.id, finding, self._clock())
+        return True
+
+    async def _turn(self, job: Job) -> bool:
+        """Waits for it. False where somebody has cancelled it, or it has been silent for too long."""
+        now = job
+        while now.state == "running" and now.phase == WAITING and now.cancelled_by is None:
+            await asyncio.sleep(self._beat_s)
+            with contextlib.suppress(DirectoryError):  # it may answer again
+                now = await asyncio.to_thread(self.register.wait, job.id, self._clock())
+        return now.state == "running" and now.cancelled_by is None
+
+    async def _checked(self, job: Job, check: Check) -> bool:
+        async def run(told: Tell) -> bool:
+            if self._checking.locked():
+                told(Progress(WAITING))
+            async with self._checking:
+                await check(told)
+            return True
+
+        if await self._outcome(job, run) is None:
+            return False
+        await self._end(job, "done")
+        return True
+
+    async def _outcome(self, job: Job, run: Callable[[Tell], Awaitable[T]]) -> T | None:
         """None where somebody cancelled it."""
         seen = Progress()
 
@@ -118,19 +169,19 @@ class Jobs:
             nonlocal seen
             seen = progress
 
-        child = asyncio.ensure_future(self._run(order, told, seconds=JOB_S[job.kind]))
+        work = asyncio.ensure_future(run(told))
         try:
             while True:
-                done, _ = await asyncio.wait({child}, timeout=self._beat_s)
+                done, _ = await asyncio.wait({work}, timeout=self._beat_s)
                 if done:
                     await self._goes_on(job, seen)  # a row that says it is done says also that all was
-                    return child.result()
+                    return work.result()
                 if not await self._goes_on(job, seen):
                     return None
         finally:
-            child.cancel()
+            work.cancel()
             with contextlib.suppress(asyncio.CancelledError, SekishoError):
-                await child
+                await work
 
     async def _goes_on(self, job: Job, seen: Progress) -> bool:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -217,6 +217,21 @@ def decode_input(line: bytes) -> InputV1:
 def encode_input(document: InputV1) -> bytes:
     """The document as compact JSON, with its keys always in the same order."""
     return _ENCODER.encode(document)
+
+
+def attribute_of(path: tuple[str, ...]) -> str | None:
+    """`device.class` as Python spells it; a path that goes on below a leaf ends there, as the value does."""
+    form: Any = InputV1
+    spelled: list[str] = []
+    for part in path:
+        if not (isinstance(form, type) and issubclass(form, msgspec.Struct)):
+            break
+        field = next((field for field in msgspec.structs.fields(form) if field.encode_name == part), None)
+        if field is None:
+            return None
+        spelled.append(field.name)
+        form = get_type_hints(form)[field.name]
+    return ".".join(spelled)
 
 
 def _check_across(document: InputV1) -> InputV1:

@@ -37,6 +37,7 @@ class LogTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     batch_records: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
     batch_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=16_777_216)] = 1_048_576
     event_bytes: Annotated[int, msgspec.Meta(ge=2_048, le=1_048_576)] = 8_192  # syslog: what receivers take (RFC 5425)
+    refused_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=1 << 40)] = 67_108_864  # kept of what it refuses for good
     deadline_s: Annotated[float, msgspec.Meta(gt=0, le=120)] = 15.0  # of one batch
     start: Literal["oldest", "newest"] = "oldest"  # where a target begins that has never been shipped to
 

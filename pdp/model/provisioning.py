@@ -57,3 +57,4 @@ class ScimTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     groups: tuple[GroupRule, ...] = ()
     adopt: bool = False  # take over people who are in the directory already and belong to no source
     max_removals_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] = 5  # of its people, in 24 hours
+    silent_after_h: Annotated[int, msgspec.Meta(ge=0, le=8_784)] = 168  # without a change: `pdp doctor` warns; 0: never

@@ -21,6 +21,8 @@ OUTCOMES: Final[Mapping[Outcome, Text]] = {
     Outcome.DENY: Text("拒否", "deny"),
 }
 
+WITHOUT_REASON: Final = Text("（判定理由の記録なし）", "(no reason recorded)")
+
 FIXERS: Final[Mapping[Fixer, Text]] = {
     "user": Text("利用者", "the user"),
     "section": Text("所属", "the section"),

@@ -26,6 +26,7 @@ _TYPES: Final[dict[ParamKind, str]] = {
     "optional_text": "Nullable(String)",
     "id": "Nullable(String)",
     "optional_id": "Nullable(String)",
+    "optional_number": "Nullable(Int64)",
     "page": "UInt32",
     "offset": "Int32",
     "rank": "UInt32",

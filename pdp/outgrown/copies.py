@@ -33,7 +33,7 @@ _log = get_log("pdp.outgrown")
 
 def open_copy(settings: Settings, name: str) -> CopySink:
     """Nothing is sent yet. Raises SettingsError where its settings or its client cannot be used."""
-    store = LocalStore(settings.state_path / "decisions")
+    store = LocalStore(settings.decisions_path)
     if name == CLICKHOUSE and settings.audit_clickhouse is not None:
         from pdp.outgrown.clickhouse_client import ClickHouse
         from pdp.outgrown.clickhouse_sink import ClickHouseSink
@@ -93,7 +93,7 @@ class Publishers:
     """Holds the locks of its copies until `close`. Raises SettingsError, OSError."""
 
     def __init__(self, settings: Settings, names: Sequence[str]) -> None:
-        store = LocalStore(settings.state_path / "decisions")
+        store = LocalStore(settings.decisions_path)
         if not store.layout.segments.is_dir():
             raise SettingsError("there is no decision log here yet", next_step="start the service first")
         standings = Standings(settings.state_path / "copies")

@@ -5,7 +5,7 @@ Bodies are read here, whole, bounded and with a deadline; what they say is the d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from fastapi import APIRouter
@@ -16,6 +16,7 @@ from pdp.errors import PayloadTooLargeError, SlowRequestError
 from pdp.posture.desk import MAX_BATCH_BYTES
 from pdp.posture.message import MAX_NAME, MAX_REPORTS, DeviceReport, Report
 from pdp.posture.problem import problem_answer
+from pdp.schema_words import TEXT, Json, object_of, ref
 from pdp.wire import cloudflare_posture
 from pdp.wire.plain_exchange import body_of, head_of, response_of
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from pdp.posture.scoring import Scorer
     from pdp.wire.exchange import HttpAnswer, HttpRequest
 
-Json = dict[str, Any]
 
 PREFIX: Final = "/posture/v1"
 BODY_S: Final = 10.0  # as the lane's own deadline
@@ -112,24 +112,24 @@ def posture_document() -> Json:
     """The schemas that the paths name, as an OpenAPI fragment."""
     _, ours = msgspec.json.schema_components((Report, DeviceReport), ref_template="#/components/schemas/{name}")
     schemas: Json = {"PostureReport": ours.pop("Report"), "PostureBatchEntry": ours.pop("DeviceReport"), **ours}
-    reports = {"type": "array", "minItems": 1, "maxItems": MAX_REPORTS, "items": _ref("PostureBatchEntry")}
-    schemas["PostureBatch"] = _object({"reports": reports}, "reports")
-    schemas["PostureKept"] = _object(_KEPT, *_KEPT)
-    result = {"oneOf": [_ref("PostureKept"), _ref("Problem")], "description": "each with `status`, and `asked`"}
+    reports = {"type": "array", "minItems": 1, "maxItems": MAX_REPORTS, "items": ref("PostureBatchEntry")}
+    schemas["PostureBatch"] = object_of({"reports": reports}, "reports")
+    schemas["PostureKept"] = object_of(_KEPT, *_KEPT)
+    result = {"oneOf": [ref("PostureKept"), ref("Problem")], "description": "each with `status`, and `asked`"}
     results = {"type": "array", "items": result}
-    schemas["PostureBatchKept"] = _object({"taken": _COUNT, "refused": _COUNT, "results": results}, "results")
-    held = {"source": _TEXT, "observed_at": _TEXT, "facts": {"type": "object"}}
-    schemas["PostureHeld"] = _object(
-        {"device": _TEXT, "reports": {"type": "array", "items": _object(held, *held)}, "together": _object(held)},
+    schemas["PostureBatchKept"] = object_of({"taken": _COUNT, "refused": _COUNT, "results": results}, "results")
+    held = {"source": TEXT, "observed_at": TEXT, "facts": {"type": "object"}}
+    schemas["PostureHeld"] = object_of(
+        {"device": TEXT, "reports": {"type": "array", "items": object_of(held, *held)}, "together": object_of(held)},
         "device",
         "reports",
     )
-    asked = {"device_id": _TEXT, "serial_number": _TEXT}
-    schemas["CloudflareDevices"] = _object(
-        {"devices": {"type": "array", "maxItems": 1_000, "items": _object(asked, "device_id")}}, "devices"
+    asked = {"device_id": TEXT, "serial_number": TEXT}
+    schemas["CloudflareDevices"] = object_of(
+        {"devices": {"type": "array", "maxItems": 1_000, "items": object_of(asked, "device_id")}}, "devices"
     )
-    score = _object({"s2s_id": _TEXT, "score": {"type": "integer", "minimum": 0, "maximum": 100}}, "s2s_id", "score")
-    schemas["CloudflareScores"] = _object({"result": {"type": "object", "additionalProperties": score}}, "result")
+    score = object_of({"s2s_id": TEXT, "score": {"type": "integer", "minimum": 0, "maximum": 100}}, "s2s_id", "score")
+    schemas["CloudflareScores"] = object_of({"result": {"type": "object", "additionalProperties": score}}, "result")
     return {"components": {"schemas": schemas}}
 
 
@@ -168,22 +168,21 @@ _SETS: Final = (
     "書き出した規則の端末集合（sets.json）に入る端末は 100、入らない端末は 0。\n\n"
     "100 for a device that is in the set of the exported rules (sets.json), 0 for any other."
 )
-_TEXT: Final[Json] = {"type": "string"}
 _COUNT: Final[Json] = {"type": "integer"}
 _KEPT: Final[Json] = {
-    "device": _TEXT,
-    "source": _TEXT,
+    "device": TEXT,
+    "source": TEXT,
     "kept": {"type": "string", "enum": ["this", "same", "newer"]},
     "observed_at": {"type": "string", "format": "date-time"},
-    "etag": _TEXT,
+    "etag": TEXT,
 }
 _EXAMPLE: Final[Json] = {
     "observed_at": "2026-07-01T09:00:00+09:00",
     "facts": {"edr_running": True, "edr_risk": "none", "tampered": False, "patch_age_days": 3},
 }
 _SECURITY: Final[Json] = {"security": [{"bearer": []}, {"apiKey": []}]}
-_DEVICE: Final[Json] = {"parameters": [{"name": "device", "in": "path", "required": True, "schema": _TEXT}]}
-_SET: Final[Json] = {"parameters": [{"name": "name", "in": "path", "required": True, "schema": _TEXT}]}
+_DEVICE: Final[Json] = {"parameters": [{"name": "device", "in": "path", "required": True, "schema": TEXT}]}
+_SET: Final[Json] = {"parameters": [{"name": "name", "in": "path", "required": True, "schema": TEXT}]}
 _REFUSALS: Final = {
     400: "The request breaks its form",
     401: "No credential, or none that is known",
@@ -199,16 +198,8 @@ _REFUSALS: Final = {
 _EVERYWHERE: Final = (400, 401, 403, 413, 415, 429, 503)
 
 
-def _object(properties: Json, *required: str) -> Json:
-    return {"type": "object", "properties": properties, "required": list(required)}
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _answer(description: str, schema: str, media: str = "application/json") -> Json:
-    return {"description": description, "content": {media: {"schema": _ref(schema)}}}
+    return {"description": description, "content": {media: {"schema": ref(schema)}}}
 
 
 def _responses(good: str, *more: int) -> dict[int | str, Json]:
@@ -219,5 +210,5 @@ def _responses(good: str, *more: int) -> dict[int | str, Json]:
 
 
 def _body(schema: str, example: Json) -> Json:
-    content = {"application/json": {"schema": _ref(schema), "example": example}}
+    content = {"application/json": {"schema": ref(schema), "example": example}}
     return {**_SECURITY, "requestBody": {"required": True, "content": content}}

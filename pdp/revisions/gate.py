@@ -14,7 +14,7 @@ from pdp.logs import get_log
 from pdp.revisions.revision import BUNDLE_GATE, GateResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pdp.bundle.bundle import Bundle
 
@@ -42,13 +42,17 @@ class Gate(Protocol):
         ...
 
 
-async def run_gates(gates: Sequence[Gate], candidate: Candidate) -> list[GateResult]:
+async def run_gates(
+    gates: Sequence[Gate], candidate: Candidate, told: Callable[[str, int, int], None] = lambda *_: None
+) -> list[GateResult]:
     """Every gate's result, in order. Never raises: a gate that cannot be run has not let anything through.
 
-    Where the first one, the bundle's own, fails, the others have nothing to judge.
+    Where the first one, the bundle's own, fails, the others have nothing to judge. `told` hears, before each gate, its
+    name, how many are done, and how many there are.
     """
     results: list[GateResult] = []
-    for gate in gates:
+    for done, gate in enumerate(gates):
+        told(gate.name, done, len(gates))
         if any(result.name == BUNDLE_GATE and result.result != "passed" for result in results):
             results.append(GateResult(gate.name, "not_run", "the bundle itself has faults"))
         else:

@@ -29,6 +29,7 @@ from pdp.revisions.rows import (
     enter,
     gates_of,
     history_of,
+    newest_epoch,
     put_text,
     remember,
     revision_at,
@@ -39,7 +40,7 @@ from pdp.revisions.rows import (
 )
 from pdp.revisions.sealing import Sealing
 from pdp.revisions.states import after
-from pdp.revisions.warning import checked_days
+from pdp.revisions.warning import checked_days, no_former
 from pdp.store import tables
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ class Revisions:
         return found
 
     def submit(self, person: Person, number: int, reason: str, now: datetime, *, warn_days: int = 0) -> Revision:
-        """Ask for the approval of a checked revision, with a time of warning where `warn_days` is not 0."""
+        """Ask for the approval of a checked revision, with a time of warning where `warn_days` is not 0.
+
+        Raises ConflictError for a time of warning where nothing was ever activated: there is nobody to warn.
+        """
         person.require("submit")
         said, days = checked_reason(reason), checked_days(warn_days, self._warn_max_days)
         with self._store.write() as connection:
@@ -156,6 +160,8 @@ class Revisions:
             revision = revision_at(connection, number)
             if days and revision.profile != "zta":
                 raise BadRequestError("only a policy of profile `zta` can warn before it refuses")
+            if days and not newest_epoch(connection):
+                raise no_former()
             details = {"warn_days": days} if days else {}
             return take(connection, revision, "submit", Said(person.id, now, said, details), warn_days=days)
 

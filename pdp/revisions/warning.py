@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from pdp.bundle.bundle import Bundle
     from pdp.revisions.revision import Active, Revision
 
 MAX_DAYS: Final = 92  # whatever the setting says: a quarter; beyond it nobody remembers what was announced
@@ -42,6 +43,14 @@ def checked_days(days: int, most: int) -> int:
     return days
 
 
+def no_former() -> ConflictError:
+    """What is said to a time of warning of the first revision, when it is asked for and when it would begin."""
+    return ConflictError(
+        "nothing was ever activated, so there is nothing that a time of warning could let go on",
+        next_step="submit it without a time of warning; the revision after it may have one",
+    )
+
+
 def warn_of(
     revision: Revision, former: Active | None, now: datetime, most: int, text_of: Callable[[str], bytes]
 ) -> Warn | None:
@@ -51,11 +60,11 @@ def warn_of(
     _require(revision.warn_days <= min(most, MAX_DAYS), "its time of warning is longer than the settings allow by now")
     _require(revision.profile == "zta", "only a policy of profile `zta` can warn before it refuses")
     if former is None:
-        raise ConflictError("nothing was ever activated, so nothing can go on", next_step=_NEXT)
+        raise no_former()
     _require(former.digest != revision.digest, "the revision of record is the same policy")
     running = warn_in(former)
     _require(running is None or running.end <= now, "a time of warning is running")
-    _require(_alike(text_of(former.digest), text_of(revision.digest)), "it sees other facts than the one before")
+    require_alike(bundle_of_canonical(text_of(former.digest)), bundle_of_canonical(text_of(revision.digest)))
     end = now.astimezone(UTC).replace(microsecond=0) + timedelta(days=revision.warn_days)
     return Warn(former=former.digest, until=end.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
@@ -65,12 +74,11 @@ def warn_in(active: Active) -> Warn | None:
     return read_statement(active.statement).warning
 
 
-def _alike(one: bytes, other: bytes) -> bool:
-    """Whether both policies judge the same documents."""
-    before, after = bundle_of_canonical(one), bundle_of_canonical(other)
-    if (before.profile, after.profile) != ("zta", "zta"):
-        return False
-    return read_reference(before.data) == read_reference(after.data)
+def require_alike(before: Bundle, after: Bundle) -> None:
+    """Raises ConflictError where the two policies do not judge the same documents."""
+    alike = (before.profile, after.profile) == ("zta", "zta")
+    alike = alike and read_reference(before.data) == read_reference(after.data)
+    _require(alike, "it sees other facts than the one before")
 
 
 _NEXT: Final = "take it back and submit it without a time of warning, or activate new facts as a revision of their own"

@@ -34,6 +34,7 @@ from pdp.errors import (
 )
 from pdp.logs import get_log
 from pdp.scim import limits
+from pdp.scim.counting import NOBODY, Count, outcome_of, resource_at
 from pdp.scim.faults import NotAnsweringError, RefusedError
 from pdp.scim.protocol import Handler, Protocol
 from pdp.scim.storage import Tenant, TenantStorage
@@ -58,6 +59,7 @@ _SEGMENT: Final = re.compile(r"[A-Za-z0-9._:-]+")
 _ONCE: Final = CREDENTIAL_HEADERS | {"content-type", "if-match", "if-none-match"}
 _MAX_PARAMETERS: Final = 16
 _SLASH: Final = "/"
+_SEARCH: Final = "/.search"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Place:
     """What a desk works with. `public_url` is this service's, without a path; `secret` seals cursors.
 
     `stopwatch` gives monotonic seconds. `tell` is called on the event loop with the directory's new epoch after each
-    commit that moved it; `look` is awaited before the answer to a request that did. Neither may raise.
+    commit that moved it; `look` is awaited before the answer to a request that did. `count` hears of every request
+    and its end. None of them may raise.
     """
 
     store: Store
@@ -78,6 +81,7 @@ class Place:
     new_id: Callable[[], str]
     tell: Callable[[int], None]
     look: Callable[[], Awaitable[None]]
+    count: Count = lambda _client, _resource, _outcome, _now: None
 
 
 class Desk:
@@ -94,15 +98,24 @@ class Desk:
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         """The answer, whatever happens."""
         caller: Caller | None = None
+        tenant: Tenant | None = None
         try:
             caller = await self._place.callers.introduce(read_credentials(_headers(request), request))
             tenant = self._tenant(caller)
             response = await self._served(self._asked(request), tenant)
         except Exception as fault:  # noqa: BLE001  # SCIM's own form for what nobody foresaw, too
             response = self._refused(fault)
+        self._count(request, None if tenant is None else tenant.id, response)
         if caller is not None:  # of strangers there is no line: the log would be anybody's to fill
             _tell_operator(caller, request, int(response.status))
         return _answer(response, request)
+
+    def _count(self, request: HttpRequest, tenant: str | None, response: ScimResponse) -> None:
+        below = request.path.removeprefix(PREFIX)
+        held_back = response.status == HTTPStatus.TOO_MANY_REQUESTS and request.method == "DELETE"
+        writes = request.method not in _READS and not below.endswith(_SEARCH)
+        outcome = outcome_of(int(response.status), writes=writes, held_back=held_back and tenant is not None)
+        self._place.count(tenant or NOBODY, resource_at(below), outcome, self._place.clock())
 
     def _tenant(self, caller: Caller) -> Tenant:
         """Raises NotPermittedError."""
@@ -212,7 +225,7 @@ def _query(raw: str) -> dict[str, str]:
 
 
 def _writes(asked: ScimRequest) -> bool:
-    return asked.method not in _READS and not asked.path.endswith("/.search")
+    return asked.method not in _READS and not asked.path.endswith(_SEARCH)
 
 
 def _answer(response: ScimResponse, request: HttpRequest) -> HttpAnswer:

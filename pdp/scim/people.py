@@ -8,7 +8,7 @@ adopt; devices, permits and everything else of the directory it cannot reach.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from scim2_models import InvalidValueException, UniquenessException
 from sqlalchemy import bindparam, insert, select, union_all, update
@@ -22,7 +22,7 @@ from pdp.store import tables
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import BindParameter, Connection
 
     from pdp.directory.changes import Change
     from pdp.model.directory import User
@@ -34,6 +34,21 @@ _GROUPS: Final = tables.scim_groups
 _MEMBERS: Final = tables.scim_members
 _OWNERS: Final = tables.source_users
 _CHUNK: Final = 500  # ids in one query, below every limit of parameters
+
+# Queries that a provisioner causes thousands of times are built once.
+_AMONG: Final[BindParameter[Any]] = bindparam("among", expanding=True)
+_ROWS_OF: Final = (
+    select(_USERS.c.id, _USERS.c.user_id, _USERS.c.granted, _USERS.c.document)
+    .where(_USERS.c.tenant == bindparam("tenant"), _USERS.c.id.in_(_AMONG))
+    .order_by(_USERS.c.id)
+)
+_OWNERS_OF: Final = select(_OWNERS.c.user_id, _OWNERS.c.source).where(_OWNERS.c.user_id.in_(_AMONG))
+_GROUPS_OF: Final = (
+    select(_MEMBERS.c.member_id, _GROUPS.c.external_id, _GROUPS.c.display_name_key)
+    .join_from(_MEMBERS, _GROUPS)
+    .where(_MEMBERS.c.member_id.in_(_AMONG))
+    .order_by(_MEMBERS.c.group_id)
+)
 
 
 def source_name(tenant: str) -> str:
@@ -67,6 +82,10 @@ class People:
         for chunk in chunks(sorted(ids)):
             self._settle(_rows(self._connection, self._tenant, chunk))
 
+    def settle_new(self, id_: str, person: str, document: str) -> None:
+        """As `settle`, of one SCIM user who was made in this transaction, and so is in no group yet."""
+        self._settle([_Row(id_, person, (), document)], grouped=False)
+
     def settle_all(self) -> None:
         """Everybody: after the settings changed. Raises as `settle`, and where one person would take another's id."""
         mine = select(_USERS.c.id).where(_USERS.c.tenant == self._tenant)
@@ -84,8 +103,8 @@ class People:
         else:
             self._change.remove("users", {user_id: held})
 
-    def _settle(self, rows: Sequence[_Row]) -> None:
-        groups = self._groups([row.id for row in rows])
+    def _settle(self, rows: Sequence[_Row], *, grouped: bool = True) -> None:
+        groups = self._groups([row.id for row in rows]) if grouped else {}
         people = [self._person(row, groups.get(row.id, ())) for row in rows]
         ids = [person.id for person in people]
         held = read_users(self._connection, Reader(), ids)
@@ -145,9 +164,7 @@ class People:
     def _owners(self, user_ids: Collection[str]) -> dict[str, str]:
         found: dict[str, str] = {}
         for chunk in chunks(user_ids):
-            rows = self._connection.execute(
-                select(_OWNERS.c.user_id, _OWNERS.c.source).where(_OWNERS.c.user_id.in_(chunk))
-            )
+            rows = self._connection.execute(_OWNERS_OF, {"among": chunk})
             found.update((user_id, source) for user_id, source in rows)
         return found
 
@@ -161,21 +178,14 @@ class People:
         found: dict[str, list[GroupName]] = defaultdict(list)
         if not self._settings.groups:
             return found
-        rows = self._connection.execute(
-            select(_MEMBERS.c.member_id, _GROUPS.c.external_id, _GROUPS.c.display_name_key)
-            .join_from(_MEMBERS, _GROUPS)
-            .where(_MEMBERS.c.member_id.in_(ids))
-            .order_by(_MEMBERS.c.group_id)
-        )
+        rows = self._connection.execute(_GROUPS_OF, {"among": list(ids)})
         for member_id, external_id, display_name in rows:
             found[member_id].append(GroupName(external_id, display_name))
         return found
 
 
 def _rows(connection: Connection, tenant: str, ids: Sequence[str]) -> list[_Row]:
-    columns = (_USERS.c.id, _USERS.c.user_id, _USERS.c.granted, _USERS.c.document)
-    mine = (_USERS.c.tenant == tenant) & _USERS.c.id.in_(ids)
-    return [_Row(*row) for row in connection.execute(select(*columns).where(mine).order_by(_USERS.c.id))]
+    return [_Row(*row) for row in connection.execute(_ROWS_OF, {"tenant": tenant, "among": list(ids)})]
 
 
 def _is_named(connection: Connection, user_id: str) -> bool:

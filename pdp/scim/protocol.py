@@ -27,7 +27,7 @@ from pdp.scim.dialects import normalised
 from pdp.scim.faults import HeldBackError, NotAnsweringError, RefusedError
 from pdp.scim.membership import split
 from pdp.scim.provider import provider
-from pdp.wire.strict_json import parse_json
+from pdp.strict_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

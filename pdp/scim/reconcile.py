@@ -39,8 +39,9 @@ def reconcile(store: Store, tenants: Mapping[str, ScimTenant], now: datetime) ->
 
 
 def settings_digest(settings: ScimTenant) -> str:
-    """SHA-256 over the settings, in hex."""
-    return hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
+    """SHA-256, in hex, over the settings by which people are mapped."""
+    mapping = {name: value for name, value in msgspec.to_builtins(settings).items() if name != "silent_after_h"}
+    return hashlib.sha256(msgspec.json.encode(mapping, order="deterministic")).hexdigest()
 
 
 def _check(tenant: str, settings: ScimTenant) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from scim2_models import InvalidValueException, NotFoundException
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from pdp.scim import limits
 from pdp.scim.documents import Membership, Stored, decoded
@@ -26,6 +26,10 @@ USERS: Final = tables.scim_users
 GROUPS: Final = tables.scim_groups
 MEMBERS: Final = tables.scim_members
 TABLES: Final[Mapping[str, Table]] = {"User": USERS, "Group": GROUPS}
+_COUNTS: Final = {
+    type_: select(func.count()).select_from(table).where(table.c.tenant == bindparam("tenant"))
+    for type_, table in TABLES.items()
+}
 
 
 class Rows:
@@ -63,7 +67,7 @@ class Rows:
         return list(self.connection.execute(query).scalars())
 
     def count(self, type_: str) -> int:
-        found: int = self.connection.execute(select(func.count()).where(self.mine(type_))).scalar_one()
+        found: int = self.connection.execute(_COUNTS[type_], {"tenant": self._tenant}).scalar_one()
         return found
 
     def put(self, row: Stored, columns: Mapping[str, Any], *, new: bool) -> None:

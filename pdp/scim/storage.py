@@ -21,7 +21,7 @@ from scim2_models import (
     UniquenessException,
 )
 from scim2_server.storage import ScimStorage
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from pdp.directory.changes import change
 from pdp.scim import limits, removals, searching
@@ -43,6 +43,15 @@ if TYPE_CHECKING:
     from pdp.store.store import Store
 
 _ALL: Final = ResponseParameters[Any]()
+_TAKEN: Final = (
+    select(USERS.c.id)
+    .where(
+        USERS.c.id != bindparam("self"),
+        ((USERS.c.tenant == bindparam("tenant")) & (USERS.c.user_name_key == bindparam("name")))
+        | (USERS.c.user_id == bindparam("person")),
+    )
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +241,15 @@ class TenantStorage(ScimStorage):
         if new:
             columns |= {"user_id": person, "granted": ()}
         work.rows.put(row, columns, new=new)
-        work.people.settle([row.id])
+        if new:
+            work.people.settle_new(row.id, person, columns["document"])
+        else:
+            work.people.settle([row.id])
 
     def _check_unique(self, work: _Work, id_: str, user_name_key: str, person: str) -> None:
         """One name in this tenant, and one user id of the directory in all of them."""
-        mine = (USERS.c.tenant == self.tenant.id) & (USERS.c.user_name_key == user_name_key)
-        taken = select(USERS.c.id).where((USERS.c.id != id_) & (mine | (USERS.c.user_id == person))).limit(1)
-        if work.rows.connection.execute(taken).first() is not None:
+        asked = {"self": id_, "tenant": self.tenant.id, "name": user_name_key, "person": person}
+        if work.rows.connection.execute(_TAKEN, asked).first() is not None:
             raise UniquenessException(detail="this name, or this user id, is taken")
 
     def _change_members(self, work: _Work, group_id: str, changes: MemberChanges) -> None:

@@ -6,7 +6,8 @@ dies in between ships the last batch again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from os import SEEK_END
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -16,6 +17,7 @@ from pdp.errors import SettingsError
 from pdp.shipping.following import Position
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pdp.declog.disk import Disk
@@ -28,8 +30,9 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one target. Counts are of its whole life; times are RFC 3339, empty where there was none yet.
 
-    `kept_back`: not wanted by its filters. `refused`: set aside in `NAME.refused`, because the receiver will never
-    take them. `damaged`, `missing`, `unreadable`: what could not be shipped because the log does not have it whole.
+    `kept_back`: not wanted by its filters. `refused`: the receiver will never take them; set aside in `NAME.refused`,
+    which has `refused_bytes`, but for `let_go`, which found no room there. `damaged`, `missing`, `unreadable`: what
+    could not be shipped because the log does not have it whole.
     """
 
     schema: Literal["sekisho.shipping/v1"] = SCHEMA
@@ -37,6 +40,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     shipped: int = 0
     kept_back: int = 0
     refused: int = 0
+    refused_bytes: int = 0
+    let_go: int = 0
     damaged: int = 0
     missing: int = 0
     unreadable: int = 0
@@ -46,6 +51,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0  # in a row
     behind_bytes: int = 0  # recorded and not shipped, at the last attempt
     fault: str = ""
+
+
+class SetAside(NamedTuple):
+    """Of one batch: how many were refused, and how many of these were not kept; the bytes that are kept by now."""
+
+    refused: int
+    let_go: int
+    bytes: int
 
 
 class Ledger:
@@ -72,14 +85,24 @@ class Ledger:
     def write(self, target: str, standing: Standing) -> None:
         write_durably(self._disk, self._path(target), _encode(standing))
 
-    def set_aside(self, target: str, bodies: list[bytes]) -> None:
-        """Keep what a receiver refuses for good, one event a line, synced."""
+    def set_aside(self, target: str, bodies: Sequence[bytes], most: int) -> SetAside:
+        """Keep what a receiver refuses for good, one event a line, synced, in a file of so many bytes at most.
+
+        What finds no room is not kept: its record stays in the log, and the caller counts it.
+        """
         path = self._folder / f"{target}.refused"
         with path.open("ab") as file:
             path.chmod(0o600)  # records hold personal data
-            file.write(b"".join(body + b"\n" for body in bodies))
+            size, lines = file.seek(0, SEEK_END), [body + b"\n" for body in bodies]
+            kept: list[bytes] = []
+            for line in lines:
+                if size + len(line) <= most:
+                    kept.append(line)
+                    size += len(line)
+            file.write(b"".join(kept))
             file.flush()
             self._disk.sync(file.fileno())
+        return SetAside(len(bodies), len(bodies) - len(kept), size)
 
     def lock(self, target: str) -> FileLock:
         """Held by the one process that ships to it. Raises SettingsError where another does."""

@@ -36,6 +36,8 @@ class ShippingMetrics:
         self._seen = gauge("seen_age_seconds", "Time since the process that ships said something; -1: it never did.")
         self._failures = gauge("failures", "Failed attempts in a row.")
         self._refused = gauge("refused", "Records that the receiver refuses for good, ever.")
+        self._refused_bytes = gauge("refused_bytes", "Of the file of refused records; bounded by the target's setting.")
+        self._let_go = gauge("let_go", "Refused records that found no room in their file, ever.")
         self._lost = gauge("lost", "Damaged lines, missing segments and unreadable records, ever.")
 
     def show(self, now: datetime) -> None:
@@ -57,4 +59,6 @@ class ShippingMetrics:
         self._seen.labels(name).set((now - datetime.fromisoformat(standing.last_attempt)).total_seconds())
         self._failures.labels(name).set(standing.failures)
         self._refused.labels(name).set(standing.refused)
+        self._refused_bytes.labels(name).set(standing.refused_bytes)
+        self._let_go.labels(name).set(standing.let_go)
         self._lost.labels(name).set(standing.damaged + standing.missing + standing.unreadable)

@@ -4,7 +4,8 @@
 2. A receiver that cannot take a batch gets it again, after 1, 2, 4, … 60 seconds, or after what it asks for.
 3. A batch that a receiver refuses for its content is halved until the event is found that it will not take; that
    one is set aside in a file and counted, and the others go on: one odd record must not keep the SIEM blind for
-   ever. Where it refuses them all, it is not the records that are wrong, and nothing is set aside.
+   ever. The file is bounded: what finds no room there is counted as well. Where it refuses them all, it is not the
+   records that are wrong, and nothing is set aside.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 from pdp.errors import RecordDamagedError
 from pdp.logs import get_log
 from pdp.shipping.following import bytes_behind, newest_positions, read_on
-from pdp.shipping.ledger import Standing
+from pdp.shipping.ledger import SetAside, Standing
 from pdp.shipping.port import RefusedError, UndeliveredError
 
 if TYPE_CHECKING:
@@ -169,16 +170,25 @@ class Shipper:
                 events.append(event)
         return events, kept_back, unreadable
 
-    def _delivered(self, events: Sequence[Event]) -> int:
-        """Send them all; how many the receiver will never take. Raises UndeliveredError where that is all of them."""
+    def _delivered(self, events: Sequence[Event]) -> SetAside:
+        """Send them all; what the receiver will never take. Raises UndeliveredError where that is all of them."""
         refused: list[Event] = []
         self._halving(events, refused, total=len(events))
         if refused and len(refused) == len(events) and (len(events) > 1 or self._standing.failures < ODD_TRIES):
             raise UndeliveredError("refused", "everything is refused, so it is not the record that is odd")
-        if refused:
-            self._ledger.set_aside(self._target.name, [event.body for event in refused])
-            _log.error("a receiver refuses records for good", target=self._target.name, records=len(refused))
-        return len(refused)
+        if not refused:
+            return SetAside(0, 0, self._standing.refused_bytes)
+        aside = self._ledger.set_aside(self._target.name, [event.body for event in refused], self._target.refused_bytes)
+        _log.error("a receiver refuses records for good", target=self._target.name, records=len(refused))
+        if aside.let_go:
+            _log.error(
+                "refused records are not kept: their file is full",
+                target=self._target.name,
+                records=aside.let_go,
+                bytes=aside.bytes,
+                refused_bytes=self._target.refused_bytes,
+            )
+        return aside
 
     def _halving(self, events: Sequence[Event], refused: list[Event], *, total: int) -> None:
         if not events:
@@ -195,7 +205,9 @@ class Shipper:
             if len(refused) >= MOST_ODD and len(refused) < total:
                 raise UndeliveredError("refused", str(fault)) from None
 
-    def _move(self, batch: Batch, events: Sequence[Event], *, kept_back: int, unreadable: int, refused: int) -> None:
+    def _move(
+        self, batch: Batch, events: Sequence[Event], *, kept_back: int, unreadable: int, refused: SetAside
+    ) -> None:
         before, now = self._standing, self._clock()
         if batch.damaged or batch.missing:
             _log.error(
@@ -207,9 +219,11 @@ class Shipper:
         moved = msgspec.structs.replace(
             before,
             positions=batch.positions,
-            shipped=before.shipped + len(events) - refused,
+            shipped=before.shipped + len(events) - refused.refused,
             kept_back=before.kept_back + kept_back,
-            refused=before.refused + refused,
+            refused=before.refused + refused.refused,
+            refused_bytes=refused.bytes,
+            let_go=before.let_go + refused.let_go,
             damaged=before.damaged + batch.damaged,
             missing=before.missing + batch.missing,
             unreadable=before.unreadable + unreadable,

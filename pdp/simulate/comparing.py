@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pdp.replaying.answer import Answer
     from pdp.simulate.codes import Codes
+    from pdp.simulate.held import Soft
     from pdp.simulate.judging import Column
     from pdp.simulate.people import Pairs
 
@@ -68,6 +69,18 @@ class Sample:
     question: int
 
 
+class Held(NamedTuple):
+    """Refusals that a time of warning would hold over, as cells: those that lose, and new step-ups; of whom.
+
+    `losing`: users who lose a system all the same, with every terminal of theirs, because something of it is hard.
+    """
+
+    loses: int
+    step_ups: int
+    users: Codes
+    losing: Codes
+
+
 @dataclass(frozen=True)
 class Differences:
     """Counts of cells, of the changes by who and what; `people` and `terminals` lose or gain a system altogether."""
@@ -80,6 +93,7 @@ class Differences:
     touched: dict[Change, Codes]  # users with at least one such cell
     people: dict[Literal["loses", "gains"], NDArray[np.bool_]]  # user by question
     terminals: dict[Literal["loses", "gains"], NDArray[np.bool_]]  # device by question
+    held: Held | None  # what a time of warning would hold over, where that was asked
     held_up: Codes  # users with at least one step-up where there was none and nothing was refused
     equal: int
 
@@ -93,10 +107,14 @@ class Groupings:
 
 
 def compare(  # noqa: PLR0913, PLR0917  # two sides, and what is said of them
-    pairs: Pairs, before: Side, after: Side, groupings: Groupings, levels: Codes, samples: int
+    pairs: Pairs, before: Side, after: Side, groupings: Groupings, levels: Codes, samples: int, soft: Soft | None = None
 ) -> Differences:
-    """Pure. `levels`: by question, the authentication level stated. `samples`: cells named of each kind of change."""
-    rows = grouped([before.column.of_row[before.row], after.column.of_row[after.row]], len(pairs))
+    """Pure. `levels`: by question, the authentication level stated. `samples`: cells named of each kind of change.
+
+    `soft`: the cells that a time of warning may hold over.
+    """
+    told_apart = [] if soft is None else [soft.of_pair]
+    rows = grouped([before.column.of_row[before.row], after.column.of_row[after.row], *told_apart], len(pairs))
     old = _answers(before, rows.first)
     new = _answers(after, rows.first)
     answers = {answer: number for number, answer in enumerate(dict.fromkeys([*before.answers, *after.answers]))}
@@ -117,6 +135,17 @@ def compare(  # noqa: PLR0913, PLR0917  # two sides, and what is said of them
     touched = {
         name: np.unique(pairs.user[(change == at).any(1)[rows.of]]).astype(np.int64) for at, name in enumerate(CHANGES)
     }
+    held = None
+    if soft is not None:
+        kept = permitted & ~_with(new, told, "allow", "limit") & soft.table[soft.of_pair[rows.first]]
+        left = _reached(pairs.user, len(pairs.users), ~shut_after | kept, rows.of)
+        had = _reached(pairs.user, len(pairs.users), ~shut_before, rows.of)
+        held = Held(
+            int(((kept & (change == CHANGES.index("loses"))).sum(1) * weight).sum()),
+            int(((kept & (change != CHANGES.index("loses"))).sum(1) * weight).sum()),
+            np.unique(pairs.user[np.asarray(kept.any(1), np.bool_)[rows.of]]).astype(np.int64),
+            np.flatnonzero((had & ~left).any(1)).astype(np.int64),
+        )
     by_device = np.argsort(pairs.device, kind="stable")
     of_people = [_reached(pairs.user, len(pairs.users), ~shut, rows.of) for shut in (shut_before, shut_after)]
     of_terminals = [
@@ -132,6 +161,7 @@ def compare(  # noqa: PLR0913, PLR0917  # two sides, and what is said of them
         touched,
         {"loses": of_people[0] & ~of_people[1], "gains": of_people[1] & ~of_people[0]},
         {"loses": of_terminals[0] & ~of_terminals[1], "gains": of_terminals[1] & ~of_terminals[0]},
+        held,
         np.unique(pairs.user[held_up[rows.of]]).astype(np.int64),
         int(((old == new).sum(1) * weight).sum()),
     )

@@ -29,6 +29,7 @@ from pdp.replaying.answer import answer_of
 from pdp.simulate.asked import asked_of, circumstances, resources_of
 from pdp.simulate.codes import Numbering, grouped
 from pdp.simulate.comparing import Groupings, Side, compare
+from pdp.simulate.held import NEEDED, soft_cells
 from pdp.simulate.judging import Judging
 from pdp.simulate.leaves import leaves_read
 from pdp.simulate.people import facts_of, pairs_of
@@ -96,9 +97,17 @@ def later(snapshot: Snapshot, now: datetime, at: datetime) -> Snapshot:
 class Simulation:
     """One run. `make` gives an engine with nothing loaded; one is open at a time."""
 
-    def __init__(
-        self, before: World, after: World, contexts: Sequence[Stated], make: Callable[[], Engine], *, samples: int = 3
+    def __init__(  # noqa: PLR0913  # two worlds, what is asked, and how much is told of it
+        self,
+        before: World,
+        after: World,
+        contexts: Sequence[Stated],
+        make: Callable[[], Engine],
+        *,
+        samples: int = 3,
+        warns: bool = False,
     ) -> None:
+        """`warns`: count what a time of warning would hold over; both worlds are of the same directory and time."""
         for world in (before, after):
             if world.bundle.profile != "zta":
                 raise BadRequestError("everybody can be judged by a policy of profile `zta` only")
@@ -106,18 +115,19 @@ class Simulation:
         self._contexts = tuple(contexts)
         self._make = make
         self._samples = samples
+        self._warns = warns
         self._people_of = self._people()
 
     async def run(self, course: Course) -> Report | None:
         """None where it was ended early. Raises BundleError and EngineError."""
         began = time.monotonic()
-        halves = [await asyncio.to_thread(_Half.of, world) for world in (self._before, self._after)]
+        halves = [await asyncio.to_thread(_Half.of, world, self._warns) for world in (self._before, self._after)]
         resources = resources_of(self._before.snapshot, *(half.reference for half in halves))
         pairs = await asyncio.to_thread(pairs_of, [(half.world.snapshot, half.world.at) for half in halves])
         course.begun(sum(len(half.steps) for half in halves))
         sides: list[Side] = []
         told: list[Half] = []
-        checked = 0
+        checked, soft = 0, None
         for half in halves:
             facts = await asyncio.to_thread(facts_of, pairs, half.world.snapshot, half.world.at, half.leaves)
             asked = await asyncio.to_thread(self._asked, half, facts, resources)
@@ -127,6 +137,8 @@ class Simulation:
                 return None
             side = Side(facts.row, judged.column, [answer_in(value, half.world.bundle) for value in judged.values])
             checked += await self._second_opinion(half, pairs, side, resources)
+            if self._warns:  # of the later one: both see the same facts
+                soft = await asyncio.to_thread(soft_cells, facts, asked)
             sides.append(side)
             told.append(Half(half.world.bundle, half.world.at, _distinct(facts, asked), judged.evaluations))
         found = await asyncio.to_thread(
@@ -137,6 +149,7 @@ class Simulation:
             self._groupings(pairs, resources),
             np.tile(np.array([one.auth_level for one in self._contexts], np.int64), len(resources)),
             self._samples,
+            soft,
         )
         return Report(
             halves=(told[0], told[1]),
@@ -257,12 +270,12 @@ class _Half:
     leaves: tuple[Path, ...]
 
     @staticmethod
-    def of(world: World) -> _Half:
+    def of(world: World, warns: bool = False) -> _Half:
         modules, broken = parse_modules(world.bundle.modules)
         if broken:
             raise BundleError(broken[0].message, where=f"{broken[0].name}:{broken[0].line}:{broken[0].column}")
         steps = steps_of(modules, world.bundle.entrypoint)
-        leaves = leaves_read(path for step in steps for path in step.reads)
+        leaves = leaves_read(path for step in steps for path in (*step.reads, *(NEEDED if warns else ())))
         return _Half(world, read_reference(world.bundle.data), steps, leaves)
 
 

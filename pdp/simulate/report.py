@@ -107,6 +107,7 @@ class Report:
                 "systems_lost": self._systems("loses"),
                 "systems_gained": self._systems("gains"),
             },
+            "warning": self._warning(),
             "terminals": {
                 name: {"devices": len(some), "first": some[:_FIRST_TERMINALS]}
                 for name, some in (("losing", self.devices_losing), ("gaining", self._terminals("gains")))
@@ -122,6 +123,19 @@ class Report:
                 for kind, cells, samples in found.kinds
             ],
             "further_kinds": found.more,
+        }
+
+    def _warning(self) -> dict[str, Any] | None:
+        """What a time of warning would hold over; None where that was not asked."""
+        held = self.differences.held
+        if held is None:
+            return None
+        users = self.pairs.users
+        return {
+            "loses": {"cells": held.loses, "of": self.differences.cells["loses"]},
+            "step_ups": held.step_ups,
+            "users": len(held.users),
+            "losing": {"users": len(held.losing), "first": [users[at] for at in held.losing[:20].tolist()]},
         }
 
     def _change(self, change: Any) -> dict[str, Any]:

@@ -209,11 +209,16 @@ def cuts_of(constants: Iterable[Constant]) -> set[int]:
 
 
 def fact_of(leaf: Leaf, constants: Iterable[Constant] = ()) -> Fact:
-    """The fact at one place, for a policy that holds it against these constants. Not for words and relations."""
+    """The fact at one place, for a policy that holds it against these constants. Not for words and relations.
+
+    Raises SpaceError for a constant that says something else here.
+    """
     if leaf.kind == "number":
         return _number(leaf, sorted(cuts_of(constants)))
     if leaf.kind == "text":
         texts = sorted({c for c in constants if isinstance(c, str)} - {UNKNOWN})
+        if OTHER in texts:
+            raise SpaceError(f"`{OTHER}` stands for any other text here, and the policy has a use of its own for it")
         if leaf.path in TIMES:
             times = [text for text in texts if text[:4].isdecimal()]  # no other word is valid there
             return Fact(leaf.name, leaf.path, ("none", *times, OTHER), "text")

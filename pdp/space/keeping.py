@@ -175,18 +175,28 @@ async def kept_space(shelf: Shelf, bundle: Bundle, open_asker: OpenAsker, *, ane
 
     `anew`: what is kept is not looked at. Raises as `build_space`, and ValueError for a secret below 32 bytes.
     """
-    key = key_of(bundle)
-    file = shelf.folder / f"{key}.json"
-    found = None if anew else _read(file)
-    if found is not None:
-        text = unsealed(found, key, shelf.secret)
-        space = None if text is None else loaded(text, bundle)
-        if space is not None:
-            return space
-        shelf.refused()
-    space = await build_space(bundle, open_asker)
-    _keep(file, sealed(dumped(space), key, shelf.secret))
+    space = None if anew else found_space(shelf, bundle)
+    if space is None:
+        space = await build_space(bundle, open_asker)
+        _keep(file_of(shelf, bundle), sealed(dumped(space), key_of(bundle), shelf.secret))
     return space
+
+
+def found_space(shelf: Shelf, bundle: Bundle) -> DecisionSpace | None:
+    """The space of this bundle, where one is kept that was sealed here. Raises ValueError as `kept_space`."""
+    found = _read(file_of(shelf, bundle))
+    if found is None:
+        return None
+    text = unsealed(found, key_of(bundle), shelf.secret)
+    space = None if text is None else loaded(text, bundle)
+    if space is None:
+        shelf.refused()
+    return space
+
+
+def file_of(shelf: Shelf, bundle: Bundle) -> Path:
+    """Where this bundle's space is kept."""
+    return shelf.folder / f"{key_of(bundle)}.json"
 
 
 def _read(file: Path) -> bytes | None:

@@ -18,9 +18,10 @@ from pdp.errors import SpaceError
 from pdp.space.facts import RELATED, TIMES
 from pdp.space.naming import COMPREHENSIONS, Names
 from pdp.space.reads import Reads, Sought, constants_in, queries_in, uses_of
+from pdp.space.words import is_only_stated, tells_a_word, variable_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from pdp.bundle.reach import Reach
     from pdp.bundle.rules import Definition
@@ -113,7 +114,8 @@ class _Walk:
                 self.value(node["RefBrack"]["index"])
             node = node[str(kind_of(node))]["refr"]
 
-    def query(self, query: Node) -> None:
+    def query(self, query: Node, *, listed: bool = False) -> None:
+        """`listed`: each way in which it holds becomes one member of an array."""
         for statement in query["stmts"]:
             ((kind, literal),) = statement["literal"].items()
             if statement.get("with_mods"):
@@ -121,9 +123,11 @@ class _Walk:
             if kind in ("Expr", "NotExpr"):
                 self._expression(literal["expr"])
             elif kind == "Every":
-                self._loop(literal["domain"], self._text(literal["value"]), literal["query"])
+                self._loop(literal["domain"], self._text(literal["value"]), None)
                 self.query(literal["query"])
             elif kind == "SomeIn":
+                if listed and self._names.reads_open(literal["collection"]):
+                    raise self.refuse(literal["collection"], "how often a word stands in a list cannot be counted out")
                 self._some(literal, query)
 
     def _text(self, span: Node) -> str:
@@ -138,31 +142,23 @@ class _Walk:
             if one is not None:
                 self._expression(one)
 
-    def _loop(self, domain: Node, variable: str, query: Node) -> None:
-        """`some v in LIST`, `every v in LIST`: a word of an open list may be used only as facts can tell."""
+    def _loop(self, domain: Node, variable: str, query: Node | None) -> None:
+        """`some v in LIST`, `every v in LIST` (no `query`): a word of an open list is used only as facts can tell."""
         path = self._names.open(domain, ("words", "closed_words", "related"))
         if path is None:
             self._expression(domain)
             return
         self._fact(path)
-        del query  # a variable can be used outside of its query: in the head, in the term of a comprehension
+        if self._reader.leaves[path].kind != "closed_words" and not is_only_stated(
+            self._names, self._definition.node, variable, path, query
+        ):
+            raise self.refuse(domain, f"what is done with the words of `{'.'.join(path)}` cannot be counted out")
+        # A variable can be used outside of its query: in the head, in the term of a comprehension.
         for node, parents in uses_of(self._definition.node, variable):
             if path not in RELATED:
                 self._reads.sought.setdefault(path, []).append(None)
-            if node is not None and not self._tells_a_word(node, parents, path):
+            if node is not None and not tells_a_word(self._names, node, parents, path):
                 raise self.refuse(domain, f"what is done with the words of `{'.'.join(path)}` cannot be counted out")
-
-    def _tells_a_word(self, node: Node, parents: Sequence[Node], path: Path) -> bool:
-        """A word of a list is compared with a constant, or looked for in the list that it is to be looked for in."""
-        above = parents[-1] if parents else None
-        kind = kind_of(above) if above is not None else None
-        if above is not None and kind == "Membership" and above["Membership"]["value"] is node:
-            other = self._names.open(above["Membership"]["collection"], ("related",))
-            return (other is not None and RELATED.get(other) == RELATED.get(path)) if path in RELATED else other is None
-        if above is not None and kind == "BoolExpr" and above["BoolExpr"]["op"] in _EQUALITIES and path not in RELATED:
-            sides = above["BoolExpr"]
-            return not self._names.reads_open(sides["rhs"] if sides["lhs"] is node else sides["lhs"])
-        return False
 
     # Expressions.
 
@@ -201,7 +197,7 @@ class _Walk:
             else:
                 self.value(one)
         if kind in COMPREHENSIONS:
-            self.query(node[kind]["query"])
+            self.query(node[kind]["query"], listed=kind == "ArrayCompr")
 
     def _comparison(self, sides: Node) -> None:
         left, right = sides["lhs"], sides["rhs"]
@@ -269,7 +265,7 @@ class _Walk:
 
     def _is_related(self, value: Node, of: Path) -> bool:
         """What is looked for in a list of the resource or the subject: their own, or a word of the other list."""
-        name = self._variable(value)
+        name = variable_of(value)
         if name is not None:  # a variable of `some`: `_loop` has looked at what becomes of it
             return self._is_loop_variable(name, of)
         reference = self._names.unwound(value)
@@ -283,14 +279,10 @@ class _Walk:
         for query in queries_in(rule):
             for statement in query["stmts"]:
                 ((kind, literal),) = statement["literal"].items()
-                if kind == "SomeIn" and literal["key"] is None and self._variable(literal["value"]) == name:
+                if kind == "SomeIn" and literal["key"] is None and variable_of(literal["value"]) == name:
                     path = self._names.open(literal["collection"], ("related",))
                     return path is not None and path != of and RELATED[path] == RELATED[of]
         return False
-
-    @staticmethod
-    def _variable(node: Node) -> str | None:
-        return str(node["Var"]["value"]) if kind_of(node) == "Var" else None
 
     def _call(self, node: Node) -> None:
         arguments = node["Call"]["params"]

@@ -187,6 +187,8 @@ async def build_space(bundle: Bundle, open_asker: OpenAsker) -> DecisionSpace:
     """
     if bundle.profile != "zta":
         raise SpaceError("only a bundle of the profile zta has a closed input", where=".manifest")
+    if any(OTHER_TIME in text for text in (*bundle.modules.values(), json.dumps(dict(bundle.data)))):
+        raise SpaceError(f"`{OTHER_TIME}` stands for any time here, and the policy has a use of its own for it")
     modules, broken = parse_modules(bundle.modules)
     if broken:
         raise SpaceError("the module does not parse", where=f"{broken[0].name}:{broken[0].line}")

@@ -41,7 +41,7 @@ from pdp.space.parts import QUESTION, SHELF, shelf_of
 from pdp.space.reads import constants_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pdp.space.diagram import Payload, Vector
     from pdp.space.facts import Constant, Document, Leaf, Path
@@ -103,12 +103,18 @@ class Tables:
         """What the numbers and texts that this part reads are held against."""
         open_paths = [path for path in part.reads.facts if self._leaves[path].kind in ("number", "text")]
         if open_paths:
-            held = set(part.reads.constants)
+            held = set(part.reads.constants) | self._listed(part)
             for number, steps in part.inputs:
                 if number in still:
                     held |= set(constants_in(_stepped(self._value_of(number), steps)))
             for path in open_paths:
                 self._held.setdefault(path, set()).update(held)
+
+    def _listed(self, part: Part) -> set[Constant]:
+        """The words and numbers that the schema lists for the facts that this part reads: it may hold one against."""
+        leaves = [self._leaves[path] for path in part.reads.facts]
+        values = {value for leaf in leaves for value in leaf.values}
+        return {value for value in values if not isinstance(value, bool)}
 
     def _value_of(self, number: int) -> Any:
         payload = self.diagram.payload(self.roots[number])
@@ -170,8 +176,11 @@ class Tables:
         if self._hands_times_on(part):
             _refuse_looks_at_times(part)
             again = await self._answers(part, [_at_another_time(self.document(vector)) for vector in vectors])
+            _refuse_own_time(part, again)
             if [None if one is None else one.replace(_PROBE_TIME, OTHER_TIME) for one in again] != answers:
                 raise SpaceError(f"`{part.name}` tells times apart", where=part.where)
+        else:
+            _refuse_own_time(part, answers)
         return answers
 
     def _hands_times_on(self, part: Part) -> bool:
@@ -187,6 +196,7 @@ class Tables:
 
     def _union(self, part: Part) -> int:
         """A set or an object of its members: those that are defined (of a set: true) are in it."""
+        _refuse_own_time(part, part.keys)
         diagram = self.diagram
         root = diagram.leaf(())
         for (number, _), key in zip(part.inputs, part.keys, strict=True):
@@ -242,7 +252,7 @@ class Tables:
         by_path = {self._parts.all[number].path: number for number, _ in part.inputs}
         for sought in part.reads.sought.get(path, [None]):
             if sought is None:
-                return sorted(constant for constant in constants if isinstance(constant, str))
+                return sorted(word for word in constants | self._listed(part) if isinstance(word, str))
             if isinstance(sought, str):
                 words.add(sought)
             else:
@@ -295,6 +305,12 @@ def _refuse_looks_at_times(part: Part) -> None:
     texts = any(isinstance(one, str) and one[:4].isdecimal() for one in reads.constants)
     if any(looks) or texts:
         raise SpaceError(f"`{part.name}` can tell times apart", where=next(filter(None, looks), part.where))
+
+
+def _refuse_own_time(part: Part, texts: Iterable[str | None]) -> None:
+    """What stands for any time must have come from the document: a policy that makes it itself means that one time."""
+    if any(text is not None and OTHER_TIME in text for text in texts):
+        raise SpaceError(f"`{part.name}` has a use of its own for `{OTHER_TIME}`", where=part.where)
 
 
 def _at_another_time(document: Document) -> Document:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.declog.layout import Layout
 from pdp.declog.marks import rfc3339
-from pdp.declog.reader import records_of
+from pdp.declog.reader import instant_in, records_of
 from pdp.declog.verify import verify_segments
 from pdp.errors import NotReadyError, RecordDamagedError
 from pdp.trail.event import read_event
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_PAGE: Final = 1_000
 _TRIES: Final = 5  # a segment may get its sealed name between two looks
 _AROUND: Final = timedelta(minutes=10)  # an event is made before it is written, and clocks are set a little
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -79,16 +80,24 @@ def newest_events(directory: Path, size: int, only: TrailFilter = EVERYTHING) ->
     """
     layout = Layout(directory)
     found: list[Event] = []
+    until = _end_of(only)
     for span in sorted(spans_of(layout), key=lambda span: span.last, reverse=True):
         if only.since is not None and span.last < only.since:
             break
         if len(found) == size and rfc3339(min(span.last, _NEVER)) < found[-1].time:
             break  # what is left ends before the oldest event of the page
-        if only.until is not None and span.first >= only.until:
+        if until is not None and span.first >= until:
             continue
         more = (event for event in _events(layout, span.name) if only.takes(event))
         found = heapq.nlargest(size, (*found, *heapq.nlargest(size, more, key=_id)), key=_id)
     return found
+
+
+def _end_of(only: TrailFilter) -> datetime | None:
+    """Before when every event of the answer was made. An event's id (uuid7) has its time, to the millisecond."""
+    before = None if only.before is None else instant_in(only.before)
+    ends = [end for end in (only.until, None if before is None else before + _MILLISECOND) if end is not None]
+    return min(ends, default=None)
 
 
 def events_of(directory: Path) -> Iterator[Event]:

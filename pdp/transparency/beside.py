@@ -10,6 +10,7 @@ import msgspec
 from pdp.declog.layout import OPEN, SEALED, segment_name, torn_of
 from pdp.declog.recovery import read_recovery, torn_bytes
 from pdp.declog.verify import Finding
+from pdp.transparency.aside import of_nobody
 from pdp.transparency.place import is_of_proof
 
 if TYPE_CHECKING:
@@ -38,16 +39,16 @@ def beside(layout: Layout, archived: Collection[str] = (), expired: Collection[s
     for name in sorted(sealed | kept):
         yield from _set_aside(layout, name)
     for path in files:
-        if not path.name.endswith(".tmp") and _segment_of(path.name) not in names and path.exists():
-            yield Finding(path.name, "stray_file")
+        if _segment_of(path.name) not in names and path.exists():
+            yield of_nobody(path.name, lambda name: _segment_of(name) is not None)
     if layout.torn.is_dir():
         for path in sorted(layout.torn.iterdir()):
-            if not path.name.endswith(".tmp") and torn_of(path.name) not in names:
-                yield Finding(path.name, "stray_file")
+            if torn_of(path.name) not in names and path.exists():
+                yield of_nobody(path.name, lambda name: torn_of(name) is not None)
     proof = layout.root / "proof"
     for path in sorted(proof.iterdir()) if proof.is_dir() else ():
-        if not path.name.endswith(".tmp") and not is_of_proof(path.name):
-            yield Finding(path.name, "stray_file")
+        if not is_of_proof(path.name) and path.exists():
+            yield of_nobody(path.name, is_of_proof)
 
 
 def _segment_of(name: str) -> SegmentName | None:

@@ -62,10 +62,14 @@ class Reading:
 
 
 class Leaves(NamedTuple):
-    """What is left of a segment whose records were pseudonymised: their leaf hashes and decision ids, in order."""
+    """What is left of a segment whose records were pseudonymised: their leaf hashes and decision ids, in order.
+
+    `first_seq` is the number of the first; the others follow without a gap.
+    """
 
     hashes: tuple[bytes, ...]
     ids: tuple[str | None, ...]
+    first_seq: int = 1
 
     def roots(self, sizes: set[int]) -> tuple[int, dict[int, str]]:
         """As `roots_of`."""

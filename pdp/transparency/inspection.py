@@ -34,12 +34,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SignedLog:
-    """One node's tree: `size` counts its leaves, `covered` the records that it speaks for."""
+    """One node's tree: `size` counts its leaves, `covered` the records that it speaks for.
+
+    `since`: when it was first signed; `oldest`: when the oldest segment that it speaks of was begun. Both RFC 3339,
+    empty where there is none. `of_trail`: of the trail of the auditors' questions, and not of the decisions.
+    """
 
     node: str
     origin: str
     size: int
     covered: int
+    since: str = ""
+    oldest: str = ""
+    of_trail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,8 @@ def inspect(  # noqa: PLR0913  # each is one fact of what is looked at
         findings.extend(finding for finding in node.findings() if finding.segment not in broken)
         signed |= {name: leaves[-1][1].records for name, leaves in node.ledger.segments.items()}
         held |= node.held
-        logs.append(SignedLog(node.place.node, node.ledger.origin, node.ledger.tree.size, node.covered))
+        tree = node.ledger
+        logs.append(SignedLog(node.place.node, tree.origin, tree.tree.size, node.covered, node.since, node.oldest))
     for path in anchors:
         findings.extend(against_anchor(path, inspections))
     return Inspection(records, tuple(dict.fromkeys(findings)), tuple(logs), signed, held)

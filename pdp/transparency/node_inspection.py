@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdp.declog.layout import segment_name
+from pdp.declog.marks import rfc3339
 from pdp.declog.verify import Finding
 from pdp.errors import RecordDamagedError
 from pdp.transparency.anchored import claimed_size, head_of
@@ -47,6 +48,17 @@ class NodeInspection:
         self.covered = 0
         self.held: dict[str, int] = {}  # of each segment so many records are what was signed for
         self._heads = {head.size: (head.root, note) for head, note in self.ledger.heads}
+
+    @property
+    def since(self) -> str:
+        """When it was first signed for a segment, as the ledger says it."""
+        return min((leaf.at for leaves in self.ledger.segments.values() for _, leaf in leaves[:1]), default="")
+
+    @property
+    def oldest(self) -> str:
+        """When the oldest segment was begun that the ledger speaks of."""
+        names = [name for name in map(segment_name, self.ledger.segments) if name is not None]
+        return min((rfc3339(name.created_at) for name in names), default="")
 
     @property
     def last_file(self) -> str:
@@ -212,6 +224,20 @@ class NodeInspection:
             stated = leaves[-1][1].records if leaves else 0
             if count > stated:
                 yield Finding(str(name), "uncovered", count - stated)
+        yield from self._uncovered_in_store()
+
+    def _uncovered_in_store(self) -> Iterator[Finding]:
+        """Segments that went into the store, and that nobody ever signed for (any more)."""
+        for text in sorted(set(self._archived) - self.ledger.segments.keys()):
+            name = segment_name(text)
+            if name is None or name.node != self.place.node or _path_of(self._layout, name) is not None:
+                continue
+            try:
+                found = self._roots(text, None, set())
+            except RecordDamagedError:  # who looks at the store says so
+                continue
+            if found is not None and found[0]:
+                yield Finding(text, "uncovered", found[0])
 
 
 def _raw(path: Path) -> bytes | None:

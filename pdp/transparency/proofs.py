@@ -7,6 +7,7 @@ Both are small JSON files. `tools/verify_decision.py` checks them with nothing o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -33,34 +34,58 @@ PROOF_SCHEMA: Final = "sekisho.proof/v1"
 CONSISTENCY_SCHEMA: Final = "sekisho.consistency/v1"
 
 
-def prove(
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of several records of one id is meant: its segment, its number there, and its bytes as they are kept.
+
+    Ids of ours are one each. What other OPAs push (`POST /logs`) brings ids of theirs, and whoever may push can choose
+    one.
+    """
+
+    segment: str
+    seq: int
+    body: bytes
+
+
+def prove(  # noqa: PLR0913  # each is one fact of what is looked for, and where
     layout: Layout,
     decision_id: str,
     *,
     everywhere: bool = False,
     archived: Collection[str] = (),
     restore: Callable[[str], bytes | Leaves | None] = lambda _: None,
+    only: Place | None = None,
 ) -> dict[str, Any]:
     """The proof of one decision under the newest head of its node. Reads its segments and the ledger whole.
 
-    `archived` are segments without a file of their own, which `restore` gives again.
+    `archived` are segments without a file of their own, which `restore` gives again. `only`: this one record, and no
+    other of its id; else the first that is found.
 
     Raises BadRequestError where there is no such record, NotReadyError where no head covers it yet,
     RecordDamagedError where the log is not what was signed for, OSError.
     """
     others = {parts for parts in map(segment_name, archived) if parts is not None}
-    for name in segments_near(sorted({*layout.names(), *others}), decision_id, everywhere=everywhere):
-        wanted = str(UUID(decision_id))
+    names = sorted({*layout.names(), *others})
+    if only is None:
+        names = segments_near(names, decision_id, everywhere=everywhere)
+    else:
+        names = [name for name in names if str(name) == only.segment]
+    for name in names:
         records = _records(layout, name, restore)
-        if isinstance(records, Leaves):
-            if wanted in records.ids:
-                return prove_record(ProofPlace(layout.root, name.node), str(name), records, records.ids.index(wanted))
-            continue
-        found = (at for at, record in enumerate(records) if wanted.encode() in record and id_of(record) == wanted)
-        position = next(found, None)
+        position = _position(records, str(UUID(decision_id)), only)
         if position is not None:
             return prove_record(ProofPlace(layout.root, name.node), str(name), records, position)
     raise BadRequestError(f"no record of `{decision_id}` is in the decision log")
+
+
+def _position(records: list[bytes] | Leaves, wanted: str, only: Place | None) -> int | None:
+    if isinstance(records, Leaves):
+        if only is None:
+            return records.ids.index(wanted) if wanted in records.ids else None
+        at = only.seq - records.first_seq
+        return at if 0 <= at < len(records.ids) and records.ids[at] == wanted else None
+    found = (at for at, record in enumerate(records) if wanted.encode() in record and id_of(record) == wanted)
+    return next((at for at in found if only is None or records[at] == only.body), None)
 
 
 def prove_record(place: ProofPlace, segment: str, records: Iterable[bytes] | Leaves, position: int) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from pdp.wire.authzen_entities import REQUIRED
 from pdp.wire.authzen_metadata import ENDPOINTS, WELL_KNOWN, Metadata, well_known_path
 from pdp.wire.authzen_readings import Readings
 from pdp.wire.authzen_search import Search
+from pdp.wire.dpop_nonce import nonce_offer
 from pdp.wire.error_answer import error_answer
-from pdp.wire.exchange import Promise
+from pdp.wire.exchange import HttpAnswer, Promise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -29,19 +30,28 @@ if TYPE_CHECKING:
 
     from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Callers
+    from pdp.identity.nonces import Nonces
     from pdp.model.decision import Decision
+    from pdp.model.request import AccessRequest
     from pdp.wire.authzen_call import Call
     from pdp.wire.authzen_search import Searching
-    from pdp.wire.exchange import Decider, Handler, HttpAnswer, HttpRequest
+    from pdp.wire.exchange import Decider, Handler, HttpRequest
 
 
 class Evaluation:
     """`POST /access/v1/evaluation`: one question, one answer (section 6)."""
 
-    def __init__(self, reception: Reception, profile: Callable[[], Profile], readings: Readings) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        profile: Callable[[], Profile],
+        readings: Readings,
+        nonces: Nonces | None = None,
+    ) -> None:
         self._reception = reception
         self._profile = profile
         self._readings = readings
+        self._nonces = nonces
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         begun = self.begin(request)
@@ -53,10 +63,19 @@ class Evaluation:
 
     def _answer(self, call: Call) -> Promise | Coroutine[Any, Any, HttpAnswer]:
         profile = require_profile(call.caller, self._profile())
-        begun = self._reception.decider.begin(self._readings.asked(call, profile), call.caller)
+        asked = self._readings.asked(call, profile)
+        begun = self._reception.decider.begin(asked, call.caller)
         if isinstance(begun, Recording):
             return Promise(begun.kept, lambda: _recorded(begun, profile, call))
-        return _decided(begun, profile, call)
+        return self._decided(begun, asked, profile, call)
+
+    async def _decided(
+        self, deciding: Coroutine[Any, Any, Decision], asked: AccessRequest, profile: Profile, call: Call
+    ) -> HttpAnswer:
+        decision = await deciding
+        answer = decision_answer(decision, profile, call.caller, call.request_id)
+        offer = nonce_offer(self._nonces, asked, decision)
+        return answer if offer is None else HttpAnswer(answer.status, (*answer.headers, *offer.headers()), answer.body)
 
 
 def _recorded(recording: Recording, profile: Profile, call: Call) -> HttpAnswer:
@@ -66,17 +85,14 @@ def _recorded(recording: Recording, profile: Profile, call: Call) -> HttpAnswer:
         return error_answer(fault, request_id=call.request_id)
 
 
-async def _decided(deciding: Coroutine[Any, Any, Decision], profile: Profile, call: Call) -> HttpAnswer:
-    return decision_answer(await deciding, profile, call.caller, call.request_id)
-
-
-def authzen_routes(
+def authzen_routes(  # noqa: PLR0913  # the parts of one wire format
     decider: Decider,
     callers: Callers,
     *,
     profile: Callable[[], Profile],
     public_url: str,
     searching: Searching | None,
+    nonces: Nonces | None = None,
 ) -> dict[str, Handler]:
     """Every endpoint by its raw path; without `searching` there are no search endpoints.
 
@@ -86,7 +102,7 @@ def authzen_routes(
     """
     reception, readings = Reception(decider, callers), Readings()
     by_path: dict[str, Handler] = {
-        ENDPOINTS["access_evaluation_endpoint"]: Evaluation(reception, profile, readings),
+        ENDPOINTS["access_evaluation_endpoint"]: Evaluation(reception, profile, readings, nonces),
         ENDPOINTS["access_evaluations_endpoint"]: Evaluations(reception, profile, readings),
     }
     if searching is not None:

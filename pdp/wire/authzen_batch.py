@@ -5,7 +5,8 @@
   of the specification for the former).
 - A fault of one item is that item's `{"decision": false}` with the error in its context, recorded; a fault
   of the whole body is a 400. An item without a subject is a fault of that item.
-- `execute_all` decides every item, several at once, so that the engine can take them together.
+- `execute_all` decides every item: what is known here at once, the rest several at a time, so that the engine can take
+  them together; and the records of all go to the log together.
   `deny_on_first_deny` and `permit_on_first_permit` go one by one; the answer ends with the item that ended it.
 - No `evaluations`, or an empty list: one evaluation, with its answer.
 """
@@ -13,10 +14,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast, get_args
 
 from pdp.callers.caller import require_profile
-from pdp.errors import BadRequestError, CallerRefusedError, PayloadTooLargeError, SekishoError
+from pdp.errors import BadRequestError, CallerRefusedError, NotReadyError, PayloadTooLargeError, SekishoError
+from pdp.steps import Recording
 from pdp.wire.authzen_answer import decision_answer, decision_json, encode_json
 from pdp.wire.authzen_call import WIRE, require
 from pdp.wire.authzen_entities import REQUIRED, optional
@@ -25,15 +28,16 @@ from pdp.wire.exchange import HttpAnswer, Refusal
 from pdp.wire.one_policy import under_one_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from pdp.bundle.bundle import Profile
+    from pdp.model.decision import Decision
     from pdp.wire.authzen_call import Call, Reception
     from pdp.wire.authzen_readings import Readings
     from pdp.wire.exchange import HttpRequest
 
 MAX_ITEMS: Final = 100  # evaluations in one call; standards, section 1.9
-AT_ONCE: Final = 32  # questions of one call that are with the engine together; others' calls get their turn
+AT_ONCE: Final = 32  # questions of one call in one turn of the loop, or with the engine: others' calls get theirs
 MAX_LISTED_IDS: Final = 50  # decision ids in one header: 1.9 KB, below the 4 KB that proxies take by default
 
 Semantic = Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"]
@@ -53,6 +57,14 @@ class _Item(NamedTuple):
     permits: bool
     json: bytes
     policy: str | None = None  # the digest of the bundle that decided; None: a refusal
+
+
+class _Asking(NamedTuple):
+    """What all items of one call have in common."""
+
+    call: Call
+    profile: Profile
+    defaults: Mapping[str, Any]
 
 
 class Evaluations:
@@ -81,31 +93,71 @@ class Evaluations:
         call.caller.spend(len(items) - 1)
         defaults = {name: optional(call.body, name, dict, "") for name in _INHERITED if name in call.body}
 
-        async def attempt(policies: set[str]) -> list[_Item]:
-            async def decide(numbered: tuple[int, Any]) -> _Item:
-                index, item = numbered
-                found = await self._item(item, defaults, profile, call, f"/evaluations/{index}")
-                if found.policy is not None:
-                    policies.add(found.policy)
-                return found
+        asking = _Asking(call, profile, defaults)
+        ends_on = _ENDS_ON[semantic]
 
-            questions, ends_on = list(enumerate(items)), _ENDS_ON[semantic]
-            return await (in_order(decide, questions) if ends_on is None else _until(decide, questions, ends_on))
+        async def attempt(policies: set[str]) -> list[_Item]:
+            decided = await (self._all(items, asking) if ends_on is None else self._until(items, asking, ends_on))
+            policies.update(item.policy for item in decided if item.policy is not None)
+            return decided
 
         decided = await under_one_policy(attempt)
         ids = ",".join([item.id for item in decided[:MAX_LISTED_IDS]])
         body = b'{"evaluations":[%b]}' % b",".join([item.json for item in decided])
         return HttpAnswer(200, (JSON, *echo(call.request_id, ids)), body)
 
-    async def _item(self, item: Any, defaults: Mapping[str, Any], profile: Profile, call: Call, at: str) -> _Item:
-        """One item, decided or refused. Raises NotReadyError only: then there is no answer at all."""
+    async def _all(self, items: Sequence[Any], asking: _Asking) -> list[_Item]:
+        """Every item: those that are known here at once, which then wait for their records together; the others beside
+        one another. Raises NotReadyError only: then there is no answer at all, and nothing is left running.
+        """
+        found: list[_Item | None] = [None] * len(items)
+        recordings: list[tuple[int, Recording]] = []
+        others: list[tuple[int, Coroutine[Any, Any, _Item]]] = []
         try:
-            asked = self._readings.asked_by_item(with_defaults(item, defaults, at), call, profile, at)
+            for index, item in enumerate(items):
+                if index % AT_ONCE == AT_ONCE - 1:
+                    await asyncio.sleep(0)  # others' calls get their turn
+                begun = self._begin(item, asking, index)
+                if isinstance(begun, Recording):
+                    recordings.append((index, begun))
+                else:
+                    others.append((index, begun))
+            rest = await in_order(_awaited, [one for _, one in others])
+        finally:
+            for _, one in others:
+                one.close()  # of one that has ended it changes nothing
+            for _, recording in recordings:
+                with suppress(NotReadyError):  # told below; nothing is left running
+                    await recording.kept
+        for (index, _), item in zip(others, rest, strict=True):
+            found[index] = item
+        for index, recording in recordings:
+            found[index] = _item(recording.decision(), asking)
+        return [item for item in found if item is not None]
+
+    async def _until(self, items: Sequence[Any], asking: _Asking, ends_on: bool) -> list[_Item]:
+        """One item after the other, to the first whose answer is `ends_on`. Raises NotReadyError only."""
+        decided: list[_Item] = []
+        for index, item in enumerate(items):
+            begun = self._begin(item, asking, index)
+            if isinstance(begun, Recording):
+                await begun.kept
+                decided.append(_item(begun.decision(), asking))
+            else:
+                decided.append(await begun)
+            if decided[-1].permits is ends_on:
+                break
+        return decided
+
+    def _begin(self, item: Any, asking: _Asking, index: int) -> Recording | Coroutine[Any, Any, _Item]:
+        """One item, decided or refused. Raises NotReadyError only."""
+        call, profile, at = asking.call, asking.profile, f"/evaluations/{index}"
+        try:
+            asked = self._readings.asked_by_item(with_defaults(item, asking.defaults, at), call, profile, at)
         except (BadRequestError, CallerRefusedError) as fault:
-            return await self._refused(fault, call)
-        decision = await self._decider.decide(asked, call.caller)
-        json = decision_json(decision, profile, call.caller)
-        return _Item(decision.id, decision.permits, json, decision.bundle_digest)
+            return self._refused(fault, call)
+        begun = self._decider.begin(asked, call.caller)
+        return begun if isinstance(begun, Recording) else _decided(begun, asking)
 
     async def _refused(self, fault: SekishoError, call: Call) -> _Item:
         refusal = Refusal(fault=fault, wire=WIRE, request_id=call.request_id)
@@ -168,15 +220,17 @@ _UNASKED: Final = RuntimeError("a question was not asked")
 _STOP: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 
 
-async def _until(
-    decide: Callable[[tuple[int, Any]], Awaitable[_Item]], questions: Sequence[tuple[int, Any]], ends_on: bool
-) -> list[_Item]:
-    decided = []
-    for question in questions:
-        decided.append(await decide(question))
-        if decided[-1].permits is ends_on:
-            break
-    return decided
+async def _awaited(item: Coroutine[Any, Any, _Item]) -> _Item:
+    return await item
+
+
+async def _decided(deciding: Coroutine[Any, Any, Decision], asking: _Asking) -> _Item:
+    return _item(await deciding, asking)
+
+
+def _item(decision: Decision, asking: _Asking) -> _Item:
+    json = decision_json(decision, asking.profile, asking.call.caller)
+    return _Item(decision.id, decision.permits, json, decision.bundle_digest)
 
 
 def _semantic(body: Mapping[str, Any]) -> Semantic:

@@ -20,8 +20,11 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from msgspec.structs import replace
+
+from pdp.callers.keys import shown_key
 from pdp.errors import (
     BadRequestError,
     NotPermittedError,
@@ -30,11 +33,12 @@ from pdp.errors import (
     SekishoError,
     UnsupportedMediaError,
 )
+from pdp.recent import Recurring
+from pdp.strict_json import parse_json
 from pdp.wire.cache_control import wants_fresh
-from pdp.wire.caller_credentials import CREDENTIAL_HEADERS, read_credentials
+from pdp.wire.caller_credentials import CREDENTIAL_HEADERS, carried, on_connection
 from pdp.wire.error_answer import error_answer, is_request_id, method_not_allowed
 from pdp.wire.exchange import Promise, Refusal
-from pdp.wire.strict_json import parse_json
 from pdp.wire.traceparent import trace_id_of
 
 if TYPE_CHECKING:
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from pdp.wire.exchange import Decider, HttpAnswer, HttpRequest
 
 WIRE: Final = "authzen"
+MAX_HEADINGS: Final = 1_024  # as many as `pdp.api.heads` knows
 
 _READ: Final = CREDENTIAL_HEADERS | {"cache-control", "content-type", "traceparent", "x-request-id"}
 
@@ -78,12 +83,60 @@ class Call:
         return self._body
 
 
+class Asked(NamedTuple):
+    """What the headers say of the question."""
+
+    is_json: bool
+    trace_id: str | None
+    fresh: bool
+
+
+class Heading:
+    """What the headers of a call say by themselves (steps 2, 3 and 5), for all calls with the very same headers.
+
+    `credentials` raises BadRequestError where they are two different ones. `asked`: once `read_on` has been called.
+    INVARIANT (nothing dynamic stays): who the caller is, and what it may, is asked for each call.
+    """
+
+    __slots__ = ("_carried", "_headers", "asked", "repeated", "request_id")
+
+    def __init__(self, headers: tuple[tuple[str, str], ...]) -> None:
+        self._headers, self.repeated = _headers(headers)
+        self._carried: Credentials | None = None
+        self.request_id = _request_id(self._headers, self.repeated)
+        self.asked: Asked | None = None
+
+    def check(self) -> None:
+        """Raises BadRequestError (step 2)."""
+        if self.repeated:  # two parties could read two values
+            raise BadRequestError(f"the header `{self.repeated[0]}` stands more than once")
+        if self.request_id is None and self._headers.get("x-request-id"):
+            raise BadRequestError("the header `x-request-id` must be 1 to 256 visible ASCII characters")
+
+    def credentials(self, request: HttpRequest) -> Credentials:
+        if self._carried is None:
+            said = carried(self._headers)
+            self._carried = said if said.key is None else replace(said, shown=shown_key(said.key))
+        return on_connection(self._carried, request)
+
+    def read_on(self) -> Asked:
+        """What costs more to read than strangers shall be able to make us pay."""
+        headers = self._headers
+        self.asked = Asked(
+            _is_json(headers.get("content-type", "")),
+            trace_id_of(headers.get("traceparent")),
+            wants_fresh(headers.get("cache-control")),
+        )
+        return self.asked
+
+
 class Reception:
     """Receives calls for one endpoint after another, and answers those that do not get through."""
 
     def __init__(self, decider: Decider, callers: Callers) -> None:
         self.decider = decider
         self._callers = callers
+        self._headings: Recurring[tuple[tuple[str, str], ...], Heading] = Recurring(MAX_HEADINGS)
 
     async def serve(
         self, request: HttpRequest, permission: Permission, answer: Callable[[Call], Coroutine[Any, Any, HttpAnswer]]
@@ -100,38 +153,39 @@ class Reception:
         answer: Callable[[Call], Promise | Coroutine[Any, Any, HttpAnswer]],
     ) -> Promise | Coroutine[Any, Any, HttpAnswer]:
         """As `serve`, for an endpoint that may promise its answer; else a coroutine, which has to be awaited."""
-        headers, repeated = _headers(request)
-        request_id = _request_id(headers, repeated)
+        heading = self._headings.get(request.headers)
+        if heading is None:
+            heading = Heading(request.headers)
+            self._headings.keep(request.headers, heading)
         caller: Caller | None = None
         try:
-            _check_headers(headers, request_id, repeated)
+            heading.check()
             if request.method != "POST":
-                return _said(method_not_allowed("POST", request_id))
-            presented = read_credentials(headers, request)
+                return _said(method_not_allowed("POST", heading.request_id))
+            presented = heading.credentials(request)
             if presented.token is not None:  # its issuer's keys may have to be waited for
-                return self._introduced(presented, request, headers, request_id, permission, answer)
+                return self._introduced(presented, request, heading, permission, answer)
             caller = self._callers.authenticate(presented)
-            begun = answer(_call(caller, request, headers, request_id, permission))
+            begun = answer(_call(caller, request, heading, permission))
         except SekishoError as fault:
-            return self._refused(fault, request, request_id, caller)
-        return begun if isinstance(begun, Promise) else self._whole(begun, request, request_id, caller)
+            return self._refused(fault, request, heading.request_id, caller)
+        return begun if isinstance(begun, Promise) else self._whole(begun, request, heading.request_id, caller)
 
-    async def _introduced(  # noqa: PLR0913, PLR0917  # all that `begin` knows by then
+    async def _introduced(
         self,
         presented: Credentials,
         request: HttpRequest,
-        headers: dict[str, str],
-        request_id: str | None,
+        heading: Heading,
         permission: Permission,
         answer: Callable[[Call], Promise | Coroutine[Any, Any, HttpAnswer]],
     ) -> HttpAnswer:
         caller: Caller | None = None
         try:
             caller = await self._callers.introduce(presented)
-            begun = answer(_call(caller, request, headers, request_id, permission))
+            begun = answer(_call(caller, request, heading, permission))
             return await (answered(begun) if isinstance(begun, Promise) else begun)
         except SekishoError as fault:
-            return await self._refused(fault, request, request_id, caller)
+            return await self._refused(fault, request, heading.request_id, caller)
 
     async def _whole(
         self, begun: Coroutine[Any, Any, HttpAnswer], request: HttpRequest, request_id: str | None, caller: Caller
@@ -173,17 +227,15 @@ async def _said(answer: HttpAnswer) -> HttpAnswer:
     return answer
 
 
-def _call(
-    caller: Caller, request: HttpRequest, headers: dict[str, str], request_id: str | None, permission: Permission
-) -> Call:
+def _call(caller: Caller, request: HttpRequest, heading: Heading, permission: Permission) -> Call:
     """Steps 4 and 5. Raises NotPermittedError, PayloadTooLargeError and UnsupportedMediaError."""
     require(caller, permission)
     if len(request.body) > caller.limits.body_bytes:
         raise PayloadTooLargeError(f"the body is larger than this caller's {caller.limits.body_bytes} bytes")
-    _check_media_type(headers)
-    trace_id = trace_id_of(headers.get("traceparent"))
-    fresh = caller.may("bypass_cache") and wants_fresh(headers.get("cache-control"))
-    return Call(caller, request_id, trace_id, request.body, fresh=fresh)
+    is_json, trace_id, fresh = heading.asked or heading.read_on()
+    if not is_json:
+        raise UnsupportedMediaError("the content type must be `application/json`")
+    return Call(caller, heading.request_id, trace_id, request.body, fresh=fresh and caller.may("bypass_cache"))
 
 
 def require(caller: Caller, permission: Permission) -> None:
@@ -192,11 +244,11 @@ def require(caller: Caller, permission: Permission) -> None:
         raise NotPermittedError(f"this caller lacks the permission `{permission}`")
 
 
-def _headers(request: HttpRequest) -> tuple[dict[str, str], list[str]]:
+def _headers(headers: tuple[tuple[str, str], ...]) -> tuple[dict[str, str], list[str]]:
     """(the headers that are read here, those of them that stand more than once)."""
     found: dict[str, str] = {}
     repeated: list[str] = []
-    for name, value in request.headers:
+    for name, value in headers:
         if name not in _READ:
             continue
         if name not in found:
@@ -216,14 +268,5 @@ def _request_id(headers: dict[str, str], repeated: list[str]) -> str | None:
     return text if text and is_request_id(text) and "x-request-id" not in repeated else None
 
 
-def _check_headers(headers: dict[str, str], request_id: str | None, repeated: list[str]) -> None:
-    if repeated:  # two parties could read two values
-        raise BadRequestError(f"the header `{repeated[0]}` stands more than once")
-    if request_id is None and headers.get("x-request-id"):
-        raise BadRequestError("the header `x-request-id` must be 1 to 256 visible ASCII characters")
-
-
-def _check_media_type(headers: dict[str, str]) -> None:
-    media_type = headers.get("content-type", "")
-    if media_type != "application/json" and media_type.partition(";")[0].strip(" \t").lower() != "application/json":
-        raise UnsupportedMediaError("the content type must be `application/json`")
+def _is_json(media_type: str) -> bool:
+    return media_type == "application/json" or media_type.partition(";")[0].strip(" \t").lower() == "application/json"

@@ -15,7 +15,7 @@ from pdp.wire.authzen_answer import encode_json
 from pdp.wire.authzen_mapping import access_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Permission
@@ -41,19 +41,19 @@ class Readings:
 
     def asked(self, call: Call, profile: Profile) -> AccessRequest:
         """The access that the body of this call asks about. Raises as `access_request`, and for a body that is none."""
-        return self._asked(call.raw, lambda: call.body, call, profile, "")
+        return self._asked(call.raw, None, call, profile, "")
 
     def asked_by_item(self, question: Mapping[str, Any], call: Call, profile: Profile, at: str) -> AccessRequest:
         """The access that one question of several asks about. Raises as `access_request`."""
-        return self._asked(encode_json(question), lambda: question, call, profile, at)
+        return self._asked(encode_json(question), question, call, profile, at)
 
     def _asked(
-        self, raw: bytes, members: Callable[[], Mapping[str, Any]], call: Call, profile: Profile, at: str
+        self, raw: bytes, members: Mapping[str, Any] | None, call: Call, profile: Profile, at: str
     ) -> AccessRequest:
         key = (raw, profile, call.caller.permissions)
         known = self._held.get(key)
         if known is None:
-            known = access_request(members(), profile, call, at)
+            known = access_request(call.body if members is None else members, profile, call, at)
             if len(raw) > MAX_BYTES or _has_token(known):
                 return known
             known = replace(known, request_id=None, trace_id=None, fresh=False, reading=Reading())

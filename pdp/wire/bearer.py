@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pdp.errors import BadRequestError
 from pdp.model.request import UnverifiedToken
-from pdp.wire.strict_json import parse_json
+from pdp.strict_json import parse_json
 
 MAX_TOKEN: Final = 16_384  # characters; an access token with many groups has about 4,000
 MAX_SUBJECT: Final = 256  # characters

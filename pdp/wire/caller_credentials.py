@@ -44,6 +44,11 @@ def read_credentials(headers: Mapping[str, str], request: HttpRequest) -> Creden
     with key id and secret, or `X-API-Key: KEY`. An access token: `Authorization: Bearer TOKEN`. Raises BadRequestError
     where two headers carry two different ones.
     """
+    return on_connection(carried(headers), request)
+
+
+def carried(headers: Mapping[str, str]) -> Credentials:
+    """As `read_credentials`: what the headers carry by themselves, on whatever connection."""
     authorization, api_key = headers.get("authorization"), headers.get("x-api-key")
     credential = api_key or None
     if authorization is not None:
@@ -53,7 +58,14 @@ def read_credentials(headers: Mapping[str, str], request: HttpRequest) -> Creden
     forwarded: tuple[tuple[str, str], ...] = ()
     if not _FORWARDED.isdisjoint(headers):
         forwarded = tuple([(name, headers[name]) for name in FORWARDED if name in headers])
-    return _sorted(credential, forwarded, request)
+    return _sorted(credential, forwarded)
+
+
+def on_connection(carried: Credentials, request: HttpRequest) -> Credentials:
+    """The credentials of the headers, together with those of the connection that they came on."""
+    return Credentials(
+        carried.key, carried.token, request.peer_certificate, carried.forwarded, request.peer, carried.shown
+    )
 
 
 def introducing(callers: Callers) -> Callable[[HttpRequest], Awaitable[Caller]]:
@@ -85,15 +97,15 @@ def read_gateway_credentials(request: HttpRequest) -> Credentials:
     A header that stands twice is no credential: one of the two is the client's.
     """
     keys = [value for name, value in request.headers if name == KEY]
-    return _sorted(keys[0] or None if len(keys) == 1 else None, (), request)
+    return on_connection(_sorted(keys[0] or None if len(keys) == 1 else None, ()), request)
 
 
-def _sorted(credential: str | None, forwarded: tuple[tuple[str, str], ...], request: HttpRequest) -> Credentials:
+def _sorted(credential: str | None, forwarded: tuple[tuple[str, str], ...]) -> Credentials:
     if credential is not None and credential.count(".") == _JWT_DOTS and not credential.startswith(_KEY_PREFIX):
         if len(credential) <= MAX_TOKEN:
-            return Credentials(None, credential, request.peer_certificate, forwarded, request.peer)
+            return Credentials(None, credential, forwarded=forwarded)
         credential = ""  # a key that nobody has: too long to be looked at
-    return Credentials(credential, None, request.peer_certificate, forwarded, request.peer)
+    return Credentials(credential, forwarded=forwarded)
 
 
 def _credential(authorization: str) -> str | None:

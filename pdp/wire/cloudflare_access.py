@@ -28,9 +28,9 @@ from pdp.errors import BadRequestError, NotReadyError
 from pdp.identity.levels import ACR_OF_LEVEL
 from pdp.identity.signing import MAX_AGE
 from pdp.model.request import AccessRequest, AssertedClaims, Network
+from pdp.strict_json import parse_json
 from pdp.wire.error_answer import JSON, echo, error_answer, is_request_id, method_not_allowed
 from pdp.wire.exchange import HttpAnswer, Refusal
-from pdp.wire.strict_json import parse_json
 from pdp.wire.traceparent import trace_id_of
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from pdp.errors import BadRequestError
 from pdp.model.request import Refusal as Refusal  # noqa: PLC0414, TC001  # every wire format takes it from here
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Callable, Coroutine
     from typing import Any
 
     from pdp.callers.caller import Caller
+    from pdp.declog.port import Kept
     from pdp.model.decision import Decision
     from pdp.model.request import AccessRequest
     from pdp.steps import Recording
@@ -57,7 +57,7 @@ class HttpAnswer(msgspec.Struct, frozen=True, gc=False):
 class Promise(NamedTuple):
     """An answer for which nothing has to be waited for but the log. `answer` may be asked once, when `kept` is done."""
 
-    kept: Future[None]
+    kept: Kept
     answer: Callable[[], HttpAnswer]
 
 

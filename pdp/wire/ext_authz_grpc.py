@@ -122,7 +122,11 @@ def allowed(permitted: Permitted) -> CheckResponse:
     """INVARIANT (one OK): the only place in which this wire can let a request through."""
     return CheckResponse(
         status=Status(code=OK),
-        ok_response=OkHttpResponse(headers=_options(permitted.answer_headers()), headers_to_remove=_TAKE_OFF),
+        ok_response=OkHttpResponse(
+            headers=_options(permitted.answer_headers()),
+            headers_to_remove=_TAKE_OFF,
+            response_headers_to_add=_options(permitted.client_headers()),
+        ),
         dynamic_metadata=_metadata(permitted.decision),
     )
 

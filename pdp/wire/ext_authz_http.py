@@ -73,4 +73,5 @@ class ExtAuthzHttp:
 
 def _allowed(permitted: Permitted) -> HttpAnswer:
     """INVARIANT (one 200): the only place in which this wire can let a request through."""
-    return HttpAnswer(200, (*permitted.answer_headers(), _TAKE_OFF, ("cache-control", "no-store")))
+    no_store = ("cache-control", "no-store")
+    return HttpAnswer(200, (*permitted.answer_headers(), _TAKE_OFF, *permitted.client_headers(), no_store))

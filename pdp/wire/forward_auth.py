@@ -153,7 +153,7 @@ def _check_reading(path: str, normal: str | None) -> None:
 
 def _allowed(permitted: Permitted) -> HttpAnswer:
     """INVARIANT (one 200): the only place in which this wire can let a request through."""
-    return HttpAnswer(200, (*permitted.answer_headers(), ("cache-control", "no-store")))
+    return HttpAnswer(200, (*permitted.answer_headers(), *permitted.client_headers(), ("cache-control", "no-store")))
 
 
 def _denied(denial: Denial, form: ForwardProfile) -> HttpAnswer:

@@ -29,6 +29,9 @@ from pdp.callers.caller import require_profile
 from pdp.errors import BadRequestError, NotPermittedError, TooManyRequestsError
 from pdp.model.decision import Outcome, Text
 from pdp.model.request import AssertedClaims, Network
+from pdp.wire.dpop_nonce import CHALLENGE as NONCE_CHALLENGE
+from pdp.wire.dpop_nonce import HEADER as NONCE
+from pdp.wire.dpop_nonce import nonce_offer
 from pdp.wire.exchange import Refusal
 from pdp.wire.gateway_facts import access_request, read_headers, request_id, strict_path
 from pdp.wire.raw_path import ambiguity
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from pdp.bundle.bundle import Profile
     from pdp.callers.caller import Caller
     from pdp.errors import CallerRefusedError, SekishoError
+    from pdp.identity.nonces import Nonces
     from pdp.model.decision import Decision
     from pdp.model.request import AccessRequest
     from pdp.wire.exchange import Decider, HttpRequest
@@ -83,19 +87,26 @@ class AmbiguousPathError(BadRequestError):
 @dataclass(frozen=True, slots=True)
 class CheckSettings:
     """`trusted_hops` counts the entries of `x-forwarded-for` that our own proxies wrote, the gateway's included;
-    0: the header is not read. `strict_path` holds where the route says nothing.
+    0: the header is not read. `strict_path` holds where the route says nothing. `nonces` are those that DPoP proofs
+    must name; None: none is asked for.
     """
 
     strict_path: bool = True
     trusted_hops: int = 0
     step_up: StepUp = field(default_factory=StepUp)
+    nonces: Nonces | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """The request may go on. Only `GatewayCheck` makes one, of a decision that permits."""
+    """The request may go on. Only `GatewayCheck` makes one, of a decision that permits. `nonce`: the client's next."""
 
     decision: Decision
+    nonce: str | None = None
+
+    def client_headers(self) -> tuple[tuple[str, str], ...]:
+        """For the client, where the gateway can add to the application's own answer."""
+        return () if self.nonce is None else ((NONCE, self.nonce),)
 
     def answer_headers(self) -> tuple[tuple[str, str], ...]:
         """For the upstream. Every one is always set, so that one of the same name from the client is overwritten
@@ -127,6 +138,7 @@ class Denial:
     redirect: str | None = None
     decision: Decision | None = None
     retry_after_s: int | None = None
+    nonce: str | None = None
 
     def unredirected(self) -> Denial:
         """For a gateway that passes no redirect on: the challenge."""
@@ -140,7 +152,8 @@ class Denial:
             return 302, (("location", self.redirect), *number, *of_body), body
         challenge = () if self.challenge is None else (("www-authenticate", self.challenge),)
         later = () if self.retry_after_s is None else (("retry-after", str(self.retry_after_s)),)
-        return self.status, (*challenge, *later, *number, *of_body), body
+        nonce = () if self.nonce is None else ((NONCE, self.nonce),)
+        return self.status, (*challenge, *nonce, *later, *number, *of_body), body
 
 
 class GatewayCheck:
@@ -172,8 +185,13 @@ class GatewayCheck:
             return refusal(refused.status, text, heard=headers, decision_id=decision_id)
         decision = await self._decider.decide(asked, caller)
         # 4.
+        offer = nonce_offer(self._settings.nonces, asked, decision)
+        nonce = None if offer is None else offer.nonce
         if decision.permits:
-            return Permitted(decision)
+            return Permitted(decision, nonce)
+        if offer is not None and offer.needed:
+            notice = _notice(decision, "deny", _DENIED)
+            return Denial(401, notice, headers, challenge=NONCE_CHALLENGE, decision=decision, nonce=nonce)
         if decision.verdict.outcome is Outcome.STEP_UP:
             return self._challenged(request, headers, decision)
         return Denial(403, _notice(decision, "deny", _DENIED), headers, decision=decision)

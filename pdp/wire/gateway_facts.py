@@ -26,10 +26,10 @@ import msgspec
 
 from pdp.errors import BadRequestError
 from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, Network, UnverifiedToken
+from pdp.strict_json import parse_json
 from pdp.wire.bearer import bearer_token, claimed_subject
 from pdp.wire.client_certificate import CERTIFICATE
 from pdp.wire.device_certificate import asserted_certificate
-from pdp.wire.strict_json import parse_json
 from pdp.wire.traceparent import trace_id_of
 
 if TYPE_CHECKING:

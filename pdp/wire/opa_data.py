@@ -36,12 +36,12 @@ from pdp.errors import (
     TooManyRequestsError,
 )
 from pdp.model.decision import BAD_INPUT, Outcome
+from pdp.strict_json import parse_json
 from pdp.wire.authzen_call import Call, require
 from pdp.wire.authzen_mapping import access_request
 from pdp.wire.cache_control import wants_fresh
 from pdp.wire.error_answer import CHALLENGE, JSON, echo, is_request_id, told
 from pdp.wire.exchange import HttpAnswer, Refusal
-from pdp.wire.strict_json import parse_json
 from pdp.wire.traceparent import trace_id_of
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
@@ -18,6 +19,8 @@ from pdp.archive.tail import publish_tails
 from pdp.declog.layout import Layout, SegmentName
 from pdp.declog.record import read_record
 from pdp.errors import BadRequestError, NotReadyError
+from pdp.model.decision import Outcome, Verdict
+from tests.contract.pages import after
 from tests.copies import BucketCopy, ClickHouseCopy, Copy
 from tests.unit.archive.logs import DENY, PERMIT, Worker, record, some_records
 from tests.unit.declog.disks import HastyDisk
@@ -153,9 +156,56 @@ def test_pages_walk_through_everything_once_newest_first(engine: QueryEngine, tm
     while page := rows(engine.run("newest", DAY | key | {"page": 4})):
         assert len(page) <= 4
         seen += [str(row["id"]) for row in page]
-        key = {"before_time": page[-1]["time"].replace(tzinfo=UTC), "before_id": page[-1]["id"]}
+        key = after(page[-1])
     written = [read_record(body) for body in worker.written]
     assert seen == [entry.id for entry in sorted(written, key=lambda r: (r.time, r.id), reverse=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("newest", {}), ("denials", {}), ("person_day", {"person": "u-0001"}), ("device_day", {"device": "d-00001"})],
+)
+def test_rows_of_one_time_and_id_are_on_one_page_each(
+    engine: QueryEngine, tmp_path: Path, name: str, more: dict[str, object]
+):
+    """As two OPAs push one id, and a record whose id cannot be read."""
+    twice = record(START, 1, DENY)
+    nameless = msgspec.json.encode({k: v for k, v in msgspec.json.decode(twice).items() if k != "id"})
+    for number in range(3):
+        worker = Worker(tmp_path, f"w{number}")
+        worker.write([twice, twice, *([nameless] if name in ("newest", "denials") else [])])
+        worker.seal()
+    store_these(tmp_path, Layout(tmp_path).names()[:1])
+    seen: list[tuple[str, int]] = []
+    key: dict[str, object] = {}
+    while page := rows(engine.run(name, DAY | key | more | {"page": 1})):
+        seen += [(row["segment"], row["seq"]) for row in page]
+        key = after(page[-1])
+    assert len(seen) == len(set(seen)) == (9 if name in ("newest", "denials") else 6)
+
+
+@pytest.mark.parametrize("lacking", ["before_time", "before_segment", "before_seq"])
+def test_a_place_that_is_named_in_part_is_refused(engine: QueryEngine, tmp_path: Path, lacking: str):
+    Worker(tmp_path).segment(2)
+    key = after(rows(engine.run("newest", DAY))[0])
+    assert engine.run("newest", DAY | key).num_rows == 1
+    with pytest.raises(BadRequestError, match="belong together"):
+        engine.run("newest", DAY | {name: value for name, value in key.items() if name != lacking})
+
+
+def test_denials_without_a_reason_are_counted(engine: QueryEngine, tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.write([record(START, 1, DENY), record(START, 2, Verdict(Outcome.DENY, ()))])
+    for _ in range(2):
+        hours = rows(engine.run("denials_by_reason_hour", HOURS))
+        assert sorted((row["reason"], row["decisions"]) for row in hours) == [
+            ("(none)", 1), ("DEVICE_LOST", 1), ("PATCH_OVERDUE", 1),
+        ]  # fmt: skip
+        first = rows(engine.run("report_01_denials", HOURS))
+        assert ("tax", "(none)", 1) in [(row["department"], row["reason"], row["denials"]) for row in first]
+        if not LocalStore(tmp_path).manifest.exists():
+            worker.seal()
+            store_all(tmp_path)
 
 
 def test_one_decision_is_found_by_its_id(engine: QueryEngine, tmp_path: Path):
@@ -213,6 +263,19 @@ def test_a_report_names_what_it_is_for_and_nothing_else(engine: QueryEngine, tmp
     assert {mark: row[mark] for mark in marks - {"beyond_communication"}} == dict.fromkeys(
         marks - {"beyond_communication"}, True
     )
+
+
+def test_the_report_of_completeness_counts_what_is_not_stored_yet(engine: QueryEngine, tmp_path: Path):
+    worker = Worker(tmp_path)
+    worker.segment(3)
+    store_all(tmp_path)
+    worker.segment(2)
+    store = LocalStore(tmp_path, disk=HastyDisk())
+    with store.held():
+        publish_tails(store.layout, store.place, store.layout.names()[1:], store.disk)
+    worker.write(some_records(worker.clock.now, 4))
+    (row,) = rows(engine.run("report_10_completeness", {}))
+    assert (row["segments"], row["fresh"], row["records"]) == (3, 2, 9)
 
 
 def test_a_missing_segment_shows_in_the_report_of_completeness(engine: QueryEngine, tmp_path: Path):

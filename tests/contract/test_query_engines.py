@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from pdp.archive.schema import COLUMNS
 from pdp.errors import BadRequestError
 from pdp.outgrown.clickhouse_texts import RULES, text_of
 from tests.chdb_server import ChdbServer
+from tests.contract.pages import after
 from tests.copies import BucketCopy, ClickHouseCopy, Copy, local_store
 from tests.s3_server import S3Server
 from tests.unit.archive.logs import DENY, PERMIT, Worker, record
@@ -78,15 +80,29 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", params=["clickhouse", "object_store"])
-def engine(
+@pytest.fixture(scope="module")
+def engines(
     request: pytest.FixtureRequest, log: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[QueryEngine]:
-    copy = _copy(request, request.param, tmp_path_factory.mktemp("copy"))
-    store = local_store(log)
-    assert copy.sink(store).publish(store.layout.names(), START) == 4
-    yield copy.engine()
-    copy.close()
+) -> Iterator[Callable[[str], QueryEngine]]:
+    """Each copy is made once, when it is first asked: the order of the tests goes from one to the other and back."""
+    made: dict[str, QueryEngine] = {}
+    with ExitStack() as copies:
+
+        def engine_of(kind: str) -> QueryEngine:
+            if kind not in made:
+                copy = _copy(request, kind, tmp_path_factory.mktemp("copy"))
+                copies.callback(copy.close)
+                store = local_store(log)
+                assert copy.sink(store).publish(store.layout.names(), START) == 4
+                made[kind] = copy.engine()
+            return made[kind]
+
+        yield engine_of
+
+
+@pytest.fixture(params=["clickhouse", "object_store"])
+def engine(request: pytest.FixtureRequest, engines: Callable[[str], QueryEngine]) -> QueryEngine:
+    return engines(request.param)
 
 
 def _copy(request: pytest.FixtureRequest, kind: str, root: Path) -> Copy:
@@ -221,7 +237,7 @@ def walk(engine: QueryEngine, name: str, params: dict[str, object]) -> list[str]
     key: dict[str, object] = {}
     while page := engine.run(name, params | key).to_pylist():
         seen += [str(row["id"]) for row in page]
-        key = {"before_time": page[-1]["time"].replace(tzinfo=UTC), "before_id": page[-1]["id"]}
+        key = after(page[-1])
     return seen
 
 

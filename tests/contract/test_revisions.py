@@ -854,9 +854,9 @@ def test_what_cannot_warn_is_refused_by_name(house: House) -> None:
     plain = house.checked("plain")
     with pytest.raises(BadRequestError, match="`zta`"):
         house.revisions.submit(AUTHOR, plain.number, WHY, NOW, warn_days=1)
-    first = warning.approved("first", 1)
-    with pytest.raises(ConflictError, match="nothing was ever activated"):
-        house.activations.activate(OPERATOR, first.number, WHY, NOW)
+    with pytest.raises(ConflictError, match="nothing was ever activated") as first:
+        warning.approved("first", 1)
+    assert "without a time of warning" in first.value.next_step
     warning.active("before")
     other = warning.approved("other", 3, networks=[{"cidr": "10.0.0.0/8", "zone": "office"}])
     with pytest.raises(ConflictError, match="other facts"):

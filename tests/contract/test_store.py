@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
@@ -34,6 +36,9 @@ from pdp.directory.registers import key_of, registers_of
 from pdp.directory.runs import latest_runs
 from pdp.directory.snapshot import current_epoch, load_snapshot, refresh_snapshot
 from pdp.errors import DirectoryError, NotAuthenticatedError
+from pdp.identity.proof import Shown
+from pdp.identity.revocations import EVERY, Mark, StoredRevocations, lift, list_marks, revoke
+from pdp.identity.token import TokenRefusedError
 from pdp.model.directory import (
     ALWAYS,
     CatalogueRow,
@@ -49,6 +54,7 @@ from pdp.model.directory import (
     User,
     WorkPermit,
 )
+from pdp.store import store as store_module
 from pdp.store.store import HEAD, Store, open_store
 from pdp.store.tables import metadata
 from tests.contract.stores import Databases, child, postgres_databases, quiet, sqlite_databases
@@ -124,6 +130,37 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(store: Store) -
         assert "`9999`" in refused.value.message
     with store.read() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+
+
+async def test_marks_from_before_they_knew_their_issuer_count_for_every_issuer(databases: Databases) -> None:
+    store = open_store(databases.empty())
+    try:
+        with store.write() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(store_module._MIGRATIONS).replace("%", "%%"))
+            config.set_main_option("path_separator", "os")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0011")
+            connection.execute(
+                text(
+                    "INSERT INTO revocations (kind, id, not_before, created_at)"
+                    " VALUES ('session', 's-1', '2023-08-01T01:00:00.000000Z', '2023-08-01T01:00:00.000000Z')"
+                )
+            )
+        store.migrate()
+        assert list_marks(store, now=NOW) == (Mark("session", "s-1", NOW, NOW, EVERY),)
+        for issuer in ("https://idp.example.jp", "https://idp.city.example.jp"):
+            revoke(store, "session", "s-1", at=NOW, now=NOW, issuer=issuer)
+        lift(store, "session", "s-1", issuer="https://idp.city.example.jp")
+        marks = StoredRevocations(store, lambda: NOW, issuers=["https://idp.city.example.jp"])
+        await marks.refresh()
+        with pytest.raises(TokenRefusedError):
+            marks.refuse_revoked(Shown((), "s-1", issuer="https://idp.city.example.jp"))
+        lift(store, "session", "s-1")
+        await marks.refresh()
+        marks.refuse_revoked(Shown((), "s-1", issuer="https://idp.city.example.jp"))
+    finally:
+        store.close()
 
 
 def test_workers_that_start_together_may_all_migrate(databases: Databases) -> None:

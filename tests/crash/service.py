@@ -71,7 +71,8 @@ class Service:
 
     def environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PDP_")}
-        return clean | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | self._settings
+        own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PDP_DECISION_TABLE": "off"}
+        return clean | own | self._settings
 
     def pdp(self, *arguments: str) -> str:
         """What a command says on stdout. Raises CalledProcessError."""

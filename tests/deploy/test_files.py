@@ -17,6 +17,7 @@ from dockerfile_parse import DockerfileParser
 
 from pdp.audit.metrics import AuditMetrics
 from pdp.cache_metrics import CacheMetrics
+from pdp.callers.crl_metrics import CrlMetrics
 from pdp.log_metrics import ProofMetrics, StoreMetrics
 from pdp.metrics import Metrics
 from pdp.revisions.metrics import RevisionMetrics
@@ -24,6 +25,7 @@ from pdp.settings import Settings, load_settings
 from pdp.shipping.ledger import Ledger
 from pdp.shipping.metrics import ShippingMetrics
 from pdp.source_metrics import SourceMetrics
+from pdp.table.metrics import TableMetrics
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -157,6 +159,8 @@ def live_names() -> set[str]:
     ShippingMetrics(metrics.registry, Ledger(Path("nowhere")), ())
     AuditMetrics(metrics.registry)
     RevisionMetrics(metrics.registry)
+    CrlMetrics(metrics.registry)
+    TableMetrics(metrics.registry)
     names: set[str] = set()
     for family in metrics.registry.collect():
         names |= {family.name} | {f"{family.name}{end}" for end in _ENDS[family.type]}

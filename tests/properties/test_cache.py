@@ -1,6 +1,7 @@
 """Whatever happens in whatever order, no answer from a cache differs from what an evaluation would say at that instant.
 
-Three workers, two of which run the same engine, share one Redis that lies and forgets. Each hears of a change in
+Three workers, two of which run the same engine, share one Redis that lies and forgets; one of these two has the shipped
+policy as a decision table, and asks its engine for the others. Each hears of a change in
 the directory or of another policy at once or late, up to BOUND. Clocks differ, go on, jump back, and stop exactly
 at the borders of facts. Held against `tests.cache_world.Oracle`, which remembers nothing:
 
@@ -39,7 +40,7 @@ from pdp.model.decision import CachePath, Decision, Outcome, Verdict
 from pdp.model.directory import Emergency, Period, Post, Snapshot
 from pdp.model.input import encode_input
 from pdp.model.request import AccessRequest
-from tests.cache_workers import Taken, Worker
+from tests.cache_workers import Taken, Worker, WorkersTable
 from tests.cache_world import (
     GATEWAY,
     HOUR,
@@ -107,7 +108,9 @@ class Prefecture(RuleBasedStateMachine):
 
     def _worker(self, number: int, entries: int, longest: timedelta | None) -> Worker:
         view, contrary = self.versions[-1].snapshot, number == 2
-        return Worker(self, view, self.policy, entries, skew=SKEWS[number], longest=longest, contrary=contrary)
+        table = WorkersTable() if number == 1 else None
+        own: dict[str, Any] = {"skew": SKEWS[number], "longest": longest, "contrary": contrary, "table": table}
+        return Worker(self, view, self.policy, entries, **own)
 
     # --- Questions ----------------------------------------------------------------------------------------------------
 
@@ -373,6 +376,7 @@ class Prefecture(RuleBasedStateMachine):
         for worker in getattr(self, "workers", ()):
             status = worker.cache.status()
             self.met["local"] += status.local_hits
+            self.met["table"] += worker.table.looked_up if worker.table is not None else 0
             self.met["shared"] += status.shared_hits
             self.met["joined"] += status.joined
             self.met["evicted"] += status.evicted
@@ -400,5 +404,5 @@ def test_no_answer_ever_differs_from_an_evaluation_at_the_same_instant() -> None
     finally:
         loop.close()
         oracle.close()
-    wanted = (*Outcome, *get_args(CachePath), "border", "local", "shared", "joined", "evicted", "recalled")
+    wanted = (*Outcome, *get_args(CachePath), "border", "local", "shared", "joined", "evicted", "recalled", "table")
     assert [what for what in wanted if not Prefecture.met[what]] == [], "too little was met to prove anything"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from itertools import combinations
 from random import Random
@@ -11,11 +12,12 @@ import pytest
 
 from pdp.bundle.bundle import read_bundle
 from pdp.engine.regorus import RegorusEngine
+from pdp.model.input import check_input, encode_input
 from pdp.space.invariants import SHIPPED, prove
-from tests.judge import judge_all
+from tests.judge import BAD_INPUT, judge_all
 from tests.oracle.access_rules import judge
-from tests.oracle.documents import healthy, random_document
-from tests.spaces import POLICIES, shipped_space
+from tests.oracle.documents import healthy, malformed_document, random_document, unknowable_paths, with_value
+from tests.spaces import POLICIES, shipped_space, shipped_table
 
 pytestmark = pytest.mark.anyio
 
@@ -88,3 +90,69 @@ def test_the_vector_of_a_document_made_of_a_vector_is_that_vector() -> None:
 @pytest.mark.parametrize("invariant", SHIPPED, ids=lambda one: one.id)
 def test_the_shipped_policy_keeps_its_invariants(invariant: Any) -> None:
     assert prove(shipped_space(), invariant).holds
+
+
+# --- Laid out as a table ----------------------------------------------------------------------------------------------
+
+
+def looked_up(document: dict[str, Any]) -> dict[str, Any]:
+    answer = shipped_table().answer(encode_input(check_input(document)))
+    assert answer is not None, document
+    found: dict[str, Any] = json.loads(answer)
+    return found
+
+
+async def test_the_table_says_what_space_policy_and_oracle_say_of_random_documents() -> None:
+    rng = Random(12)
+    documents = [random_document(rng) for _ in range(2000)]
+    said = [looked_up(document) for document in documents]
+    for document, answer in zip(documents, said, strict=True):
+        assert answer == shipped_space().judge(document) == judge(document), document
+    assert said[:500] == await answers(documents[:500])
+
+
+async def test_the_table_says_what_space_policy_and_oracle_say_at_both_ends_of_every_piece() -> None:
+    space, rng = shipped_space(), Random(13)
+    documents = []
+    for _ in range(1500):
+        vector = {level: rng.randrange(len(fact.values)) for level, fact in space.facts.items()}
+        if not space.diagram.at(space.possible, vector):
+            continue
+        document = space.document(vector)
+        for level, fact in space.facts.items():
+            if fact.kind == "number":
+                fact.write(document, vector[level], last=rng.random() < 0.5)
+        assert looked_up(document) == space.judge(document), document
+        documents.append(document)
+    assert len(documents) > 1000
+    sample = documents[:300]
+    assert [looked_up(document) for document in sample] == await answers(sample)
+    for document in sample:
+        if document["context"]["work_permit_until"] != "9999-12-31T00:00:00Z":  # the oracle has no word for any time
+            assert looked_up(document) == judge(document), document
+
+
+def test_unknowing_facts_never_turns_a_deny_of_the_table_into_anything_else() -> None:
+    rng, met = Random(14), 0
+    for _ in range(700):
+        document = random_document(rng)
+        was = looked_up(document)["outcome"]
+        if was in ("allow", "limit"):
+            continue
+        paths = unknowable_paths(document)
+        cases = [with_value(document, path, "unknown") for path in paths]
+        several = document
+        for path in rng.sample(paths, rng.randint(2, 5)):
+            several = with_value(several, path, "unknown")
+        for case in (*cases, several):
+            met += 1
+            assert looked_up(case)["outcome"] in ((was, "deny") if was == "step_up" else ("deny",)), case
+    assert met > 5000
+
+
+def test_what_is_no_document_stands_in_no_table() -> None:
+    rng = Random(15)
+    for _ in range(1500):
+        document = malformed_document(rng)
+        assert judge(document) == BAD_INPUT
+        assert shipped_table().answer(json.dumps(document).encode()) is None, document

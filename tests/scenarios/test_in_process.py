@@ -14,7 +14,8 @@ from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.port import Engine
 from pdp.engine.regorus import RegorusEngine
 from pdp.errors import ScenarioError
-from pdp.scenario.format import Scenario, read_scenarios
+from pdp.scenario.files import read_scenarios
+from pdp.scenario.format import Scenario
 from pdp.scenario.in_process import InProcess
 from pdp.scenario.runner import run_scenario
 from pdp.settings import load_settings

@@ -18,7 +18,8 @@ from pdp.cache.local import LocalLevel
 from pdp.facts.reference import read_reference
 from pdp.model.directory import Snapshot, snapshot_of
 from pdp.model.request import AccessRequest, AssertedClaims
-from pdp.scenario.format import Scenario, read_scenarios
+from pdp.scenario.files import read_scenarios
+from pdp.scenario.format import Scenario
 from pdp.scenario.runner import Answer, run_scenario
 from pdp.settings import load_settings
 from tests.envoy_server import DEPLOYED, DEPLOYED_GRPC, Gateway, bench_headers, gateway

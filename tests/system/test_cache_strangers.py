@@ -117,6 +117,7 @@ async def opened(home: House, valkey: ValkeyServer, tmp_path: Path) -> AsyncIter
                 redis_deadline_ms=1_000.0,  # nothing here is to be missed for want of time
                 directory_poll_s=0.05,
                 durability="process",
+                decision_table="off",
             )
             service = await stack.enter_async_context(compose(settings))
             client = httpx.AsyncClient(

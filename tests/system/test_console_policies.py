@@ -72,6 +72,9 @@ def take(page: Page, number: int, step: str, reason: str) -> None:
         page.fill("#reason", reason)
     page.click("main form.card button")
     page.wait_for_url(f"**/policies/{number}?done={step}")
+    if step == "check":  # the page shows how far it is, and what came of it when it is over
+        screenshot(page, PICTURES, f"{page.locator('html').get_attribute('lang')}-policy-checking")
+        page.wait_for_selector("#progress", state="detached", timeout=240_000)
 
 
 def write(page: Page, name: str, lang: Lang) -> int:

@@ -158,6 +158,7 @@ def environment(settings: dict[str, object]) -> dict[str, str]:
     return {
         **mine,
         "PDP_ENGINE_DEADLINE_MS": "5000",  # two processors that others use too
+        "PDP_DECISION_TABLE": "off",
         **{f"PDP_{name.upper()}": str(value) for name, value in settings.items()},
         "PYTHONPATH": os.pathsep.join(sys.path),
         "LC_ALL": "C.UTF-8",

@@ -64,6 +64,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("replay")
     state = place / "var"
     settings = load_settings(environ={}, state_dir=str(state), unsafe_no_caller_auth=True, log_proof="off")
+    settings = msgspec.structs.replace(settings, decision_table="off")
     store = open_directory(settings)
     write_demonstration(store, utc_now())
     store.close()

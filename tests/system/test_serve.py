@@ -82,6 +82,7 @@ class Served:
         self.place = place
         self._out, self._err = place / "stdout", place / "stderr"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PDP_")}
+        environment |= {"PDP_DECISION_TABLE": "off", "PDP_ENGINE_DEADLINE_MS": "5000"}
         command = [sys.executable, "-m", "pdp.cli", "serve", "--demo", "--port", "0", *arguments]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
@@ -89,7 +90,7 @@ class Served:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**environment, "PYTHONPATH": os.pathsep.join(sys.path), "PDP_ENGINE_DEADLINE_MS": "5000"},
+                env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
                 cwd=place,
             )
 

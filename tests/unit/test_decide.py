@@ -29,6 +29,7 @@ from pdp.house import House
 from pdp.identity.levels import LevelTable
 from pdp.identity.proof import NoIssuer
 from pdp.metrics import Metrics
+from pdp.model.authentication import Authentication
 from pdp.model.directory import Period, Snapshot
 from pdp.model.request import AccessRequest, AssertedClaims, Network, Refusal, UnverifiedToken
 from pdp.settings import load_settings
@@ -342,6 +343,30 @@ async def test_a_policy_that_becomes_active_on_the_way_is_the_one_that_decides_a
     decision = await Checkpoint(parts).decide(REQUEST, CALLER)
     assert (decision.permits, decision.policy_revision, decision.at) == (True, "newer", NOW)
     assert json.loads(log.records[0])["bundle_digest"] == newer.digest
+
+
+async def test_a_policy_that_becomes_active_while_an_issuers_keys_are_waited_for_is_the_one_that_decides() -> None:
+    """The attack on a roll-back: what the old policy permitted is asked for with a token of an issuer that is slow."""
+    newer = replace(BUNDLE, digest="ab" * 32, revision="newer")
+    holder = Holder(ActivePolicy(BUNDLE, read_reference(BUNDLE.data)), snapshot())
+
+    class Slow(NoIssuer):
+        async def verify(
+            self, token: UnverifiedToken, request: AccessRequest, users: Any, now: datetime, use: str
+        ) -> Authentication:
+            holder._policy = ActivePolicy(newer, read_reference(newer.data))
+            return Authentication(level=2, at=now)
+
+    class Table:
+        """Of the old policy alone: it has not heard of the new one yet."""
+
+        def answer(self, document: bytes, digest: str) -> bytes | None:
+            return json.dumps(ALLOW).encode() if digest == BUNDLE.digest else None
+
+    engine = ScriptedEngine({"outcome": "deny", "reasons": ["ACCOUNT_EXPIRED"], "obligations": {}})
+    parts = house(ALLOW, policies=holder, directory=holder, engine=engine, tokens=Slow(), table=Table())
+    decision = await Checkpoint(parts).decide(msgspec.structs.replace(REQUEST, identity=UnverifiedToken("eyJ")), CALLER)
+    assert (decision.permits, decision.policy_revision) == (False, "newer")
 
 
 async def test_policies_that_keep_changing_under_a_decision_deny_it() -> None:

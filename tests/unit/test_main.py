@@ -25,7 +25,7 @@ PLAIN = Path(__file__).parents[1] / "conformance" / "authzen" / "bundle"
 
 
 def settings(place: Path, **changes: object) -> Settings:
-    return load_settings(environ={}, state_dir=str(place), unsafe_no_caller_auth=True, **changes)
+    return load_settings(environ={}, state_dir=str(place), unsafe_no_caller_auth=True, decision_table="off", **changes)
 
 
 WELL = dict.fromkeys(("policy", "directory", "decision_log", "shared_cache", "news", "sources", "log_proof"), True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pdp.recent import Recent
+from pdp.recent import Recent, Recurring
 
 
 def test_what_was_used_last_stays_and_what_was_not_goes() -> None:
@@ -14,3 +14,18 @@ def test_what_was_used_last_stays_and_what_was_not_goes() -> None:
     assert (held.get("a"), len(held)) == (4, 2)
     held.clear()
     assert (held.get("a"), len(held)) == (None, 0)
+
+
+def test_what_comes_once_is_not_kept_and_pushes_nothing_out() -> None:
+    held: Recurring[str, int] = Recurring(2)
+    for key, value in (("a", 1), ("b", 2)):
+        held.keep(key, value)
+        assert held.get(key) is None
+        held.keep(key, value)
+    for number in range(100):
+        held.keep(f"once-{number}", number)
+    assert [held.get(key) for key in ("a", "b", "once-7")] == [1, 2, None]
+    assert len(held) == 2
+    for _ in range(2):
+        held.keep("c", 3)
+    assert [held.get(key) for key in ("a", "b", "c")] == [None, 2, 3]

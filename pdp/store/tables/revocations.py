@@ -10,11 +10,13 @@ from pdp.store.columns import Instant, identifier
 from pdp.store.tables.ground import ID_LENGTH, metadata
 
 # What does not count any more (`pdp.identity.revocations`): issued, or logged in, at or before `not_before`.
+# `issuer`: whose it is; empty: every issuer's. It is part of the key, so that one never touches the mark of another.
 revocations: Final = Table(
     "revocations",
     metadata,
     Column("kind", String(16), primary_key=True),
     Column("id", identifier(2 * ID_LENGTH), primary_key=True),
+    Column("issuer", identifier(2 * ID_LENGTH), primary_key=True),
     Column("not_before", Instant, nullable=False),
     Column("created_at", Instant, nullable=False),
     CheckConstraint("\"kind\" IN ('subject', 'session', 'token')", name="kind"),

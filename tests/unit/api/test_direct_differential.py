@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 
 from pdp.api.body import Limits
 from pdp.api.direct import DirectProtocol
+from pdp.api.heads import MAX_OCTETS, Head, Heads
 from pdp.api.lane import Lane
 from pdp.api.one_write import OneWriteProtocol
 from pdp.errors import BadRequestError, NotReadyError
@@ -127,8 +128,13 @@ def after(turns: int, call: Callable[[], None]) -> None:
 
 
 async def told(
-    protocol: type[OneWriteProtocol], packets: Sequence[bytes], turns: Sequence[int], handler: type[Handle] = Handle
+    protocol: type[OneWriteProtocol],
+    packets: Sequence[bytes],
+    turns: Sequence[int],
+    handler: type[Handle] = Handle,
+    times: int = 1,
 ) -> Seen:
+    """What is seen when the same arrives for the last time, each time on a new connection to the same lane."""
     seen = Seen()
     handle = handler(seen)
 
@@ -149,8 +155,17 @@ async def told(
         await lane(scope, receive, send)
 
     app.lane = lane  # type: ignore[attr-defined]
-    loop = asyncio.get_running_loop()
     config = uvicorn.Config(app, ws="none", proxy_headers=False, log_config=None, access_log=False, lifespan="off")
+    for _ in range(times):
+        vars(seen).update(vars(Seen()))
+        await talk(protocol, config, seen, packets, turns)
+    return seen
+
+
+async def talk(
+    protocol: type[OneWriteProtocol], config: uvicorn.Config, seen: Seen, packets: Sequence[bytes], turns: Sequence[int]
+) -> None:
+    loop = asyncio.get_running_loop()
     state = ServerState()
     state.default_headers = [(b"date", b"today"), (b"x-server", b"y")]
     line = Line(loop)
@@ -171,7 +186,6 @@ async def told(
     seen.late = line.late
     assert not state.tasks
     assert not state.connections
-    return seen
 
 
 def both(packets: Sequence[bytes], turns: Sequence[int] = ()) -> tuple[Seen, Seen]:
@@ -179,7 +193,7 @@ def both(packets: Sequence[bytes], turns: Sequence[int] = ()) -> tuple[Seen, See
 
     async def run() -> tuple[Seen, Seen]:
         old, new = await told(OneWriteProtocol, packets, turns), await told(DirectProtocol, packets, turns)
-        promised = await told(DirectProtocol, packets, turns, Prompt)
+        promised = await told(DirectProtocol, packets, turns, Prompt, times=3)  # so that its heads are known
         assert (promised.told, promised.cycles, promised.late) == (new.told, new.cycles, new.late)
         return old, new
 
@@ -332,3 +346,89 @@ def test_a_head_in_several_packets_with_its_body_in_the_last_is_still_plain() ->
     whole = plain("/own")
     _, new = both([whole[:3], whole[3:9], whole[9:40], whole[40:]])
     assert (new.cycles, len(new.requests)) == (0, 1)
+
+
+def parsed(packets: Sequence[bytes]) -> tuple[Seen, int]:
+    """What is seen, and how many heads were parsed for it."""
+    heads = 0
+
+    class Counting(DirectProtocol):
+        def on_headers_complete(self) -> None:
+            nonlocal heads
+            heads += 1
+            super().on_headers_complete()
+
+    seen = asyncio.run(told(Counting, packets, [TURNS] * len(packets), Prompt))
+    return seen, heads
+
+
+def test_a_head_that_came_twice_is_not_parsed_a_third_time() -> None:
+    packets = [plain("/own"), plain("/own/slow"), plain("/own"), plain("/own"), plain("/own", b"[]"), plain("/own")]
+    old, new = both(packets)
+    assert new.told == old.told
+    assert [request.body for request in new.requests] == [b"{}"] * 4 + [b"[]", b"{}"]
+    assert parsed(packets) == (new, 3)
+
+
+def test_a_known_head_with_anything_else_behind_it_is_parsed_as_ever() -> None:
+    head, known = plain("/own")[:-2], [plain("/own")] * 2
+    for packets in (
+        [head + b"{", b"}"],  # a part of its body
+        [head, b"{}"],
+        [plain("/own") + b"\r\n", plain("/own")],  # more than its body
+        [plain("/own") + plain("/own")],
+        [plain("/own") + b"\x00"],
+        [b"\r\n", plain("/own")],  # not as it was
+        [b"\r", plain("/own")],
+        [b"\r\n" + plain("/own")],
+        [plain("/own")[:9], plain("/own")[9:]],
+        [plain("/own", b"{}", b"x-b: 1")],
+        [plain("/own").replace(b"host", b"Host")],
+        [plain("/own").replace(b"r-1", b"r-2")],
+        [b"POST /own HTTP/1.1\r\ncontent-length: 82\r\n\r\n" + plain("/own")[:80], plain("/own")],  # in a body
+        [b"PUT /own HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n", plain("/own"), plain("/own")],
+        [plain("/own", b"", b"connection: close"), plain("/own")],  # behind the last one
+        [plain("/last"), plain("/own")],
+        [b"GET /below/a HTTP/1.1\r\nhost: x\r\n\r\n", plain("/own"), plain("/own"), plain("/own")],
+    ):
+        old, new = both(known + packets)
+        assert new.told == old.told, packets
+
+
+def test_a_known_head_within_another_message_is_a_part_of_that() -> None:
+    whole = plain("/own")
+    for packets in (
+        [b"POST /own/slow HTTP/1.1\r\nx-a: ", whole],  # in its head
+        [b"POST /own", whole],
+        [b"P", whole],
+        [b"POST /below/a HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(whole), whole],  # in its body
+        [whole[:9], whole[9:]] * 3 + [whole[9:]],  # the end of one, with nothing before it
+    ):
+        old, new = both([whole] * 3 + packets)
+        assert new.told == old.told, packets
+
+
+def test_a_known_head_waits_while_an_answer_is_due() -> None:
+    packets = [plain("/own")] * 2 + [plain("/own/slow"), plain("/own"), plain("/own")]
+    old, new = both(packets, [TURNS, TURNS, 0, 0, TURNS])
+    assert new.told == old.told
+    assert new.written.index(b"false") < new.written.rindex(b"true")
+
+
+def test_a_head_that_is_another_each_time_is_never_kept() -> None:
+    packets = [plain("/own").replace(b"r-1", b"r-%d" % number) for number in range(40)]
+    seen, heads = parsed(packets)
+    assert (heads, len(seen.requests)) == (40, 40)
+
+
+def test_only_what_is_one_plain_packet_is_known() -> None:
+    heads = Heads()
+    head = Head("/own", Handle(Seen()), (), 2)
+    for packet, known in ((b"head\r\n\r\n{}", True), (b"head\r\n\r\n{}x", False), (b"head\r\n\r\n", False)):
+        for _ in range(3):
+            heads.note(packet, head)
+        assert (heads.get(b"head\r\n\r\n") is head) is known, packet
+        heads = Heads()
+    for _ in range(3):
+        heads.note(b"x" * MAX_OCTETS + b"\r\n\r\n{}", head)
+    assert heads.get(b"x" * MAX_OCTETS + b"\r\n\r\n") is None

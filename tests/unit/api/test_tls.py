@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +199,60 @@ def test_settings_that_do_not_fit_are_refused_at_the_start(
 def test_a_plain_connection_has_no_certificate() -> None:
     transport: Any = Transport()
     assert peer_certificate(transport) is None
+
+
+# --- revocation lists
+
+
+def with_lists(server: Credential, authority: Authority, place: Path) -> TlsFiles:
+    return files(server, authority)._replace(client_crl=str(place))
+
+
+def test_a_revoked_certificate_opens_nothing_and_a_newer_list_counts_without_a_restart(
+    authority: Authority, server: Credential
+) -> None:
+    good, bad = authority.issue("gw-1", "gw-1"), authority.issue("gw-2", "gw-2")
+    place = authority.revocation_list("crl.pem", bad)
+    listener = listener_context(with_lists(server, authority, place))
+    assert Handshake(listener, authority, good).peer is not None
+    assert Handshake(listener, authority).peer is None, "who shows none is not held against a list"
+    with pytest.raises(ssl.SSLError):
+        Handshake(listener, authority, bad)
+    authority.revocation_list("crl.pem", good, bad, made=datetime.now(UTC) - timedelta(minutes=1))
+    with pytest.raises(ssl.SSLError):
+        Handshake(listener, authority, good)
+
+
+def test_a_list_that_has_ended_opens_nothing_and_neither_does_none(authority: Authority, server: Credential) -> None:
+    good = authority.issue("gw-1", "gw-1")
+    ended = authority.revocation_list("crl.pem", ends_in=timedelta(minutes=-1))
+    with pytest.raises(ssl.SSLError):
+        Handshake(listener_context(with_lists(server, authority, ended)), authority, good)
+
+
+def test_a_certificate_in_the_file_of_the_lists_becomes_no_authority(
+    authority: Authority, stranger: Authority, server: Credential
+) -> None:
+    """The attack: who may write the lists adds an authority whose clients are then let in."""
+    place = authority.revocation_list("crl.pem")
+    place.write_bytes(
+        place.read_bytes() + stranger.certificate.read_bytes() + stranger.revocation_list("x").read_bytes()
+    )
+    listener = listener_context(with_lists(server, authority, place))
+    assert Handshake(listener, authority, authority.issue("gw-1", "gw-1")).peer is not None
+    with pytest.raises(ssl.SSLError):
+        Handshake(listener, authority, stranger.issue("gw-1", "gw-1"))
+
+
+def test_lists_that_cannot_be_used_do_not_start_and_later_leave_those_before(
+    authority: Authority, server: Credential, tmp_path: Path
+) -> None:
+    good, bad = authority.issue("gw-1", "gw-1"), authority.issue("gw-2", "gw-2")
+    place = authority.revocation_list("crl.pem", bad)
+    with pytest.raises(SettingsError):
+        listener_context(with_lists(server, authority, tmp_path / "gone.pem"))
+    listener = listener_context(with_lists(server, authority, place))
+    place.write_text("half a li")
+    assert Handshake(listener, authority, good).peer is not None
+    with pytest.raises(ssl.SSLError):
+        Handshake(listener, authority, bad)

@@ -95,7 +95,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     store.place.make(store.disk)
     publish_tails(store.layout, store.place, names(root)[1:2], store.disk)
     first.write(bodies[500:])
-    return Sample(root, [msgspec.json.decode(body) for body in bodies])
+    older, newer, other = map(str, names(root))
+    places = [*((older, n) for n in range(1, 251)), *((other, n) for n in range(1, 151))]
+    places += [(newer, n) for n in range(251, 451)]
+    rows = [msgspec.json.decode(body) | {"place": place} for body, place in zip(bodies, places, strict=True)]
+    return Sample(root, rows)
 
 
 # -- what a line says ----------------------------------------------------------------------------------
@@ -169,7 +173,9 @@ def times(rows: list[Any]) -> tuple[datetime, datetime]:
 
 
 def newest(rows: Iterable[dict[str, Any]], count: int) -> list[tuple[Any, ...]]:
-    return sorted(map(brief, rows), key=lambda row: (row[1], row[0]), reverse=True)[:count]
+    """A page, with where each row stands: there the next one begins."""
+    found = ((*brief(row), *row["place"]) for row in rows)
+    return sorted(found, key=lambda row: (row[1], row[0], *row[-2:]), reverse=True)[:count]
 
 
 def permitted(row: dict[str, Any]) -> bool:
@@ -370,5 +376,5 @@ def test_each_decision_is_found_by_its_id(sample: Sample):
 def test_the_state_of_the_log_is_told_by_worker(sample: Sample):
     found = {row["worker"]: row for row in DuckQueries([sample.root]).run("report_10_completeness", {}).to_pylist()}
     told_of = {worker: (row["segments"], row["records"], row["stored"], row["fresh"]) for worker, row in found.items()}
-    assert told_of == {"w0": (2, 250, 1, 1), "w1": (1, 150, 1, 0)}
+    assert told_of == {"w0": (2, 450, 1, 1), "w1": (1, 150, 1, 0)}
     assert all(row["missing_segments"] == row["damaged_segments"] == row["removed"] == 0 for row in found.values())

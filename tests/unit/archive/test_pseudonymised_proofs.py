@@ -12,12 +12,14 @@ import pytest
 
 from pdp.archive.inspection import inspect_store
 from pdp.archive.restoring import restorer
+from pdp.archive.search import DuckSearch
 from pdp.declog.layout import Layout
 from pdp.declog.record import read_record
 from pdp.declog.verify import BREAKS
+from pdp.errors import BadRequestError
 from pdp.merkle import leaf_hash
 from pdp.transparency.inspection import inspect
-from pdp.transparency.proofs import prove
+from pdp.transparency.proofs import Place, prove
 from tests.unit.archive.logs import Worker
 from tests.unit.archive.test_pseudonymising import log_at, rewrite, store_at
 from tests.unit.transparency.notaries import notary_at
@@ -63,3 +65,15 @@ def test_the_proof_of_one_decision_has_its_hash_and_holds_offline(worker: Worker
     other = checked(tmp_path, proof | {"record_hash": "00" * 32})
     assert other.returncode == 1
     assert "not in its segment" in other.stderr
+
+
+def test_of_several_records_of_one_id_the_one_that_is_meant_is_proven(worker: Worker, tmp_path: Path):
+    archived, restore = restorer(tmp_path)
+    body = worker.written[14]
+    row = next(row for row in DuckSearch([tmp_path]).one(read_record(body).id).select(["segment", "seq"]).to_pylist())
+    meant = Place(row["segment"], row["seq"], body)
+    proof = prove(Layout(tmp_path), read_record(body).id, archived=archived, restore=restore, only=meant)
+    assert proof["record_hash"] == leaf_hash(body).hex()
+    other = Place(row["segment"], row["seq"] + 1, body)
+    with pytest.raises(BadRequestError, match="no record of"):
+        prove(Layout(tmp_path), read_record(body).id, archived=archived, restore=restore, only=other)

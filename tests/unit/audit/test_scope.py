@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from pdp.archive.queries import QUERIES
+from tests.unit.archive.logs import Worker, record
 from tests.unit.audit.world import DAY, OPERATE, READ, World, people_in
+from tests.unit.declog.samples import START, uuid7_at
+from tests.unit.transparency.notaries import notary_at
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +63,31 @@ async def test_one_decision_its_proof_and_its_people(audit: World, bound: str, i
     for what in ({"id": of_sato}, {"pseudonym": audit.pseudonyms.of("person", "sato"), **DAY}):
         answer = await audit.send(bound, "POST", "/reveal", {**what, "reason": "incident 2026-17"})
         assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("theirs_first", [True, False])
+async def test_of_two_records_of_one_id_the_proof_is_of_the_one_that_may_be_seen(
+    audit: World, bound: str, theirs_first: bool
+) -> None:
+    """Ids of other OPAs are what they say: one may push the id of somebody else's decision."""
+    log, at = audit.place / "decisions", START + timedelta(minutes=30)
+    for worker, person, department in (
+        ("w1" if theirs_first else "w2", "sato", "welfare"),
+        ("w2" if theirs_first else "w1", "tanaka", "tax"),
+    ):
+        written = Worker(log, worker, start=at)
+        written.write([record(at, 7, person=person, device=f"pc-{person}", subject__departments=[department])])
+        written.seal()
+    notary = notary_at(log)
+    notary.turn()
+    notary.close()
+    doubled = str(uuid7_at(at, 7))
+    assert (await audit.get(audit.caller("all", READ), f"/decisions/{doubled}")).json()["copies"] == 2
+    seen = (await audit.get(bound, f"/decisions/{doubled}")).json()
+    assert (seen["copies"], holds_nobody_else(str(seen))) == (1, True)
+    proof = await audit.get(bound, f"/decisions/{doubled}/proof")
+    assert (proof.status_code, holds_nobody_else(proof.text)) == (200, True)
+    assert "tanaka" in proof.json()["record"]
 
 
 async def test_every_report(audit: World, bound: str, ids: list[str]) -> None:

@@ -6,18 +6,22 @@ import csv
 import io
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pdp.archive.paper import on_paper
 from pdp.archive.queries import QUERIES
 from pdp.archive.schema import COLUMNS
 from pdp.audit.veil import veiled
 from pdp.audit.veil_lists import ORDERS, PSEUDONYMS, SHOWN
 from pdp.privacy.pseudonym import Pseudonyms, is_pseudonym
+from tests.unit.archive.logs import Worker, record
 from tests.unit.audit.world import DAY, OPERATE, PEOPLE, READ, World
+from tests.unit.declog.samples import START
 
 pytestmark = pytest.mark.anyio
 
@@ -196,10 +200,52 @@ def test_a_column_that_nobody_decided_on_is_hidden() -> None:
     assert shown["person"].to_pylist()[1] is None
 
 
-def test_what_is_kept_as_a_pseudonym_stays_what_it_is() -> None:
+def test_what_has_the_form_of_a_pseudonym_gets_one_like_any_name() -> None:
+    own = Pseudonyms({1: b"k" * 32})
+    kept, forged = Pseudonyms({7: b"m" * 32}).of("person", "tanaka"), own.of("person", "suzuki")
+    shown = veiled(pa.table({"person": [kept, forged, "suzuki"]}), own)["person"].to_pylist()
+    assert shown == [own.of("person", kept), own.of("person", forged), forged]
+    assert len(set(shown)) == 3
+
+
+async def test_who_writes_somebodys_pseudonym_into_a_request_does_not_stand_among_that_ones_decisions(
+    audit: World, operator: str
+) -> None:
+    """Known from a page that was shown, or told: it must neither be counted for that person nor hide them."""
+    of_suzuki = audit.pseudonyms.of("person", "suzuki")
+    for name, person in (("a0", of_suzuki), ("z9", of_suzuki)):
+        worker = Worker(audit.place / "decisions", name)
+        worker.write([record(START + timedelta(minutes=20), 900, person=person)])
+        worker.seal()
+    assert (await audit.get(operator, "/decisions/count", **DAY, person=of_suzuki)).json() == {"count": 6}
+    page = (await audit.get(operator, "/decisions", **DAY, size=1000)).json()["decisions"]
+    assert sum(row["person"] == of_suzuki for row in page) == 6
+    forged = audit.pseudonyms.of("person", of_suzuki)
+    assert (await audit.get(operator, "/decisions/count", **DAY, person=forged)).json() == {"count": 2}
+
+
+def test_on_paper_a_pseudonym_is_called_one() -> None:
     kept = Pseudonyms({7: b"m" * 32}).of("person", "tanaka")
-    shown = veiled(pa.table({"person": [kept]}), Pseudonyms({1: b"k" * 32}))
-    assert shown["person"].to_pylist() == [kept]
+    table = pa.table({"person": [kept, "tanaka"]})
+    assert on_paper(table, "ja", 540)["利用者"].to_pylist() == [f"{kept}（仮名）", "tanaka"]
+    (english,) = on_paper(table, "en", 540).columns
+    assert english.to_pylist()[0] == f"{kept} (pseudonym)"
+
+
+async def test_the_title_of_anothers_question_is_not_shown_to_an_operator(audit: World, operator: str) -> None:
+    """It is free text, and who wrote it may see names."""
+    auditor = audit.caller("writer", READ)
+    body = {"kind": "count", "parameters": {"outcome": "deny"}, "title": "田中さんの拒否", "shared": True}
+    assert (await audit.send(auditor, "PUT", "/queries/denied", body)).status_code == 200
+    own = {"kind": "count", "parameters": {}, "title": "own words", "shared": False}
+    assert (await audit.send(operator, "PUT", "/queries/mine", own)).status_code == 200
+    listed = (await audit.get(operator, "/queries")).json()["queries"]
+    assert {one["name"]: one["title"] for one in listed} == {"denied": "…", "mine": "own words"}
+    assert "田中" not in (await audit.get(operator, "/queries/denied", owner="writer")).text
+    bound = audit.caller("bound", READ, within=["tax"])
+    assert "田中" not in (await audit.get(bound, "/queries")).text
+    other = audit.caller("other", READ)
+    assert "田中" in (await audit.get(other, "/queries")).text
 
 
 async def test_a_csv_of_an_operator_has_the_mark_for_excel_and_japanese_heads(audit: World, operator: str) -> None:

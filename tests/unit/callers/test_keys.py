@@ -20,7 +20,8 @@ from pdp.callers.keys import (
 from pdp.callers.listing import list_callers
 from pdp.callers.stored import StoredCallers
 from pdp.errors import BadRequestError, DirectoryError, NotAuthenticatedError
-from pdp.store.store import Store, open_store
+from pdp.store.store import Store
+from tests.empty_store import empty_store
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +43,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'sekisho.db'}")
-    opened.migrate()
+    opened = empty_store(tmp_path)
     yield opened
     opened.close()
 

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from pdp.callers import stored
+from pdp.callers import keys, stored
 from pdp.callers.bindings import Bound, bind, bound_certificate, bound_client, bound_name, unbind
 from pdp.callers.bounds import CallerBounds, KeyBounds, set_bounds
 from pdp.callers.budget import CallerLimits
@@ -425,13 +425,30 @@ async def test_an_unknown_key_id_is_compared_like_a_wrong_secret(
     def counted(what: str, function: Any) -> Any:
         return lambda *arguments: (done.append(what), function(*arguments))[1]
 
-    monkeypatch.setattr(stored, "secret_digest", counted("digest", stored.secret_digest))
+    monkeypatch.setattr(keys, "secret_digest", counted("digest", keys.secret_digest))
     monkeypatch.setattr(stored, "compare_digest", counted("compare", stored.compare_digest))
     for presented in (f"sekisho_{key_id}_{'0' * 64}", f"sekisho_{'0' * 16}_{secret}"):
         done.clear()
         with pytest.raises(NotAuthenticatedError):
             register.callers.authenticate(presented)
         assert sorted(done) == ["compare", "digest"]
+
+
+async def test_what_a_key_says_is_worked_out_once_and_looked_at_each_time(register: Register) -> None:
+    key = add_caller(register.store, "gateway", ["decide"], now=NOW, expires_at=NOW + 2 * HOUR)
+    other = keys.shown_key(f"sekisho_{key.split('_')[1]}_{'0' * 64}")
+    shown = keys.shown_key(key)
+    assert await register.known(key=key, shown=shown) is None  # before the register was read
+    await register.callers.refresh()
+    assert await register.known(key=key, shown=shown) is not None
+    assert await register.known(key=key, shown=other) is None
+    register.clocks.now = NOW + 2 * HOUR
+    assert await register.known(key=key, shown=shown) is None
+    register.clocks.now = NOW
+    revoke_caller(register.store, "gateway", now=NOW)
+    await register.callers.refresh()
+    assert await register.known(key=key, shown=shown) is None
+    assert keys.shown_key("sekisho_x") is None
 
 
 # --- the budget

@@ -12,7 +12,8 @@ from pdp.callers.credentials import Credentials
 from pdp.callers.machine import MachineToken
 from pdp.callers.stored import StoredCallers, Why
 from pdp.errors import BadRequestError, NotAuthenticatedError
-from pdp.store.store import Store, open_store
+from pdp.store.store import Store
+from tests.empty_store import empty_store
 
 NOW = datetime(2023, 8, 1, 1, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -50,8 +51,7 @@ class Register:
     """The callers of one worker. `refused` is what its observer was told."""
 
     def __init__(self, folder: Path, *, now: datetime = NOW, **parts: Any) -> None:
-        self.store: Store = open_store(f"sqlite:///{folder / 'sekisho.db'}")
-        self.store.migrate()
+        self.store: Store = empty_store(folder)
         self.clocks = Clocks(now)
         self.tokens = Tokens()
         self.refused: list[tuple[str | None, Why]] = []

@@ -7,14 +7,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 Pdp = Callable[..., Result]
 DEADLINE_S = 60
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_made_once() -> Iterator[None]:
+    """Typer's runner makes all hundred commands anew for each that is run, which takes longer than most of them."""
+    with pytest.MonkeyPatch.context() as runner:
+        runner.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @pytest.fixture(autouse=True)

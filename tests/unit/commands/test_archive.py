@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.archive.logs import Worker
 from tests.unit.commands.conftest import only_json, told
 from tests.unit.commands.test_replay import decided
 
@@ -138,3 +139,17 @@ def test_where_the_trail_cannot_be_written_nothing_is_changed(pdp, decided, plac
     assert pdp("audit", "retention", "--apply").exit_code == 3
     (place / "var" / "trail").unlink()
     assert only_json(pdp("audit", "hold", "list", "--json")) == []
+
+
+@pytest.mark.parametrize(
+    "until", ["9999-12-31T23:59:59-09:00", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+09:00"]
+)
+def test_a_time_at_the_end_of_the_calendar_is_an_answer_or_a_refusal(pdp, place: Path, until: str):
+    Worker(place / "var" / "decisions").segment(3)
+    since = "2026-04-01T00:00:00+09:00"
+    result = pdp("audit", "query", "newest", "-p", f"since={since}", "-p", f"until={until}", lang="ja")
+    if until.endswith("+00:00"):
+        assert (result.exit_code, "7981年" in result.stdout) == (0, True)
+    else:
+        assert result.exit_code == 2
+        assert "beyond all times" in told(result)[0]

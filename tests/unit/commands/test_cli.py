@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
+from pdp.cli import app
 from pdp.commands.group import ErrorsAsExitCodes
 from pdp.errors import EngineDiedError, ImportRefusedError, ScenarioError
 from tests.unit.commands.conftest import process, told
@@ -37,6 +41,18 @@ def test_every_command_explains_itself_and_has_json_and_a_language(pdp, command)
     assert result.exit_code == 0
     assert "--json" in result.stdout
     assert "--lang" in result.stdout
+
+
+def every_command(group: TyperGroup, *above: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*above, name)
+        if isinstance(command, TyperGroup):
+            yield from every_command(command, *above, name)
+
+
+def test_every_command_there_is_has_a_help_page(pdp):
+    silent = [words for words in every_command(get_command(app)) if pdp(*words, "--help").exit_code]
+    assert silent == []
 
 
 def test_the_service_has_its_help_too(pdp):

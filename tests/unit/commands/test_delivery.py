@@ -175,3 +175,34 @@ def test_rules_of_another_policy_than_the_one_of_record_are_not_delivered(
     assert refused.exit_code == 2
     assert "2027.1" in refused.stderr
     assert not scm.candidate[RULES]
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("tenant.yaml", ("テナントファイル", "the tenant's file", "docs/export-delivery.md")),
+        ("prisma.yaml", ("対応表", "the mapping", "pdp export example")),
+        ("out", ("フォルダー", "there is no folder", "pdp export TARGET --out DIR")),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_in_both_languages_with_what_to_do(
+    pdp: Pdp, state: Path, files: Path, missing: str, words: tuple[str, ...]
+) -> None:
+    gone = files / missing
+    gone.rename(files / "elsewhere")
+    asked = ("prisma", "--from", files / "out", "--tenant", files / "tenant.yaml", "--bundle", POLICIES)
+    refused = pdp("export", "plan", *asked, "--state-dir", state)
+    assert refused.exit_code == 2
+    said, step = refused.stderr.split("next: ")
+    assert words[0] in said and words[1] in said and f"`{gone}`" in said
+    assert words[2] in step
+    assert "FileNotFound" not in refused.stderr
+
+
+def test_a_tenants_file_that_is_no_object_or_cannot_be_read_says_so(pdp: Pdp, state: Path, files: Path) -> None:
+    for held in (b"- a list\n", b"\xff", b"name: pref\n"):
+        (files / "tenant.yaml").write_bytes(held)
+        asked = ("prisma", "--from", files / "out", "--tenant", files / "tenant.yaml", "--state-dir", state)
+        refused = pdp("export", "plan", *asked)
+        assert refused.exit_code == 2
+        assert "テナントファイル" in refused.stderr and "docs/export-delivery.md" in refused.stderr

@@ -10,6 +10,7 @@ import pytest
 from pdp.commands.checkup import Checkup
 from pdp.commands.finding import Finding
 from pdp.settings import load_settings
+from pdp.shipping.ledger import Ledger, Standing
 from tests.certificates import Authority
 from tests.servers import free_port
 from tests.tokens import jwks
@@ -235,3 +236,10 @@ def test_a_target_that_was_never_shipped_to_is_a_warning(pdp, place):
     writer_at(place / "var" / "decisions").open()
     (place / "pdp.toml").write_text('[[log_targets]]\nname = "soc"\nto = "file:/tmp/soc"\nformat = "json"\n')
     assert by_topic(only_json(pdp("doctor", "--json")))["log shipping soc"] == [("warn", "nothing was ever shipped")]
+    (place / "var" / "shipping").mkdir()
+    standing = Standing(
+        shipped=40, refused=7, refused_bytes=4_096, let_go=2, last_attempt="2026-11-23T08:00:00.000000Z"
+    )
+    Ledger(place / "var" / "shipping").write("soc", standing)
+    ((status, detail),) = by_topic(only_json(pdp("doctor", "--json")))["log shipping soc"]
+    assert (status, "7 records were refused" in detail, "2 found no room" in detail) == ("warn", True, True)

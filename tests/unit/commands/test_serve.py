@@ -87,6 +87,10 @@ ONLY_IN_THE_FILE = {
     "tls_cert_file",
     "tls_client_ca_file",
     "tls_client_certificate",
+    "tls_client_crl",
+    "decision_table",
+    "dpop_nonce_s",
+    "dpop_nonce_secret_file",
     "tls_key_file",
 }
 

@@ -146,6 +146,20 @@ def test_what_is_revoked_is_listed_and_can_be_lifted(pdp):
     assert len(only_json(pdp("token", "revocations", "--json"))["revocations"]) == 2
 
 
+def test_a_mark_may_be_that_of_one_configured_issuer(pdp, place):
+    issuer = "https://idp.example.jp"
+    (place / "pdp.toml").write_text(f'[[issuers]]\nissuer = "{issuer}"\naudiences = ["sekisho"]\n')
+    assert only_json(pdp("token", "revoke", "--session", "s-1", "--issuer", issuer, "--json"))["issuer"] == issuer
+    assert pdp("token", "revoke", "--session", "s-1").exit_code == 0
+    listed = only_json(pdp("token", "revocations", "--json"))["revocations"]
+    assert {one["issuer"] for one in listed} == {issuer, None}
+    assert issuer in pdp("token", "revocations").stdout
+    misspelt = pdp("token", "revoke", "--session", "s-1", "--issuer", f"{issuer}/")
+    assert misspelt.exit_code == 2, "it would end nothing"
+    assert pdp("token", "lift", "--session", "s-1", "--issuer", issuer).exit_code == 0
+    assert [one["issuer"] for one in only_json(pdp("token", "revocations", "--json"))["revocations"]] == [None]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -43,4 +43,4 @@ def test_a_trail_that_is_there_is_no_finding(state: Path):
 @pytest.mark.parametrize("gone", ["trail", "trail/proof"])
 def test_a_trail_whose_heads_somebody_knows_cannot_be_taken_away_unseen(state: Path, gone: str):
     shutil.rmtree(state / gone)
-    assert [(finding.segment, finding.kind) for finding in look(state).breaks] == [(ORIGIN + TRAIL, "missing_ledger")]
+    assert (ORIGIN + TRAIL, "missing_ledger") in [(finding.segment, finding.kind) for finding in look(state).breaks]

@@ -242,3 +242,28 @@ async def test_a_document_that_no_page_made_is_refused_and_breaks_nothing(consol
     author, number = console.enter("author"), a_draft(console).number
     answer = await post(console, author, f"policies/{number}/request", document=document)
     assert answer.status_code in (200, 400)
+
+
+async def test_what_a_time_of_warning_would_hold_over_stands_beside_the_strict_numbers(console: Console) -> None:
+    held = {"loses": {"cells": 60, "of": 88}, "step_ups": 2, "users": 3, "losing": {"users": 1, "first": ["u-1"]}}
+    body = json.dumps({**json.loads(EVERYBODY), "warning": held}).encode()
+    number = kept(console, "population", body, summary=SUMMARY, params={"warn_days": 14})
+    shown = await console.get(console.enter("author"), f"policies/1/foresight/{number}")
+    assert shown.status_code == 200
+    assert "警告期間（14日）を付けた場合" in shown.text and "60 / 88" in shown.text
+    english = await console.get(console.enter("author"), f"policies/1/foresight/{number}", accept_language="en")
+    assert "People who would be warned" in english.text
+    form = await console.get(console.enter("author"), "policies/1/foresight")
+    assert 'name="warn_days"' in form.text
+
+
+async def test_a_time_of_warning_that_cannot_be_is_refused_in_words_before_anything_runs(console: Console) -> None:
+    author, number = console.enter("author"), a_draft(console).number
+    first = await post(console, author, f"policies/{number}/foresight", kind="population", warn_days="14")
+    assert first.status_code == 409
+    assert "まだ適用された版がないため、警告期間は設けられません" in first.text
+    asked = {"kind": "population", "warn_days": "14", "at": "2026-10-01T09:00"}
+    later = await post(console, author, f"policies/{number}/foresight", **asked)
+    assert later.status_code == 400
+    assert "先の日時は指定しないでください" in later.text
+    assert console.child.orders == []

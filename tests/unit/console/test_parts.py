@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,16 +12,21 @@ from typing import Any
 
 import pytest
 
+from pdp.archive.asking import PARAMETERS
+from pdp.archive.queries import QUERIES
 from pdp.console import charts
 from pdp.console.accounts import Accounts, account_line, demonstration_accounts
 from pdp.console.person import PERMISSIONS, roles_of
+from pdp.console.reading_order import first_file, reading_order
 from pdp.console.said import Said
 from pdp.console.sealing import LoginSeal, LoginUnderWay
+from pdp.console.trail_words import TrailWords
 from pdp.console.windows import window_of
 from pdp.console.words import clock_text, date_text, language, span_text
 from pdp.errors import BadRequestError, SettingsError
 from pdp.model.console import ROLES, ConsoleSettings
 from pdp.model.input import DeviceClass
+from pdp.revisions.files import from_directory
 from pdp.trail.event import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,7 +46,7 @@ def test_every_action_of_the_trail_has_a_name_and_every_refusal_a_sentence() -> 
     for action in ACTIONS:
         assert action not in (japanese.action(action), english.action(action))
     assert japanese.fault("bad_request") == "入力した内容を処理できません。"
-    assert japanese.fault("engine_died") == japanese.fault(None) == "回答を取得できません"
+    assert japanese.fault("a_code_of_tomorrow") == japanese.fault(None) == "回答を取得できません"
 
 
 def test_times_are_japans_and_days_are_written_as_in_letters() -> None:
@@ -168,3 +174,60 @@ def test_a_sealed_login_is_opened_by_its_key_unchanged_and_in_time() -> None:
 def test_settings_with_which_nobody_could_log_in_safely_are_none(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="`"):
         ConsoleSettings(**given)
+
+
+def test_every_parameter_that_the_trail_may_hold_has_a_name_in_both_languages() -> None:
+    """Those of questions, of reports, of changes, and of commands: as the code writes them."""
+    asked = {*PARAMETERS, *(name for query in QUERIES.values() for name in query.params)}
+    asked |= {"size", "before", "by", "limit", "utc_offset_min", "people", "format", "lang", "everywhere", "actor"}
+    asked |= {"sql", "id", "pseudonym", "query", "found", "kind", "at", "days", "warn_days", "user", "target", "what"}
+    asked |= {"method", "vendor", "tenant", "plan", "export", "every_s", "changes", "step", "op", "phase", "live"}
+    asked |= {"q", "after", "from", "apply", "hot_months", "archive_months", "files", "ordered_by", "lifted", "out"}
+    japanese, english = TrailWords("ja"), TrailWords("en")
+    for name in asked:
+        assert re.search(r"[぀-ヿ一-鿿]|^SQL$", japanese.name(name)), name
+        assert english.name(name)[0].isupper() or english.name(name) == "SQL", name
+        assert "_" not in english.name(name), name
+    assert japanese.name("a_word_of_tomorrow") == "a_word_of_tomorrow"
+
+
+def test_values_in_the_trail_are_words_and_times_of_clocks() -> None:
+    japanese, english = TrailWords("ja"), TrailWords("en")
+    assert japanese.value("since", "2026-04-01T00:00:00Z") == "2026-04-01 09:00:00"
+    assert (japanese.value("outcome", "deny"), japanese.value("outcome", "refused")) == ("拒否", "拒否")
+    assert japanese.value("outcome", ["deny", "allow"]) == "拒否、許可"
+    assert japanese.value("kind", "population") == "全利用者の予測"
+    assert (english.value("kind", "check"), english.value("people", "true")) == ("Check", "yes")
+    assert japanese.value("action", "audit.query") == "判定の閲覧"
+    assert (english.value("days", 7), english.value("size", None), english.value("x", 12345)) == ("7", "—", "12,345")
+
+
+def test_a_policy_is_opened_at_its_entry_point() -> None:
+    texts = from_directory(ROOT / "policies")
+    assert first_file(texts) == "rules/pdp/decision.rego"
+    ordered = reading_order(texts, ["rules/pdp/a_new.rego"])
+    assert ordered[0] == "rules/pdp/decision.rego"
+    assert ordered[1:] == sorted({*texts, "rules/pdp/a_new.rego"} - {"rules/pdp/decision.rego"})
+
+
+@pytest.mark.parametrize(
+    ("manifest", "first"),
+    [
+        ('{"metadata": {"entrypoint": "house/allow"}}', "z/allow.rego"),
+        ("{", "a.rego"),
+        ('{"metadata": {"entrypoint": 7}}', "a.rego"),
+        ("[" * 100_000, "a.rego"),
+        ('{"metadata": {"entrypoint": "house/(.*"}}', "a.rego"),
+    ],
+)
+def test_a_draft_of_any_kind_is_opened_somewhere(manifest: str, first: str) -> None:
+    texts = {
+        ".manifest": manifest,
+        "a.rego": "package a\nx := 1\n",
+        "b_test.rego": "package house\ndefault allow := false\n",
+        "house.rego": "package house\nallow if { true }\n",
+        "z/allow.rego": "package house # here\ndefault allow := false\n",
+    }
+    assert first_file(texts) == first
+    assert first_file({"README.md": ""}) == "README.md"
+    assert first_file({}) == ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pdp.console.diff_lines import lines_of
 from pdp.console.policy_words import PolicyWords
 from pdp.console.words import CATALOGUES
+from pdp.jobs.job import Progress
 from pdp.model.console import ROLES
 from pdp.revisions.allowed import steps_for
 from pdp.revisions.files import differences
@@ -118,6 +120,7 @@ async def test_a_revision_goes_from_draft_to_decisions_and_back_by_different_peo
         form = {"csrf": await console.csrf(secret), "seen": found[1], "reason": f"理由です: {step}"}
         answer = await console.post(secret, f"policies/{number}/steps/{step}", form | {"at": "2026-05-01T08:30"})
         assert answer.headers["location"] == f"/console/policies/{number}?done={step}", answer.text
+        await console.over()
         revision = console.registers.revisions.detail(number).revision
         assert revision.state == state
         if state == "scheduled":
@@ -193,6 +196,7 @@ async def test_a_fault_stands_at_its_line_and_contents_are_text(console: Console
     form = {"csrf": await console.csrf(secret)}
     checked = await console.post(secret, f"policies/{number}/steps/check", form)
     assert checked.status_code == 303
+    await console.over()
     told = (await console.get(secret, checked.headers["location"].removeprefix("/console/"))).text
     assert "不合格の項目があります" in told and "完了しました" not in told
     shown = (await console.get(secret, f"policies/{number}")).text
@@ -285,6 +289,43 @@ async def test_nobody_is_offered_a_step_that_the_state_does_not_take(console: Co
             assert all(role in MAY[step] for step in steps)
     emergency = Detail(replace(made.revision, state="approved", emergency=True), (), (), (), frozenset())
     assert "activate" in steps_for(SUZUKI, emergency, People())
+
+
+async def test_a_check_shows_its_step_while_it_runs_and_can_be_stopped(console: Console) -> None:
+    number = a_revision(console)
+    secret = console.enter("author", name="sato")
+    go = asyncio.Event()
+
+    async def gates(told: Any) -> None:
+        told(Progress("invariants", 3, 5))
+        await go.wait()
+
+    job = await console.jobs.check("user:sato", number, gates)
+    async with asyncio.timeout(60):
+        while True:
+            page = await console.get(secret, f"policies/{number}?done=check")
+            if "5段階のうち3段階" in page.text:
+                break
+            await asyncio.sleep(0.01)
+    assert "data-poll" in page.text
+    assert '<progress max="5" value="3"' in page.text and "条件のすべての組合せ" in page.text
+    assert "完了しました" not in page.text
+    english = await console.get(secret, f"policies/{number}", accept_language="en")
+    assert "3 of 5 steps are done" in english.text and "This takes longest" in english.text
+    form = {"csrf": await console.csrf(secret)}
+    again = await console.post(secret, f"policies/{number}/steps/check", form)
+    assert again.status_code == 409 and "この版は、すでに検査しています" in again.text
+    auditor = console.enter("auditor", name="kansa")
+    assert f"check/{job.id}/cancel" not in (await console.get(auditor, f"policies/{number}")).text
+    refused = await console.post(
+        auditor, f"policies/{number}/check/{job.id}/cancel", {"csrf": await console.csrf(auditor)}
+    )
+    assert refused.status_code == 403
+    stopped = await console.post(secret, f"policies/{number}/check/{job.id}/cancel", form)
+    assert stopped.status_code == 303
+    await console.over()
+    told = (await console.get(secret, f"policies/{number}?done=check")).text
+    assert "中止しました" in told and "data-poll" not in told
 
 
 async def test_a_time_of_warning_is_asked_for_in_the_form_and_shown_with_its_end(console: Console) -> None:

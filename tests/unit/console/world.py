@@ -29,7 +29,7 @@ from pdp.errors import EngineError, SekishoError
 from pdp.facts.reference import read_reference
 from pdp.gates.trying import Trials
 from pdp.governance.desk import Desk as PolicyDesk
-from pdp.governance.drafts_desk import DraftsDesk
+from pdp.governance.drafts_desk import DraftsDesk, turns_of_trials
 from pdp.governance.exceptions_desk import ExceptionsDesk
 from pdp.governance.jobs_desk import Choices, JobsDesk
 from pdp.governance.jobs_routes import jobs_router
@@ -189,6 +189,14 @@ class Console:
         assert found is not None
         return found[1]
 
+    async def over(self) -> None:
+        """Nothing is under way any more."""
+        async with asyncio.timeout(60):
+            while True:
+                if all(job.state != "running" for job in self.jobs.register.all(self.clock())):
+                    return
+                await asyncio.sleep(0.01)
+
     def events(self) -> list[Event]:
         return sorted(events_of(trail_path(self.place)), key=lambda event: event.id)
 
@@ -240,10 +248,10 @@ async def a_console(
 
     policies = PolicyDesk(governing, registers, [LoadingGate()], lambda _: None, asyncio.Lock(), configured)
     granting = ExceptionsDesk(governing, Exceptions(store, People(own.policy_people)), lambda _: None)
-    drafts = DraftsDesk(governing, registers, Trials(), asyncio.Semaphore(2), configured)
+    drafts = DraftsDesk(governing, registers, Trials(), turns_of_trials(), configured)
     child = Child()
     jobs = Jobs(JobRegister(store), own, clock=clock, new_id=new_id, run=child, beat_s=0.01)
-    foreseeing = JobsDesk(governing, registers, jobs, CHOICES, {}, asyncio.Semaphore(2))  # type: ignore[arg-type]
+    foreseeing = JobsDesk(governing, registers, jobs, CHOICES, {}, asyncio.Semaphore(2), policies.checked)  # type: ignore[arg-type]
     routers = (
         audit_router(desk, SavedDesk(desk, SavedQueries(store))),
         insight_router(insight),

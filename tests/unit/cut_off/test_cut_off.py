@@ -14,8 +14,9 @@ from pdp.cut_off.entries import NOBODY, CutOff, addresses, canonical
 from pdp.cut_off.register import cut_off, entries, lift
 from pdp.errors import BadRequestError, NotAuthenticatedError, NotFoundError, NotReadyError
 from pdp.model.directory import Device, Snapshot, snapshot_of
-from pdp.store.store import Store, open_store
+from pdp.store.store import Store
 from pdp.wire.exchange import HttpAnswer, HttpRequest
+from tests.empty_store import empty_store
 
 pytestmark = pytest.mark.anyio
 
@@ -30,8 +31,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'sekisho.db'}")
-    opened.migrate()
+    opened = empty_store(tmp_path)
     yield opened
     opened.close()
 

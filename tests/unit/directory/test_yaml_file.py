@@ -23,7 +23,8 @@ from pdp.model.directory import (
     period_of_dates,
 )
 from pdp.plain_yaml import load_documents
-from pdp.scenario.format import RequestEntry, read_scenarios
+from pdp.scenario.files import read_scenarios
+from pdp.scenario.format import RequestEntry
 from pdp.scenario.world import world_at
 from pdp.store.store import Store
 from tests.unit.directory.imports import NOW, bring, brought, places, says

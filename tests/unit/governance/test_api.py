@@ -88,7 +88,8 @@ async def api(place: Path, **changes: Any) -> AsyncIterator[Api]:
     for name, text in policy("configured", allow=False).items():
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text(text)
-    chosen: Settings = load_settings(environ={}, state_dir=str(place / "state"), bundle=str(bundle), **changes)
+    changes |= {"state_dir": str(place / "state"), "bundle": str(bundle), "decision_table": "off"}
+    chosen: Settings = load_settings(environ={}, **changes)
     async with compose(chosen) as service:
         keys = {
             name: add_caller(service.store, name, permissions, now=utc_now())  # type: ignore[arg-type]

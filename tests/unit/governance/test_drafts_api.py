@@ -15,6 +15,7 @@ from pdp.callers.caller import Caller
 from pdp.governance.asking import MAX_CONTENTS
 from pdp.governance.drafts_desk import DraftsDesk
 from pdp.governance.reception import Reception
+from pdp.jobs.turns import Turns
 from pdp.parts import utc_now
 from pdp.wire.exchange import HttpRequest
 from tests.revision_files import WHY, policy
@@ -150,7 +151,7 @@ async def test_who_comes_while_others_are_being_tried_is_told_so_and_waits_for_n
         return Caller("sato", frozenset({"policy_author"}))
 
     nobody: Any = SimpleNamespace()  # neither the trail nor the registers are asked
-    desk = DraftsDesk(Reception(introduce, nobody, utc_now, str), nobody, Slow(), asyncio.Semaphore(1), dict)  # type: ignore[arg-type]
+    desk = DraftsDesk(Reception(introduce, nobody, utc_now, str), nobody, Slow(), Turns(1, wait_s=0.01, most=2), dict)  # type: ignore[arg-type]
     body = json.dumps({"files": policy("2026.4")}).encode()
     request = HttpRequest("POST", "/", "", (("content-type", "application/json"),), body)
     first = asyncio.create_task(desk.check(request))

@@ -53,7 +53,8 @@ async def a_house(place: Path) -> AsyncIterator[Api]:
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text(text)
     bounds: Mapping[str, Any] = {"audit_departments": {"narrow": ["zeimu"]}}
-    settings = load_settings(environ={}, state_dir=str(place / "state"), bundle=str(bundle), **bounds)
+    own = {"state_dir": str(place / "state"), "bundle": str(bundle), "decision_table": "off"}
+    settings = load_settings(environ={}, **own, **bounds)
     async with compose(settings) as service:
         snapshot = town()
         registers = registers_of(users=snapshot.users.values(), devices=snapshot.devices.values())
@@ -132,6 +133,11 @@ JOBS: list[tuple[str, str, Any, int]] = [
     ("sato", "/revisions/1/jobs", {"kind": "population", "contexts": ["the moon"]}, 400),
     ("sato", "/revisions/1/jobs", {"kind": "population", "at": "2027-04-01T09:00"}, 400),
     ("sato", "/revisions/1/jobs", {"kind": "population", "days": 3}, 400),
+    ("sato", "/revisions/1/jobs", {"kind": "population", "warn_days": 14}, 409),
+    ("sato", "/revisions/1/jobs", {"kind": "population", "warn_days": 93}, 400),
+    ("sato", "/revisions/1/jobs", {"kind": "check", "days": 3}, 400),
+    ("sato", "/revisions/77/jobs", {"kind": "check"}, 404),
+    ("kansa", "/revisions/1/jobs", {"kind": "check"}, 403),
     ("sato", "/revisions/1/jobs", {"kind": "replay"}, 400),
     ("sato", "/revisions/1/jobs", {"kind": "replay", "days": 93}, 400),
     ("sato", "/revisions/1/jobs", {"kind": "replay", "days": 3, "more": 1}, 400),

@@ -14,6 +14,7 @@ from pdp.decide import Checkpoint
 from pdp.errors import EngineSupersededError, NotReadyError
 from pdp.identity.dpop import thumbprint
 from pdp.identity.levels import LevelTable
+from pdp.identity.nonces import Nonces
 from pdp.identity.proof import Shown
 from pdp.identity.provider import IssuerKeys
 from pdp.identity.replay import ReplayMemory
@@ -45,7 +46,9 @@ class Marks:
 class Scene:
     """A checkpoint whose issuer is `tests.tokens`; `engine` says what the policy says."""
 
-    def __init__(self, answer: Any = ALLOW, marks: Marks | None = None, **members: Any) -> None:
+    def __init__(
+        self, answer: Any = ALLOW, marks: Marks | None = None, nonces: Nonces | None = None, **members: Any
+    ) -> None:
         self.log = MemoryLog()
         self.marks = marks or Marks()
         self.now = NOW.astimezone(UTC)
@@ -54,7 +57,7 @@ class Scene:
             return json.dumps(jwks()).encode()
 
         keys = IssuerKeys(issuer(**members), load, lambda: self.now)
-        tokens = IssuedTokens([keys], self.marks, ReplayMemory(), levels=LevelTable())
+        tokens = IssuedTokens([keys], self.marks, ReplayMemory(), levels=LevelTable(), nonces=nonces)
         ids = (f"0189ad5c-0000-7000-8000-{number:012d}" for number in range(10_000))
         self.house = house(
             answer,

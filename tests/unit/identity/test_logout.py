@@ -36,8 +36,8 @@ def claims(**change: Any) -> dict[str, Any]:
 
 
 def test_a_session_is_marked_where_the_token_names_one_and_else_the_subject() -> None:
-    assert read_claims(claims(), ISSUER, NOW) == (LoggedOut("session", "session-1", NOW), NOW, "j-1")
-    assert read_claims(claims(sid=...), ISSUER, NOW)[0] == LoggedOut("subject", "s-1", NOW)
+    assert read_claims(claims(), ISSUER, NOW) == (LoggedOut("session", "session-1", NOW, ISSUER.issuer), NOW, "j-1")
+    assert read_claims(claims(sid=...), ISSUER, NOW)[0] == LoggedOut("subject", "s-1", NOW, ISSUER.issuer)
     assert read_claims(claims(aud=["other", "sekisho"]), ISSUER, NOW)[0].kind == "session"
     assert read_claims(claims(exp=...), ISSUER, NOW)[0].kind == "session", "older providers give none"
 

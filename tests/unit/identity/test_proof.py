@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pdp.callers.caller import PERMISSIONS, Caller
 from pdp.errors import BadRequestError
@@ -34,6 +35,7 @@ async def test_a_trusted_callers_claims_count() -> None:
 
 async def test_another_callers_claims_are_nothing() -> None:
     assert await proof(CLAIMS, OTHER) == NOT_AUTHENTICATED
+    assert await proof(replace(CLAIMS, issuer="https://idp.example.jp"), OTHER) == NOT_AUTHENTICATED
 
 
 async def test_no_claims_are_level_zero() -> None:
@@ -63,6 +65,12 @@ async def test_what_a_gateway_asserts_is_held_against_the_revocations_too() -> N
     with pytest.raises(TokenRefusedError):
         await proof(CLAIMS, revocations=Marks())
     assert asked == [Shown(("u-1",), "s-1", None, (CLAIMS.auth_time,))]
+    with pytest.raises(TokenRefusedError):
+        await proof(replace(CLAIMS, issuer="https://idp.example.jp"), revocations=Marks())
+    assert asked[1].issuer == "https://idp.example.jp"
+    with pytest.raises(TokenRefusedError):  # who may not say so cannot choose by whose marks it is judged
+        await proof(replace(CLAIMS, issuer="https://idp.example.jp"), OTHER, revocations=Marks())
+    assert asked[2].issuer is None
 
 
 def test_a_token_and_its_proof_never_show_in_a_representation() -> None:

@@ -19,6 +19,7 @@ from tests.tokens import NOW
 pytestmark = pytest.mark.anyio
 
 SECOND = timedelta(seconds=1)
+OURS, THEIRS = "https://idp.example.jp/realms/mie", "https://idp.city.example.jp"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 async def verdict(store: Store, shown: Shown, now: datetime = NOW) -> str | None:
     """Of a worker that has just looked: None, or the reason."""
-    marks = StoredRevocations(store, lambda: now)
+    marks = StoredRevocations(store, lambda: now, issuers=[OURS, THEIRS])
     await marks.refresh()
     try:
         marks.refuse_revoked(shown)
@@ -177,3 +178,52 @@ async def test_marks_that_nobody_could_confirm_for_too_long_let_nobody_in(store:
         marks.refuse_revoked(of(NOW))
     assert not await marks.refresh(), "nothing has changed, and that is now known"
     marks.refuse_revoked(of(NOW))
+
+
+# --- Whose mark it is ------------------------------------------------------------------------------------------------
+
+
+def by(issuer: str | None, kind: MarkKind, marked: str = "x-1") -> Shown:
+    """An identity that this issuer vouches for, with this one value in it."""
+    subject, session, token = (marked if kind == one else None for one in ("subject", "session", "token"))
+    return Shown((subject,), session, token, (NOW,), issuer)
+
+
+@pytest.mark.parametrize("kind", ["subject", "session", "token"])
+async def test_one_issuers_mark_does_not_end_what_another_issued(store: Store, kind: MarkKind) -> None:
+    """The attack: a municipality's provider logs out the prefecture's staff by naming their `sub`, `sid` or `jti`."""
+    revoke(store, kind, "x-1", at=NOW, now=NOW, issuer=THEIRS)
+    assert await verdict(store, by(THEIRS, kind)) == f"{kind}_revoked"
+    assert await verdict(store, by(OURS, kind)) is None
+
+
+@pytest.mark.parametrize("kind", ["subject", "session", "token"])
+async def test_a_mark_of_no_issuer_ends_what_any_issued(store: Store, kind: MarkKind) -> None:
+    revoke(store, kind, "x-1", at=NOW, now=NOW)
+    for issuer in (OURS, THEIRS, "https://elsewhere.example.jp", None):
+        assert await verdict(store, by(issuer, kind)) == f"{kind}_revoked"
+
+
+@pytest.mark.parametrize("kind", ["subject", "session", "token"])
+@pytest.mark.parametrize("issuer", [None, "", OURS + "/", OURS.upper(), "https://elsewhere.example.jp"])
+async def test_whom_nobody_known_vouches_for_no_mark_is_escaped(
+    store: Store, kind: MarkKind, issuer: str | None
+) -> None:
+    """The attack: a gateway that leaves the issuer out, or writes it in another way, than the logout token did."""
+    revoke(store, kind, "x-1", at=NOW, now=NOW, issuer=OURS)
+    assert await verdict(store, by(issuer, kind)) == f"{kind}_revoked"
+
+
+async def test_the_marks_of_two_issuers_on_one_value_do_not_touch_each_other(store: Store) -> None:
+    earlier = NOW - timedelta(hours=1)
+    revoke(store, "subject", "x-1", at=NOW, now=NOW, issuer=OURS)
+    revoke(store, "subject", "x-1", at=earlier, now=NOW, issuer=THEIRS)
+    assert await verdict(store, by(OURS, "subject")) == "subject_revoked"
+    assert await verdict(store, by(THEIRS, "subject")) is None, "logged in after their mark"
+    assert await verdict(store, by(None, "subject")) == "subject_revoked", "the latest of all"
+    revoke(store, "subject", "x-1", at=NOW, now=NOW)
+    assert await verdict(store, by(THEIRS, "subject")) == "subject_revoked", "the mark of every issuer counts beside"
+    lift(store, "subject", "x-1", issuer=OURS)
+    assert {mark.issuer for mark in list_marks(store, now=NOW)} == {"", THEIRS}
+    with pytest.raises(BadRequestError):
+        lift(store, "subject", "x-1", issuer=OURS)

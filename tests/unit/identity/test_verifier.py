@@ -204,7 +204,8 @@ async def test_each_issuer_has_its_own_rules() -> None:
 async def test_a_token_proves_its_own_subject_and_nobody_else() -> None:
     world = World()
     proof = await world.verify(token())
-    assert proof == Authentication(2, datetime.fromtimestamp(EPOCH - 100, NOW.tzinfo), proof.expires_at, "u-1")
+    at = datetime.fromtimestamp(EPOCH - 100, NOW.tzinfo)
+    assert proof == Authentication(2, at, proof.expires_at, "u-1", CLAIMS["iss"])
     assert proof.expires_at == NOW + timedelta(seconds=360)
     for other in ("u-2", "U-1", "u-1 ", ""):
         with pytest.raises(TokenRefusedError, match="subject_mismatch"):

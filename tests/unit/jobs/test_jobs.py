@@ -13,8 +13,8 @@ import pytest
 
 from pdp.errors import BadRequestError, ConflictError, NotFoundError, NotReadyError, PayloadTooLargeError
 from pdp.jobs.child import run_child
-from pdp.jobs.job import Order, Outcome, Progress
-from pdp.jobs.register import KEPT, LOST_AFTER, MAX_RUNNING, JobRegister
+from pdp.jobs.job import WAITING, Order, Outcome, Progress
+from pdp.jobs.register import KEPT, LOST_AFTER, MAX_OWN, MAX_RUNNING, MAX_WAITING, JobRegister
 from pdp.jobs.running import Jobs
 from pdp.parts import utc_now
 from pdp.revisions import results
@@ -176,14 +176,73 @@ def test_a_job_whose_worker_was_killed_is_seen_to_be_interrupted_and_makes_room(
     register = JobRegister(store)
     for number in range(MAX_RUNNING):
         register.begin(f"job-{number}", "export", None, {}, "caller:sato", NOW)
-    with pytest.raises(ConflictError, match="running already"):
-        register.begin("job-x", "export", None, {}, "caller:sato", NOW)
-    assert register.beat("job-1", Progress("judging", 1, 2), NOW + LOST_AFTER)
+    assert register.begin("job-x", "export", None, {}, "caller:sato", NOW).phase == WAITING
+    for silent in ("job-1", "job-x"):
+        assert register.wait(silent, NOW + LOST_AFTER).state == "running"
     later = NOW + LOST_AFTER + timedelta(seconds=1)
-    assert [one.state for one in register.all(later)] == ["running", "interrupted"]
-    register.begin("job-x", "export", None, {}, "caller:sato", later)
+    assert [one.state for one in register.all(later)] == ["running", "running", "interrupted"]
+    assert register.wait("job-x", later).phase == ""
     assert not register.beat("job-0", Progress("judging", 9, 9), later)
     assert register.one("job-0", later).phase == ""
+
+
+def soon(seconds: int) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_a_place_goes_to_whoever_has_none_and_nobody_fills_the_queue(store: Store) -> None:
+    register = JobRegister(store)
+    for number in range(MAX_RUNNING):
+        assert register.begin(f"a-{number}", "mutation", None, {}, "user:sato", soon(number)).phase == ""
+    for number in range(MAX_RUNNING, MAX_OWN):
+        assert register.begin(f"a-{number}", "mutation", None, {}, "user:sato", soon(number)).phase == WAITING
+    with pytest.raises(ConflictError, match=f"{MAX_OWN} jobs of this person"):
+        register.begin("a-x", "mutation", None, {}, "user:sato", soon(4))
+    assert register.begin("b-0", "export", None, {}, "user:suzuki", soon(5)).phase == WAITING
+    register.end("a-0", "done", soon(6))
+    assert register.wait("a-2", soon(7)).phase == WAITING, "who has a place waits for whoever has none"
+    assert register.wait("b-0", soon(7)).phase == ""
+    register.end("b-0", "done", soon(8))
+    assert register.wait("a-2", soon(9)).phase == "", "nobody else waits: a second place is better used than empty"
+    for number in range(MAX_WAITING - 1):
+        register.begin(f"c-{number}", "replay", None, {}, f"user:{number}", soon(10))
+    with pytest.raises(ConflictError, match=f"{MAX_WAITING} such jobs are waiting"):
+        register.begin("c-x", "replay", None, {}, "user:x", soon(10))
+
+
+async def test_a_job_that_waits_begins_when_its_turn_comes_and_can_be_cancelled_before(house: House) -> None:
+    for number in range(MAX_RUNNING):
+        house.register.begin(f"other-{number}", "export", None, {}, "user:suzuki", NOW)
+    first = await house.jobs.begin("export", "user:sato", {"target": "matrix"})
+    second = await house.jobs.begin("export", "user:tanaka", {"target": "matrix"})
+    assert (first.phase, second.phase, house.child.orders) == (WAITING, WAITING, [])
+    house.register.cancel(second.id, "user:tanaka", NOW)
+    await house.until(second.id, "cancelled")
+    house.register.end("other-0", "done", NOW)
+    await house.until(first.id, "running", phase="judging")
+    assert len(house.child.orders) == 1
+
+
+async def test_a_check_says_which_gate_judges_and_needs_no_place(house: House, revisions: Revisions) -> None:
+    number, go = a_draft(revisions)[0].number, asyncio.Event()
+    for other in range(MAX_RUNNING):
+        house.register.begin(f"other-{other}", "export", None, {}, "user:suzuki", NOW)
+
+    async def check(told: Any) -> None:
+        told(Progress("invariants", 3, 5))
+        await go.wait()
+
+    job = await house.jobs.check("user:sato", number, check)
+    assert (await house.until(job.id, "running", phase="invariants")).total == 5
+    with pytest.raises(ConflictError, match="being checked already"):
+        await house.jobs.check("user:suzuki", number, check)
+    other = await house.jobs.check("user:suzuki", a_draft(revisions, "2026.5")[0].number, check)
+    assert (await house.until(other.id, "running", phase=WAITING)).done == 0
+    house.register.cancel(other.id, "user:suzuki", NOW)
+    await house.until(other.id, "cancelled")
+    go.set()
+    done = await house.until(job.id, "done")
+    assert (done.result, done.fault) == (None, None)
 
 
 def test_jobs_that_have_ended_make_room_and_running_ones_stay(store: Store) -> None:

@@ -26,8 +26,9 @@ from pdp.posture.ledger import Ledger
 from pdp.posture.routes import posture_document, posture_router
 from pdp.posture.scoring import Scorer
 from pdp.posture.sets import ExportedSets
-from pdp.store.store import Store, open_store
+from pdp.store.store import Store
 from pdp.wire.caller_credentials import introducing
+from tests.empty_store import empty_store
 
 NOW = datetime(2026, 7, 1, 0, 0, tzinfo=UTC)
 GOOD = {
@@ -82,8 +83,7 @@ class House:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'sekisho.db'}")
-    opened.migrate()
+    opened = empty_store(tmp_path)
     with change(opened, NOW) as inside:
         for number in range(1, 5):
             inside.put_device(Device(f"d-{number}", "managed_pc", certificate_sha256=f"{number}" * 64))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pdp.errors import ScenarioError
-from pdp.scenario.format import Misread, Scenario, moment, read_all, read_scenarios
+from pdp.scenario.files import Misread, read_all
+from pdp.scenario.format import Scenario, moment
 
 REQUEST = "{user: u-1, auth_level: 2, resource: mail, action: access, zone: office}"
 STEP = f"now: 2023-08-01T10:00:00+09:00, request: {REQUEST}"
@@ -71,11 +72,3 @@ def test_the_present_of_a_story_is_an_instant(text: str, instant: datetime) -> N
 def test_the_present_without_its_offset_is_refused(text: str) -> None:
     with pytest.raises(ScenarioError):
         moment(text)
-
-
-def test_all_or_none_names_the_first_story_that_is_misread(tmp_path: Path) -> None:
-    (tmp_path / "b.yaml").write_text("{id: bad}", encoding="utf-8")
-    (tmp_path / "a.yaml").write_text(f"{{id: good, {STEP}, expect: {{outcome: deny}}}}", encoding="utf-8")
-    assert [type(one) for one in read_all([tmp_path])] == [Scenario, Misread]
-    with pytest.raises(ScenarioError, match="`bad`"):
-        read_scenarios([tmp_path])

@@ -13,7 +13,8 @@ from pdp.engine.regorus import RegorusEngine
 from pdp.errors import ScenarioError
 from pdp.model.input import decode_input
 from pdp.scenario.cases import cases_of
-from pdp.scenario.format import moment, read_scenarios, scenario_of
+from pdp.scenario.files import read_scenarios, scenario_of
+from pdp.scenario.format import moment
 from pdp.scenario.in_process import InProcess
 from pdp.scenario.retold import as_text, retold, unlike
 from pdp.scenario.runner import run_scenario

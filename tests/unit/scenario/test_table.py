@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from pdp.cli import app
 from pdp.scenario import sheet
 from pdp.scenario.cells import CellError, guarded, meant, unguarded, written
-from pdp.scenario.format import Scenario, checked, read_all
+from pdp.scenario.files import read_all
+from pdp.scenario.format import Scenario, checked
 from pdp.scenario.sheet import read_table, write_table
 from pdp.scenario.table import MAX_ROWS, TableError, from_rows, to_rows
 

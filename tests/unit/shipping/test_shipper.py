@@ -15,6 +15,7 @@ from pdp.declog.record import read_record
 from pdp.declog.segments import SegmentLog
 from pdp.errors import SettingsError
 from pdp.shipping.following import bytes_behind
+from pdp.shipping.ledger import Ledger, SetAside
 from pdp.shipping.metrics import EVERY, ShippingMetrics
 from pdp.shipping.port import RefusedError, UndeliveredError
 from pdp.shipping.shipper import HEARTBEAT
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from pdp.shipping.port import Event
     from tests.unit.shipping.conftest import Box, World
+
+GAUGES = ("refused", "refused_bytes", "let_go")
 
 
 def ids(records: Sequence[bytes]) -> list[str]:
@@ -146,6 +149,31 @@ def test_one_odd_record_is_set_aside_and_the_others_go_on(world: World, box: Box
     assert (shipper.standing.refused, shipper.standing.shipped) == (1, 19)
     (line,) = (world.state / "shipping" / "siem.refused").read_bytes().splitlines()
     assert json.loads(line)["record"]["id"] == ids(records)[12]
+
+
+def test_what_is_refused_is_kept_up_to_so_many_bytes_and_counted_beyond(world: World, box: Box):
+    ledger = Ledger(world.state / "shipping")
+    for at in range(0, 20, 5):
+        told = ledger.set_aside("siem", [b"x" * 19] * 5, most=130)
+        assert told == SetAside(5, *((0, 100) if at == 0 else (4, 120) if at == 5 else (5, 120)))
+    assert (world.state / "shipping" / "siem.refused").stat().st_size == 120
+
+
+def test_a_shipper_says_how_much_of_what_is_refused_found_no_room(world: World, box: Box):
+    world.write(some(20))
+    box.odd, box.refuses = {5, 13}, RefusedError
+    refused = world.state / "shipping" / "siem.refused"
+    refused.write_bytes(b"y" * 65_535 + b"\n")
+    shipper = world.shipper(box, refused_bytes=65_536)
+    assert shipper.once() == ""
+    standing = shipper.standing
+    assert (standing.refused, standing.let_go, standing.refused_bytes, standing.shipped) == (2, 2, 65_536, 18)
+    assert refused.stat().st_size == 65_536
+    assert Ledger(world.state / "shipping").read("siem") == standing
+    registry = CollectorRegistry()
+    ShippingMetrics(registry, world.ledger, [world.target]).show(datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
+    shown = {name: registry.get_sample_value(f"sekisho_shipping_{name}", {"target": "siem"}) for name in GAUGES}
+    assert shown == {"refused": 2.0, "refused_bytes": 65_536.0, "let_go": 2.0}
 
 
 @pytest.mark.parametrize("count", [2, 30])

@@ -3,12 +3,18 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from pdp.bundle.bundle import make_bundle
 from pdp.errors import BadRequestError
+from pdp.grace import is_hard
+from pdp.model.input import InputV1
+from pdp.simulate.asked import resources_of
 from pdp.simulate.contexts import USUAL, Stated, read_contexts
-from pdp.simulate.population import Course, Simulation, World, later
+from pdp.simulate.held import soft_cells
+from pdp.simulate.people import facts_of, pairs_of
+from pdp.simulate.population import Course, Simulation, World, _Half, later
 from tests.unit.simulate.town import DAY, NOW, changed, engine, policy, small, town
 
 pytestmark = pytest.mark.anyio
@@ -135,3 +141,41 @@ def test_contexts_of_a_file_are_checked():
 def test_posture_stays_as_old_as_it_is_when_time_goes_on():
     moved = later(town(), NOW, NOW + DAY)
     assert moved.devices["d-own"].posture.observed_at == NOW + DAY - timedelta(hours=1)
+
+
+async def test_a_time_of_warning_holds_over_what_may_be_and_nothing_that_is_hard():
+    """The counts by parts, against the rule itself on whole documents."""
+
+    def stricter(zta):
+        zta["parameters"]["posture_stale_hours"] = 12
+
+    before, after = World(policy(), town(), NOW), World(changed(stricter), town(), NOW)
+    plain = (await simulated(before, after)).as_json()
+    report = await Simulation(before, after, FEW, engine, warns=True).run(Course())
+    told = report.as_json()
+    assert plain["warning"] is None
+    assert {name: told[name] for name in ("changes", "transitions", "people")} == {
+        name: plain[name] for name in ("changes", "transitions", "people")
+    }, "the strict numbers stay as they are"
+    warning = told["warning"]
+    assert 0 < warning["loses"]["cells"] <= warning["loses"]["of"] == plain["changes"]["loses"]["cells"]
+    assert warning["losing"]["users"] <= plain["people"]["losing"]["users"]
+
+
+async def test_which_cells_are_hard_by_parts_is_what_the_rule_says_of_whole_documents():
+    bundle = policy()
+    simulation = Simulation(World(bundle, town(), NOW), World(bundle, town(), NOW), FEW, engine, warns=True)
+    half = _Half.of(World(bundle, town(), NOW), True)
+    resources = resources_of(town(), half.reference)
+    pairs = pairs_of([(town(), NOW)])
+    facts = facts_of(pairs, town(), NOW, half.leaves)
+    asked = simulation._asked(half, facts, resources)
+    soft = soft_cells(facts, asked)
+    kinds = set()
+    for pair in range(len(pairs)):
+        for question in range(0, len(asked.questions), 7):
+            document = msgspec.json.decode(simulation._document(half, pairs, pair, question, resources), type=InputV1)
+            cell = bool(soft.table[soft.of_pair[pair], question])
+            assert cell == (not is_hard(document))
+            kinds.add(cell)
+    assert kinds == {True, False}

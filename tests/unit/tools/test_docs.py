@@ -49,3 +49,11 @@ def test_a_link_to_a_missing_file_heading_or_outside_is_a_fault(tmp_path):
     assert docs.link_fault(page, "#two", tmp_path) == "has no such heading"
     assert docs.link_fault(page, "none.md", tmp_path) == "does not exist"
     assert docs.link_fault(page, "../elsewhere.md", tmp_path) == "leads out of the project"
+
+
+def test_a_command_exists_where_the_makefile_or_pdp_has_it_and_arguments_are_no_commands():
+    known = docs.Commands(docs.ROOT)
+    there = [("make", "test"), ("pdp", "bundle"), ("pdp", "bundle", "check"), ("pdp", "eval", "anything")]
+    assert [words for words in there if not known.exists(words)] == []
+    gone = [("make", "believe"), ("pdp", "conjure"), ("pdp", "bundle", "conjure")]
+    assert [words for words in gone if known.exists(words)] == []

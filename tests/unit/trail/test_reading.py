@@ -85,6 +85,18 @@ def test_pages_by_time_follow_one_another_and_have_each_event_once(tmp_path: Pat
     assert len(walked) == 24
 
 
+def test_a_later_page_opens_none_of_the_segments_before_it(tmp_path: Path, days: list[datetime]) -> None:
+    whole = newest_events(tmp_path, 1_000)
+    newer = names_of(tmp_path, *(at + timedelta(hours=more) for at in days[5:] for more in (0, 3)))
+    for name in Layout(tmp_path).names():
+        if str(name) in newer:  # cannot be opened: an answer that looks there is none
+            Layout(tmp_path).sealed_path(name).unlink()
+            Layout(tmp_path).sealed_path(name).mkdir()
+    page = newest_events(tmp_path, 4, TrailFilter(before=whole[23].id))
+    assert whole[23].time.startswith("2026-04-05")
+    assert page == whole[24:28]
+
+
 def test_the_bounds_are_since_and_before_until(tmp_path: Path, days: list[datetime]) -> None:
     at = days[0]
     for since, until, found in (

@@ -5,7 +5,14 @@ import json
 
 import pytest
 
-from pdp.errors import NotReadyError
+from pdp.callers.caller import PERMISSIONS, Caller, Permission
+from pdp.callers.certificate import PeerCertificate
+from pdp.callers.credentials import Credentials
+from pdp.callers.keys import shown_key
+from pdp.errors import NotAuthenticatedError, NotReadyError
+from pdp.wire.authzen import authzen_routes
+from pdp.wire.exchange import HttpRequest
+from tests.scripted_decider import ScriptedDecider
 from tests.unit.wire.authzen_world import EVALUATION, EVALUATIONS, JSON, KEY, KNOWN, SEARCH, World, header, question
 
 pytestmark = pytest.mark.anyio
@@ -200,3 +207,72 @@ async def test_a_profile_that_is_not_there_yet_is_503() -> None:
         def profile(self, _: str) -> None: ...
 
     assert (await Starting().send(EVALUATION, question())).status == 503
+
+
+async def test_of_headers_that_are_known_only_their_words_are_remembered() -> None:
+    """Who calls, from where and on whose certificate, and what it may: asked each time."""
+
+    class Asked:
+        def __init__(self) -> None:
+            self.shown: list[Credentials] = []
+            self.permissions: frozenset[Permission] | None = None
+
+        def authenticate(self, presented: Credentials | str | None) -> Caller:
+            assert isinstance(presented, Credentials)
+            self.shown.append(presented)
+            if self.permissions is None:
+                raise NotAuthenticatedError("revoked")
+            return Caller("gateway-1", self.permissions)
+
+        async def introduce(self, presented: Credentials) -> Caller:
+            return self.authenticate(presented)
+
+    callers, decider = Asked(), ScriptedDecider()
+    routes = authzen_routes(
+        decider, callers, profile=lambda: "zta", public_url="https://pdp.example.jp", searching=None
+    )
+    key = f"sekisho_{'0' * 16}_{'a' * 64}"
+    headers = (
+        ("content-type", "application/json"),
+        ("authorization", f"Bearer {key}"),
+        ("cache-control", "no-cache"),
+        ("x-request-id", "r-1"),
+        ("traceparent", f"00-{'1' * 32}-{'2' * 16}-01"),
+    )
+
+    async def status(peer: str | None, certificate: PeerCertificate | None, method: str = "POST") -> int:
+        body = json.dumps(question()).encode()
+        request = HttpRequest(method, EVALUATION, "", headers, body, peer, certificate)
+        answer = await routes[EVALUATION](request)
+        assert header(answer, "x-request-id") == "r-1"
+        return answer.status
+
+    certificate = PeerCertificate("f1" * 32)
+    for rights, met, expected in (
+        (PERMISSIONS, ("192.0.2.1", None), 200),
+        (PERMISSIONS, ("192.0.2.2", certificate), 200),
+        (PERMISSIONS, (None, None), 200),
+        (frozenset({"decide"}), ("192.0.2.1", None), 200),
+        (frozenset({"batch"}), ("192.0.2.1", None), 403),
+        (None, ("192.0.2.1", certificate), 401),
+        (PERMISSIONS, ("192.0.2.1", None), 200),
+    ):
+        callers.permissions = rights
+        assert await status(*met) == expected
+        shown = callers.shown[-1]
+        assert (shown.key, shown.peer, shown.certificate) == (key, *met)
+        assert shown.shown in (None, shown_key(key))
+    assert await status("192.0.2.1", None, "GET") == 405
+    assert [asked.fresh for asked, _ in decider.asked] == [True, True, True, False, True]
+    assert {asked.trace_id for asked, _ in decider.asked} == {"1" * 32}
+
+
+async def test_headers_that_are_refused_are_refused_each_time() -> None:
+    world = World()
+    for headers in (
+        [*KNOWN.items(), ("x-request-id", "a b")],
+        [*KNOWN.items(), ("x-request-id", "a"), ("x-request-id", "a")],
+        [*KNOWN.items(), ("x-api-key", "another")],
+        [("content-type", "text/plain"), ("authorization", f"Bearer {KEY}")],
+    ):
+        assert [(await world.send(EVALUATION, question(), headers)).status for _ in range(4)] == [400] * 4

@@ -13,8 +13,8 @@ from pdp.api.openapi import CALLER
 from pdp.callers.caller import PERMISSIONS
 from pdp.errors import BadRequestError
 from pdp.model.request import AccessRequest, AssertedClaims, ClientRequest, Network, UnverifiedToken
+from pdp.strict_json import parse_json
 from pdp.wire.authzen_mapping import _Asked, _explained
-from pdp.wire.strict_json import parse_json
 from tests.fuzz.wire import _warp
 from tests.unit.wire.authzen_world import World, question
 

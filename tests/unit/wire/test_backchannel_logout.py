@@ -27,7 +27,7 @@ class Reader:
     async def read(self, token: str, now: datetime) -> LoggedOut:
         if token != "good":
             raise TokenRefusedError("signature_invalid")
-        return LoggedOut("session", "s-1", now)
+        return LoggedOut("session", "s-1", now, "https://idp.example.jp")
 
     def forget(self, token: str) -> None: ...
 
@@ -54,7 +54,7 @@ async def test_a_logout_is_kept_before_it_is_acknowledged() -> None:
     answer = await send(marks, b"logout_token=good")
     assert (answer.status, answer.body) == (200, b"")
     assert ("cache-control", "no-store") in answer.headers
-    assert marks.ended == [LoggedOut("session", "s-1", NOW)]
+    assert marks.ended == [LoggedOut("session", "s-1", NOW, "https://idp.example.jp")]
 
 
 async def test_a_logout_that_cannot_be_kept_is_not_acknowledged_and_tells_nothing() -> None:
@@ -108,4 +108,4 @@ async def test_a_logout_that_could_not_be_kept_is_kept_when_it_is_sent_again() -
     assert (await endpoint(request)).status == 503
     marks.broken = False
     assert (await endpoint(request)).status == 200
-    assert marks.ended == [LoggedOut("session", "s-1", NOW)]
+    assert marks.ended == [LoggedOut("session", "s-1", NOW, "https://idp.example.jp")]

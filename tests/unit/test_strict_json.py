@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pdp.errors import BadRequestError, PayloadTooLargeError
-from pdp.wire.strict_json import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SAFE_INTEGER, parse_json
+from pdp.strict_json import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SAFE_INTEGER, parse_json
 
 
 def refused(body: bytes) -> BadRequestError:
