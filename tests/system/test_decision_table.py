@@ -119,7 +119,7 @@ def test_every_answer_that_stands_in_the_table_is_the_one_that_the_engine_gives(
         "no look-up was put to the engine",
     )
     counted = service.metrics()
-    assert counted["decision_table_lookups_total", "answered"] > QUESTIONS
+    assert counted["decision_table_lookups_total", "answered"] > QUESTIONS // 4, "the rest is remembered"
     assert counted["decision_table_lookups_total", "unread"] == 0
     assert counted["decision_table_checks_total", "differs"] == 0
     assert [line for line in service.log() if line["level"] == "error"] == []
