@@ -5,6 +5,7 @@ names.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -97,6 +98,16 @@ def haproxy(
             process.wait(STOP_S)
 
 
+def with_patience(folder: Path, text: str) -> str:
+    """With long deadlines, in the script of `folder` too: a busy machine must not turn an answer into a 503."""
+    script = folder / "sekisho.lua"
+    lua, deadlines = re.subn(r"DEADLINE_MS = 500\b", "DEADLINE_MS = 20000", script.read_text(encoding="utf-8"))
+    text, sessions = re.subn(r"(tune\.lua\.\w+-timeout) 2s", r"\1 30s", text)
+    assert (deadlines, sessions) == (1, 2)
+    script.write_text(lua, encoding="utf-8")
+    return text
+
+
 @contextmanager
 def haproxy_gateway(
     app: object,
@@ -106,14 +117,19 @@ def haproxy_gateway(
     pdp_port: int | None = None,
     key: str = GATEWAY_KEY,
     issuer: Issuer | None = None,
+    patient: bool = False,
 ) -> Iterator[Front]:
-    """HAProxy, `app` as its PDP (or whoever listens on `pdp_port`), and an upstream. `change` may alter the text."""
+    """HAProxy, `app` as its PDP (or whoever listens on `pdp_port`), and an upstream. `change` may alter the text.
+
+    A `patient` one has long deadlines.
+    """
     haproxy_binary()
     authority, issuer = prepare(folder), issuer or Issuer()
     terminal = authority.issue("terminal, d-1", "terminal")
     upstream, port = Upstream(), free_port()
     with serving(app) as own_port, serving(upstream) as upstream_port:
         text = deployed(folder, upstream_port=upstream_port, port=port)
+        text = with_patience(folder, text) if patient else text
         text = text if change is None else change(text)
         with haproxy(folder, text, port, pdp_port=pdp_port or own_port, key=key):
             yield Front({"front": port}, issuer, authority.certificate, terminal, upstream)

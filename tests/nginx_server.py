@@ -4,6 +4,7 @@ and file names.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -107,6 +108,13 @@ def nginx(folder: Path, text: str, port: int) -> Iterator[subprocess.Popen[bytes
             process.wait(STOP_S)
 
 
+def with_patience(text: str) -> str:
+    """With long deadlines: a busy machine must not turn an answer into a 503."""
+    text, found = re.subn(r"(proxy_(?:connect|send|read)_timeout) \d+ms;", r"\1 20s;", text)
+    assert found == 3
+    return text
+
+
 @contextmanager
 def nginx_gateway(
     app: object,
@@ -116,13 +124,18 @@ def nginx_gateway(
     pdp_port: int | None = None,
     key: str = GATEWAY_KEY,
     issuer: Issuer | None = None,
+    patient: bool = False,
 ) -> Iterator[Front]:
-    """nginx, `app` as its PDP (or whoever listens on `pdp_port`), and an upstream. `change` may alter the text."""
+    """nginx, `app` as its PDP (or whoever listens on `pdp_port`), and an upstream. `change` may alter the text.
+
+    A `patient` one has long deadlines.
+    """
     nginx_binary()
     authority, issuer = prepare(folder, key), issuer or Issuer()
     terminal = authority.issue("terminal, d-1", "terminal")
     upstream, port = Upstream(), free_port()
     with serving(app) as own_port, serving(upstream) as upstream_port:
         text = deployed(folder, pdp_port=pdp_port or own_port, upstream_port=upstream_port, port=port)
+        text = with_patience(text) if patient else text
         with nginx(folder, text if change is None else change(text), port):
             yield Front({"front": port}, issuer, authority.certificate, terminal, upstream)

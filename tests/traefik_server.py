@@ -103,6 +103,7 @@ def traefik_gateway(
     pdp_port: int | None = None,
     key: str = GATEWAY_KEY,
     issuer: Issuer | None = None,
+    patient: bool = True,  # its deadline is 30 s and cannot be set
 ) -> Iterator[Front]:
     """Traefik, `app` as its PDP (or whoever listens on `pdp_port`), and an upstream. `change` may alter the text."""
     traefik_binary()
