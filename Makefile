@@ -46,7 +46,7 @@ dev: $(DEV_STAMP) ## setup, and everything that check and test need in .venv
 tools: $(TOOLS_STAMP) ## the real servers that the tests run against, into .tools
 
 .PHONY: check
-check: static rego unit ## format, lint, types, imports, locks, Rego, unit tests: one to two minutes
+check: static rego unit ## format, lint, types, imports, locks, Rego, unit tests: some six minutes on two cores
 
 .PHONY: test
 test: dev tools ## all tests, with real Envoy, OPA, Valkey and PostgreSQL
@@ -104,7 +104,7 @@ rego: dev
 
 .PHONY: unit
 unit: dev
-	$(BIN)/pytest tests/unit --quiet $(ARGS)
+	$(BIN)/pytest tests/unit --quiet --numprocesses=auto --dist=loadfile $(ARGS)
 
 # --- files
 

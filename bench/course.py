@@ -176,11 +176,16 @@ class Course:
         def keep(name: str, cell: str, figures: dict[str, Any]) -> None:
             kept[name]["closed"].setdefault(cell, []).append(figures)
 
+        for server in self._servers.values():
+            server.rest()
         closed_rounds(track, keep)
         closed = {one.name: kept[one.name]["closed"] for one in self._entered}
         for name, loads in open_rounds(track, closed).items():
             kept[name]["open"] = loads
-        self._results["boxcar"] = {} if warm is None else boxcars(track, warm)
+        self._results["boxcar"] = {}
+        if warm is not None:
+            with track.alone(warm):
+                self._results["boxcar"] = boxcars(track, warm)
         for name, server in self._servers.items():
             kept[name]["memory"] = _weigh(server)
 

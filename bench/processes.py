@@ -42,8 +42,23 @@ class Server:
         """The process and everything below it, without the helpers."""
         return family(self.process.pid)
 
+    def rest(self) -> None:
+        """Stop the family and the helpers where they are (SIGSTOP), so that they take nothing from who is measured."""
+        self._tell(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._tell(signal.SIGCONT)
+
+    def _tell(self, word: signal.Signals) -> None:
+        for pid in self.pids:
+            with contextlib.suppress(ProcessLookupError):  # a child that has ended meanwhile
+                os.kill(pid, word)
+        for helper in self.helpers:
+            helper._tell(word)  # noqa: SLF001  # of this class
+
     def close(self) -> None:
         """SIGTERM, then SIGKILL for whatever of its family is left; then the helpers."""
+        self.go_on()
         pids = self.pids if self.process.poll() is None else []
         self.process.terminate()
         try:

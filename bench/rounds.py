@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import statistics
+import time
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,13 +20,14 @@ from bench.load import closed_loop, open_loop, send_once, write_targets
 from bench.processes import BenchError, cpu_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from bench.contestants import Contestant, House
     from bench.effort import Effort
     from bench.processes import Server
 
+_AWAKE_S: Final = 0.3  # for what a server has missed while it rested
 _LOOKUPS: Final = re.compile(r'^sekisho_cache_lookups_total\{path="(\w+)"\} (\S+)', re.MULTILINE)
 
 
@@ -57,6 +60,16 @@ class Track:
             bodies = self.bodies("stream", one).read_text(encoding="utf-8").splitlines()
             write_targets(self.url(one), bodies, one.headers(self.house), self.targets(one))
 
+    @contextmanager
+    def alone(self, one: Contestant) -> Iterator[None]:
+        """Only this one runs meanwhile: ten servers with nothing to do still look at their clocks and registers."""
+        self.servers[one.name].go_on()
+        time.sleep(_AWAKE_S)
+        try:
+            yield
+        finally:
+            self.servers[one.name].rest()
+
     def lookups(self, one: Contestant) -> dict[str, float]:
         """Decisions so far by their way past the cache, from our metrics."""
         if not one.ours:
@@ -83,7 +96,8 @@ def closed_rounds(track: Track, keep: Callable[[str, str, dict[str, Any]], None]
     for one in track.entered:
         if one.name not in CACHED:
             track.say(f"warm-up of {one.en}")
-            _closed(track, one, "stream", effort.connections[-1], 0)
+            with track.alone(one):
+                _closed(track, one, "stream", effort.connections[-1], 0)
     for number in range(effort.rounds):
         shift = number % len(track.entered)
         turn = [
@@ -92,7 +106,9 @@ def closed_rounds(track: Track, keep: Callable[[str, str, dict[str, Any]], None]
         for kind in effort.kinds:
             for connections in effort.connections:
                 for one in turn:
-                    if one.name not in SIDE or kind == "stream" or connections == SINGLE_AT:
+                    if one.name in SIDE and kind != "stream" and connections != SINGLE_AT:
+                        continue
+                    with track.alone(one):
                         if kind == "stream":
                             _fill(track, one)
                         track.say(f"round {number + 1} of {effort.rounds}: {kind}, {connections}, {one.en}")
@@ -139,10 +155,11 @@ def open_rounds(
     found: dict[str, list[dict[str, Any]]] = {one.name: [] for one in track.entered}
     for number in range(track.effort.open_rounds):
         for one in track.entered:
-            track.say(f"half load, round {number + 1} of {track.effort.open_rounds}: {one.en}")
-            _fill(track, one)
             rate = min(_highest(closed[one.name]) / 2, MOST_OPEN)
-            load = open_loop(track.targets(one), rate, track.effort.open_s, core=track.load_core(one))
+            track.say(f"half load, round {number + 1} of {track.effort.open_rounds}: {one.en}")
+            with track.alone(one):
+                _fill(track, one)
+                load = open_loop(track.targets(one), rate, track.effort.open_s, core=track.load_core(one))
             if load.errors:
                 raise BenchError(f"{one.name}: {load.errors} of {load.requests} answers were errors at half load")
             found[one.name].append(asdict(load))

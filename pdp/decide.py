@@ -26,22 +26,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pdp.cache.entry import Entry
-from pdp.cache.key import KeyMaker
 from pdp.callers.belief import believable
 from pdp.callers.caller import require_profile
 from pdp.declog.record import decided_record, record_of, refusal_of
 from pdp.declog.sheet import Sheet
 from pdp.errors import BadRequestError, EngineError, EngineSupersededError, SekishoError
-from pdp.grace import Opinion, held_over
 from pdp.identity.proof import prove, shown_by
-from pdp.judging import judge_raw
+from pdp.judging import entry_of
 from pdp.model.decision import BAD_INPUT, EVALUATION_ERROR, POLICY_STALE, Decision, Verdict, denied
-from pdp.model.input import decode_input
 from pdp.model.request import UnverifiedToken
 from pdp.obligations import expiry
-from pdp.premises import Premises, PremisesMemory
-from pdp.recollection import Grounds, Recollection
+from pdp.recollection import Grounds, memory_of, recalled
 from pdp.steps import Recording, Steps
 
 if TYPE_CHECKING:
@@ -50,13 +45,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pdp.active_policy import ActivePolicy
+    from pdp.cache.entry import Entry
     from pdp.callers.caller import Caller
-    from pdp.grace import Grace
     from pdp.house import House
     from pdp.identity.proof import Shown
     from pdp.model.decision import CachePath
     from pdp.model.directory import Snapshot
     from pdp.model.request import AccessRequest, Refusal
+    from pdp.premises import Premises
+    from pdp.recollection import Memory
 
 
 class Taken(NamedTuple):
@@ -77,14 +74,6 @@ class Judgement(NamedTuple):
     cache: CachePath = "bypass"
     group: str = "none"
     subject_id: str | None = None  # as a token proved it; None: as the caller asked
-
-
-class Memory(NamedTuple):
-    """What is remembered under one policy: another one begins with nothing."""
-
-    policy: ActivePolicy
-    premises: PremisesMemory
-    questions: Recollection
 
 
 class Checkpoint:
@@ -201,7 +190,7 @@ class Checkpoint:
         require_profile(caller, policy.bundle.profile)
         believed = believable(request, caller)
         steps.end("caller")
-        memory = self._memory_of(policy)
+        memory = self._memory_of(taken)
         subject_id: str | None = None
         shown: Shown | None = None
         if policy.reference is None:
@@ -220,8 +209,8 @@ class Checkpoint:
             # 3. Facts.
             standing = memory.premises.of_request(believed, proof, taken.snapshot, now)
             shown = shown_by(believed, proof)
-        if house.cache is not None and not isinstance(believed.identity, UnverifiedToken):  # which is looked at anew
-            memory.questions.note(request, taken.snapshot, Grounds(caller, standing, shown))
+        if request.reading is not None and house.cache is not None:
+            request.reading.grounds = Grounds(memory.era, caller, standing, shown)
         steps.end("facts")
         premises = standing.premises
         try:
@@ -243,10 +232,12 @@ class Checkpoint:
         """Steps 1 to 6 of a question whose grounds and verdict stand; None for all others. Raises nothing."""
         house, now = self._house, taken.now
         memory = self._memory
-        if house.cache is None or request.fresh or memory is None or memory.policy is not taken.policy:
+        if house.cache is None or request.fresh or memory is None:
+            return None
+        if memory.policy is not taken.policy or memory.snapshot is not taken.snapshot:
             return None
         try:
-            grounds = memory.questions.recall(request, caller, taken.snapshot, now)
+            grounds = recalled(request, caller, memory.era, now)
             if grounds is None or self._stale(taken) is not None:
                 return None
             if grounds.shown is not None:
@@ -285,11 +276,11 @@ class Checkpoint:
             expires_at = min(expires_at, policy.grace.until)
         return Judgement(verdict, expires_at, premises.document, None, path, premises.group, subject_id)
 
-    def _memory_of(self, policy: ActivePolicy) -> Memory:
-        if self._memory is None or self._memory.policy is not policy:
-            mode = f"{policy.mode} after {self._doubts} doubts" if self._doubts else policy.mode
-            keys = KeyMaker(policy.bundle, policy.sight, self._house.engine.name, mode)
-            self._memory = Memory(policy, PremisesMemory(policy.reference, policy.sight, keys), Recollection())
+    def _memory_of(self, taken: Taken) -> Memory:
+        if self._memory is None or self._memory.policy is not taken.policy:
+            self._memory = memory_of(taken.policy, taken.snapshot, self._house.engine.name, self._doubts)
+        elif self._memory.snapshot is not taken.snapshot:
+            self._memory = self._memory.with_snapshot(taken.snapshot)
         return self._memory
 
     async def _verdict(
@@ -304,17 +295,20 @@ class Checkpoint:
                 steps.end("cache")
                 return known, "hit"
 
+        def superseded() -> bool:
+            return self._take(now).policy is not taken.policy
+
         said = None if fresh else self._house.table.answer(premises.document, bundle.digest)
         if said is not None:
             steps.end("cache")
-            entry = await self._entry(said, premises.document, taken)
+            entry = await entry_of(said, premises.document, taken.policy, now, superseded)
             steps.end("engine")
             return (entry.verdict, "bypass") if cache is None else (cache.keep(premises.key, now, entry), "miss")
 
         async def evaluate() -> Entry:
             steps.end("cache")
             (raw,) = await self._house.engine.evaluate([premises.document], digest=bundle.digest)
-            entry = await self._entry(raw, premises.document, taken)
+            entry = await entry_of(raw, premises.document, taken.policy, now, superseded)
             steps.end("engine")
             return entry
 
@@ -325,30 +319,6 @@ class Checkpoint:
         verdict, path = await cache.judged(premises.key, now, evaluate)
         steps.end("cache")
         return verdict, path
-
-    async def _entry(self, raw: bytes | EngineError, document: bytes, taken: Taken) -> Entry:
-        """The verdict that counts, for as long as the policy lets it. Raises EngineError."""
-        bundle = taken.policy.bundle
-        verdict, until = judge_raw(raw, bundle), None
-        if (grace := taken.policy.grace) is not None:
-            until = grace.until
-            if not verdict.permits:
-                verdict = await self._held_over(document, verdict, taken, grace)
-        end = taken.now + bundle.ttl(verdict.outcome)
-        return Entry(verdict, end if until is None else min(end, until))
-
-    async def _held_over(self, document: bytes, newer: Verdict, taken: Taken, grace: Grace) -> Verdict:
-        """What counts of a refusal in a time of warning. Raises EngineSupersededError alone."""
-        (raw,) = await grace.engine.evaluate([document], digest=grace.former.digest)
-        try:
-            former = judge_raw(raw, grace.former)
-        except EngineError as fault:
-            if self._take(taken.now).policy is not taken.policy:  # its engine was closed because another one decides
-                raise EngineSupersededError("another policy has become active") from None
-            grace.failed(fault)
-            return newer
-        newest = Opinion(newer, taken.policy.bundle)
-        return held_over(decode_input(document), newest, Opinion(former, grace.former), grace.until)
 
     async def refuse(self, refusal: Refusal, caller: Caller) -> str:
         """Record a request that was answered with an error; the id of the record. Raises RecordFailedError."""

@@ -13,29 +13,23 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.activation import Activation
 from pdp.api.app import serve_app
+from pdp.aside import Aside
 from pdp.bundle.bundle import read_bundle
-from pdp.cache_metrics import CacheMetrics
 from pdp.callers.caller import UnsafeAnyone
 from pdp.callers.crl_metrics import CrlMetrics
 from pdp.callers.stored import StoredCallers
 from pdp.decide import Checkpoint
 from pdp.declog.segments import SegmentLog, first_free
-from pdp.delivery.metrics import DeliveryMetrics
 from pdp.directory.source import DirectorySource
 from pdp.ending import end
 from pdp.fronts import Parts, open_surface
 from pdp.health import Health
 from pdp.house import NO_TABLE, House
 from pdp.identity.revocations import StoredRevocations
-from pdp.insight.opening import workers_path
-from pdp.insight.percentiles import Buckets
-from pdp.insight.workers import Check, WorkerFile
-from pdp.log_metrics import ProofMetrics, StoreMetrics
 from pdp.logs import get_log
+from pdp.measuring import Measuring
 from pdp.metrics import Metrics
 from pdp.notary_process import NotaryProcess
-from pdp.outgrown.metrics import CopyMetrics
-from pdp.outgrown.standing import Standings, copies_of
 from pdp.parts import (
     bundle_archive,
     configured_bundle,
@@ -55,15 +49,11 @@ from pdp.privacy.metrics import MaskingMetrics
 from pdp.refresh import keep_fresh
 from pdp.revisions.metrics import RevisionMetrics
 from pdp.revisions.opening import open_follower
-from pdp.shipping.ledger import Ledger
-from pdp.shipping.metrics import ShippingMetrics
 from pdp.signals.listener import listening
 from pdp.simulate.shadow import Shadow, shadow_of
-from pdp.source_metrics import SourceMetrics
-from pdp.table.metrics import TableMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from pdp.api.lane import Lane
     from pdp.callers.caller import Callers
@@ -75,7 +65,6 @@ if TYPE_CHECKING:
     from pdp.signals.listener import Look
     from pdp.signals.port import Kind
     from pdp.store.store import Store
-    from pdp.table.keeper import TableStatus
 
 _log = get_log("pdp.main")
 UNSURE: Final = timedelta(seconds=10)  # the longest that an answer holds while news of changes cannot be heard
@@ -185,10 +174,18 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
             looks["callers"] = callers.refresh
         nudge = await stack.enter_async_context(listening(news, {**looks, "policy": follower.nudge}))
         await stack.enter_async_context(follower.following())
-        said = WorkerFile(workers_path(settings), settings.node, utc_now())
-        if isinstance(observer, Shadow):
-            said.shadow = observer.told
-        stack.callback(said.remove)
+        measuring = Measuring(
+            settings,
+            clock=utc_now,
+            health=health,
+            metrics=metrics,
+            aside=Aside("measuring"),
+            policy=lambda: revision_metrics.show(follower, utc_now()),
+            proof=None if keeper is None else keeper.look,
+            table=None if table is None else table.status,
+            shadow=observer.told if isinstance(observer, Shadow) else None,
+        )
+        stack.push_async_callback(measuring.close)
         await stack.enter_async_context(
             keep_fresh(
                 [
@@ -197,15 +194,7 @@ async def compose(settings: Settings) -> AsyncIterator[Service]:
                     *([tokens.refresh] if tokens.refresh else []),
                 ],
                 every_s=settings.directory_poll_s,
-                after=_measuring(
-                    settings,
-                    health,
-                    metrics,
-                    keeper,
-                    said,
-                    lambda: revision_metrics.show(follower, utc_now()),
-                    None if table is None else table.status,
-                ),
+                after=measuring.show,
                 nudge=nudge,
             )
         )
@@ -274,44 +263,6 @@ def _open_log(settings: Settings) -> SegmentLog:
             spill_directory=Path(settings.log_spill_dir) if settings.log_spill_dir else None,
         )
     )
-
-
-def _measuring(  # noqa: PLR0913, PLR0917  # everything that is measured
-    settings: Settings,
-    health: Health,
-    metrics: Metrics,
-    keeper: NotaryProcess | None,
-    said: WorkerFile,
-    policy: Callable[[], None],
-    table: Callable[[], TableStatus] | None,
-) -> Callable[[], None]:
-    """What brings every gauge up to now, once a second."""
-    cache, sources = CacheMetrics(metrics.registry), SourceMetrics(metrics.registry)
-    shipping = ShippingMetrics(metrics.registry, Ledger(settings.state_path / "shipping"), settings.log_targets)
-    copies = CopyMetrics(metrics.registry, Standings(settings.state_path / "copies"), copies_of(settings))
-
-    proof = None if keeper is None else ProofMetrics(metrics.registry)
-    stored = StoreMetrics(metrics.registry, settings.state_path)
-    deliveries = DeliveryMetrics(metrics.registry, settings.state_path)
-    tables = None if table is None else TableMetrics(metrics.registry)
-
-    def measure() -> None:
-        health.measure(metrics, cache, sources)
-        if table is not None and tables is not None:
-            tables.show(table())
-        stored.show()
-        policy()
-        if proof is not None and keeper is not None:
-            proof.show(keeper.look())
-        shipping.show(utc_now())
-        copies.show(utc_now())
-        now = utc_now()
-        deliveries.show(now)
-        if said.is_due(now):
-            checks = [Check(probe.name, probe.ok, probe.detail) for probe in health.probes()]
-            said.write(now, checks, health.numbers(), Buckets(*metrics.durations()))
-
-    return measure
 
 
 async def _callers(settings: Settings, store: Store, metrics: Metrics, tokens: Tokens) -> Callers:

@@ -91,8 +91,11 @@ def open_keeper(
     of: Literal["decisions", "trail"] = "decisions",
     on_fault: Callable[[str], None] = lambda _: None,
     lock: FileLock | None = None,
+    rest: Callable[[], None] = lambda: None,
 ) -> Keeper:
     """The keeper of this node's proof, not started: nothing is read or written yet. `lock`: it is held already.
+
+    `rest` is called after each millisecond of reading or so.
 
     Raises SettingsError where an anchor or a key that the settings name cannot be used.
     """
@@ -119,6 +122,7 @@ def open_keeper(
             clock=utc_now,
             disk=PosixDisk(),
             previous=previous,
+            rest=rest,
         )
 
     return Keeper(

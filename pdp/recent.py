@@ -1,4 +1,8 @@
-"""What was used last stays: a bounded memory in the order of use."""
+"""What was used last stays: a bounded memory, nearly in the order of use.
+
+Only one look-up in eight moves what it found: each move touches four more places, and with ten thousand questions none
+of them is in the processor's cache. What is asked for often is moved often enough.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,18 @@ V = TypeVar("V")
 # Of readings, premises and grounds alike: as many different questions as a prefecture's gateway asks in some minutes.
 # All three of one question have some 5 KB.
 MAX_QUESTIONS: Final = 10_240
+MOVES_EACH: Final = 8  # look-ups that found something
 
 
 class Recent(Generic[K, V]):
     """At most `most` values. Not for several threads."""
 
-    __slots__ = ("_held", "_most")
+    __slots__ = ("_found", "_held", "_most")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._held: OrderedDict[K, V] = OrderedDict()
+        self._found = 0
 
     def __len__(self) -> int:
         return len(self._held)
@@ -31,7 +37,9 @@ class Recent(Generic[K, V]):
     def get(self, key: K) -> V | None:
         value = self._held.get(key)
         if value is not None:
-            self._held.move_to_end(key)
+            self._found += 1
+            if self._found % MOVES_EACH == 0:
+                self._held.move_to_end(key)
         return value
 
     def keep(self, key: K, value: V) -> None:

@@ -72,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     decision_table: Literal["on", "off"] = "on"  # regorus: count the policy out, and look answers up
     shadow_bundle: str = ""  # a draft that judges live traffic beside the active policy; empty: none
     shadow_per_s: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 20  # decisions that it is shown at most, a worker
-    engine_children: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2  # regorus: evaluations at once in one worker
+    engine_children: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2  # regorus: most evaluations at once in a worker
     opa_url: str = "http://127.0.0.1:8181"
     opa_token_file: str = ""
 

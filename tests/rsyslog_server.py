@@ -28,6 +28,8 @@ global(
   defaultNetstreamDriverKeyFile="{key}"
   parser.escapeControlCharactersOnReceive="off"
 )
+# What it has read it has written when it ends: by itself it gives that a second and a half, however busy the machine.
+main_queue(queue.timeoutShutdown="15000" queue.timeoutActionCompletion="15000")
 module(load="imtcp" streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="x509/certvalid")
 template(name="whole" type="list") {{
   property(name="pri") constant(value="\\t") property(name="hostname") constant(value="\\t")

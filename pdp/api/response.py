@@ -7,6 +7,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from pdp.wire.error_answer import JSON
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -26,9 +28,8 @@ SECURITY: Final[tuple[Header, ...]] = (
     (b"x-content-type-options", b"nosniff"),
 )
 _SECURITY_BY_NAME: Final = {header[0].decode(): header for header in SECURITY}
-_ENCODED: Final = {
-    ("content-type", "application/json"): (b"content-type", b"application/json"),
-}
+_ENCODED: Final = {JSON: (b"content-type", b"application/json")}
+_OF_DECISION: Final = 2  # headers: its type and its id
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_BODY: Final = frozenset({204, 304})
@@ -37,6 +38,13 @@ _LINES: Final = {pair: b"%b: %b\r\n" % header for pair, header in _ENCODED.items
 _ECHOED: Final = {name: b"%b: %%b\r\n" % name.encode() for name in ("x-decision-id", "x-request-id")}
 _LAST: Final = b"connection: close\r\n\r\n"
 _SECURITY_LINES: Final = b"".join([b"%b: %b\r\n" % header for header in SECURITY])
+# What nearly every answer is: a decision. The places: lines of the server, the decision's id, length, body.
+_DECISION: Final = b"%b%%b%b%b%bcontent-length: %%d\r\n\r\n%%b" % (
+    _STATUS[200],
+    _LINES[JSON],
+    _ECHOED["x-decision-id"],
+    _SECURITY_LINES,
+)
 
 
 async def write_answer(answer: HttpAnswer, send: Send, *, with_body: bool = True) -> None:
@@ -63,6 +71,10 @@ def joined_answer(answer: HttpAnswer, server_lines: bytes, *, close: bool) -> by
     Raises ValueError for a header that would break out of its line, and for a status that is none.
     """
     status, body = answer.status, answer.body
+    if status == HTTPStatus.OK and not close and len(answer.headers) == _OF_DECISION:
+        json, (name, value) = answer.headers
+        if json is JSON and name == "x-decision-id":
+            return _DECISION % (server_lines, _encoded_value(name, value), len(body), body)
     parts = [_status_line(status), server_lines]
     own: set[str] = set()
     for pair in answer.headers:

@@ -70,6 +70,10 @@ class Reach:
             yield from self._at.get(path[:length], ())
         yield from self.below(path)
 
+    def package_length(self, definition: Definition) -> int:
+        """Of the path of the package that this definition stands in."""
+        return len(self._packages[definition.module])
+
     def run_for(self, path: Path) -> Iterator[Definition]:
         """Every definition that an engine may run when it is asked for this path."""
         yield from self.around(path)

@@ -1,4 +1,4 @@
-"""The level in this process: what was used last stays, what was not goes."""
+"""The level in this process: what was judged last stays. An entry that is in use is judged again when it ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class LocalLevel:
         if now >= entry.until:
             del self._held[key]
             return None
-        self._held.move_to_end(key)
         return entry
 
     def put(self, key: bytes, entry: Entry) -> None:

@@ -2,6 +2,11 @@
 
 A document that a process was busy with when it ended is answered with an error and never tried again; the
 others that the process held go to the next one. A crew is made for one bundle and never changes it.
+
+INVARIANT (one proves, the others come when they are needed): a crew is taken into service with one process. The
+others are started when documents have waited for `HIRE_AFTER_S` without a break, and each proves the bundle before it
+is given one. Until all are there, a process holds one document only: the others wait here, where whoever comes finds
+them, and not behind a document that may not end.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from pdp.engine.evaluator import Answer
 
 WINDOW: Final = 8  # documents that one process holds: enough to keep it busy, few to send again when it dies
+HIRE_AFTER_S: Final = 0.02  # forty evaluations of the shipped policy: more than a few that came together
 SLICE: Final = 64  # documents of one call that queue at a time, so that a large batch does not starve the rest
 MAX_WAITING: Final = 10_000  # ten seconds of work; who comes later is told at once
 PATIENCE: Final = timedelta(seconds=2)  # how long a document may wait for its turn: no enforcement point waits longer
@@ -30,7 +36,7 @@ _LAST_PAUSE_S: Final = 10.0
 
 
 class Crew:
-    """Some processes with the same bundle. `start` before use, `retire` or `close` after."""
+    """Processes with the same bundle, `children` at most. `start` before use, `retire` or `close` after."""
 
     def __init__(self, load: Load, children: int, patience: timedelta, max_waiting: int) -> None:
         self._load = load
@@ -39,29 +45,22 @@ class Crew:
         self._size = children
         self._evaluators: list[Evaluator] = []
         self._waiting: deque[Task] = deque()
-        self._replacing: set[asyncio.Task[None]] = set()
+        self._coming: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._pump_is_due = False
         self._tick_s = (load.deadline_s + GRACE_S) / SILENT_TICKS
         self._ticks = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._hiring: asyncio.TimerHandle | None = None  # runs while documents wait and there may be more processes
         self._calls = 0
         self._retired = False
         self._closed = False
         self._failing = False
 
     async def start(self) -> None:
-        """Start every process. Raises BundleError or EngineError, and then none of them is left."""
-        hires = [asyncio.ensure_future(self._hire()) for _ in range(self._size)]
-        try:
-            await asyncio.gather(*hires)
-        except BaseException:
-            for hire in hires:
-                hire.cancel()
-            await asyncio.gather(*hires, return_exceptions=True)
-            await self.close()
-            raise
+        """Start the first process. Raises BundleError or EngineError, and then it is gone."""
+        await self._hire()
 
     async def _hire(self) -> None:
         evaluator = await Evaluator.start(self._load, self._pump, self._lost)
@@ -116,10 +115,11 @@ class Crew:
 
     def _pump(self) -> None:
         self._pump_is_due = False
+        window = WINDOW if len(self._evaluators) >= self._size else 1
         given: dict[Evaluator, list[Task]] = {evaluator: [] for evaluator in self._evaluators}
         while self._waiting and given:
             evaluator = min(given, key=lambda one: len(one.in_flight) + len(given[one]))
-            if len(evaluator.in_flight) + len(given[evaluator]) >= WINDOW:
+            if len(evaluator.in_flight) + len(given[evaluator]) >= window:
                 break
             task = self._waiting.popleft()
             if not task.answer.done():
@@ -127,6 +127,22 @@ class Crew:
         for evaluator, tasks in given.items():
             if tasks:
                 evaluator.send(tasks)
+        self._see_who_waits()
+
+    def _see_who_waits(self) -> None:
+        # Where none is there, its replacement is on the way, and they wait for that one.
+        may_hire = bool(self._evaluators) and len(self._evaluators) + len(self._coming) < self._size
+        if not self._waiting or not may_hire or self._closed:
+            if self._hiring is not None:
+                self._hiring.cancel()
+                self._hiring = None
+        elif self._hiring is None:
+            self._hiring = self._loop.call_later(HIRE_AFTER_S, self._hire_more)
+
+    def _hire_more(self) -> None:
+        self._hiring = None
+        for _ in range(min(len(self._waiting), self._size - len(self._evaluators) - len(self._coming))):
+            self._send_for_one()
 
     def _tick(self) -> None:
         self._ticks += 1
@@ -157,12 +173,15 @@ class Crew:
             rest.popleft().settle(verdict)
         self._waiting.extendleft(reversed(rest))
         if not self._closed:
-            replacing = self._loop.create_task(self._replace())
-            self._replacing.add(replacing)
-            replacing.add_done_callback(self._replacing.discard)
+            self._send_for_one()
             self._pump_soon()
 
-    async def _replace(self) -> None:
+    def _send_for_one(self) -> None:
+        coming = self._loop.create_task(self._come())
+        self._coming.add(coming)
+        coming.add_done_callback(self._coming.discard)
+
+    async def _come(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self._closed:
             try:
@@ -209,8 +228,11 @@ class Crew:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        replacing = list(self._replacing)
-        for task in replacing:
+        if self._hiring is not None:
+            self._hiring.cancel()
+            self._hiring = None
+        coming = list(self._coming)
+        for task in coming:
             task.cancel()
-        await asyncio.gather(*replacing, return_exceptions=True)
+        await asyncio.gather(*coming, return_exceptions=True)
         await asyncio.gather(*(evaluator.close() for evaluator in self._evaluators))

@@ -1,8 +1,8 @@
 """The embedded engine: regorus, in child processes that it can kill.
 
-Each `activate` starts fresh processes with the new bundle, and takes them into service when all of them
-have proved it; until then, and if one of them refuses, the old ones go on. A call of `evaluate` stays with
-the processes that it began with, so that its answers come from one bundle.
+Each `activate` starts a fresh process with the new bundle, and takes it into service when it has proved it; until
+then, and if it refuses, the old ones go on. Further ones follow when questions wait (`pdp.engine.crew`). A call of
+`evaluate` stays with the processes that it began with, so that its answers come from one bundle.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_CHILDREN: Final = 64
 
 
 class RegorusEngine:
-    """The port `Engine` over regorus. `deadline` bounds each evaluation; `children` is how many run at once.
+    """The port `Engine` over regorus. `deadline` bounds each evaluation; `children` is how many run at once, at most.
 
     The deadline holds even where an evaluation can be neither interrupted nor reached: the kernel ends the
     process. Memory is bounded by `memory_limit_bytes` for each process (RLIMIT_DATA). A document waits for its

@@ -155,6 +155,8 @@ class StoredRevocations:
         """
         self._require_current()
         marks = self._marks
+        if not (marks.subject or marks.session or marks.token):
+            return
         for subject in shown.subjects:
             held = marks.subject.get(subject)
             if held is not None:

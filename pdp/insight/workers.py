@@ -17,7 +17,7 @@ import msgspec
 from pdp.insight.percentiles import Buckets, percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 EVERY: Final = timedelta(seconds=5)
@@ -61,7 +61,9 @@ class WorkerState(msgspec.Struct, frozen=True):
 
 
 class WorkerFile:
-    """Of one worker. Writing blocks for a fraction of a millisecond; what fails is left for the next time."""
+    """Of one worker. Writing and removing block, for milliseconds or as long as the disk hangs; what fails is left for
+    the next time.
+    """
 
     def __init__(self, directory: Path, node: str, now: datetime) -> None:
         self._directory: Final = directory
@@ -71,13 +73,17 @@ class WorkerFile:
         self._sampled = now
         self._before: Buckets | None = None
         self._samples: Final[deque[Sample]] = deque(maxlen=SAMPLES)
-        self.shadow: Callable[[], dict[str, Any] | None] = lambda: None
 
     def is_due(self, now: datetime) -> bool:
         return self._written is None or not timedelta() <= now - self._written < EVERY
 
     def write(
-        self, now: datetime, checks: Iterable[Check], numbers: Mapping[str, float | None], durations: Buckets
+        self,
+        now: datetime,
+        checks: Iterable[Check],
+        numbers: Mapping[str, float | None],
+        durations: Buckets,
+        shadow: dict[str, Any] | None = None,
     ) -> None:
         """`durations`: those of all decisions so far."""
         self._written = now
@@ -93,7 +99,7 @@ class WorkerFile:
             list(checks),
             dict(numbers),
             list(self._samples),
-            self.shadow(),
+            shadow,
         )
         with contextlib.suppress(OSError):
             self._directory.mkdir(parents=True, exist_ok=True)

@@ -63,9 +63,15 @@ class Network(msgspec.Struct, frozen=True):
 
 
 class Reading:
-    """One way of asking, in these very words: the object itself is what is compared, and it holds nothing."""
+    """One caller's way of asking, in these very words: the object itself is what is compared.
 
-    __slots__ = ()
+    `grounds`: what was found of it last, for `pdp.recollection` alone; None: nothing.
+    """
+
+    __slots__ = ("grounds",)
+
+    def __init__(self) -> None:
+        self.grounds: Any = None
 
 
 class AccessRequest(msgspec.Struct, frozen=True):

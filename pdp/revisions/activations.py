@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from pdp.declog.marks import rfc3339
 from pdp.errors import BadRequestError, ConflictError, SekishoError, SettingsError
@@ -51,6 +51,12 @@ if TYPE_CHECKING:
 MAX_AHEAD: Final = timedelta(days=400)  # a schedule beyond next year's 1 April is a slip of the pen
 FIRE_AGAIN: Final = timedelta(seconds=15)  # before a host that lacks a key tries again: looks come four times a second
 _SYSTEM: Final = "system:schedule"
+_PLANS: Final = tables.policy_revisions
+_DUE: Final = (  # made once: every worker asks it four times a second
+    select(_PLANS.c.number)
+    .where(_PLANS.c.state == "scheduled", _PLANS.c.scheduled_at <= bindparam("now"))
+    .order_by(_PLANS.c.scheduled_at, _PLANS.c.number)
+)
 _log = get_log("pdp.revisions")
 
 
@@ -85,14 +91,8 @@ class Activations:
 
         Raises RevisionRefusedError where a later one was activated than the one that is said to be of record.
         """
-        table = tables.policy_revisions
-        query = (
-            select(table.c.number)
-            .where(table.c.state == "scheduled", table.c.scheduled_at <= now)
-            .order_by(table.c.scheduled_at, table.c.number)
-        )
         with self._store.read() as connection:
-            return whole_epoch_of(connection), tuple(connection.execute(query).scalars())
+            return whole_epoch_of(connection), tuple(connection.execute(_DUE, {"now": now}).scalars())
 
     def past(self, *, before: int | None = None, size: int = 50) -> tuple[Active, ...]:
         """What was of record, the latest first."""

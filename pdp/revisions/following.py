@@ -222,7 +222,8 @@ class PolicyFollower:
     async def _take(self, active: Active, text: bytes) -> None:
         """Raises RevisionRefusedError, BundleError, EngineError or NotReadyError; then nothing has changed."""
         ground = self._ground
-        bundle = await asyncio.to_thread(judge, active, text, self._seen, ground.keys(), ground.profile)
+        seen, profile = self._seen, ground.profile
+        bundle = await asyncio.to_thread(lambda: judge(active, text, seen, ground.keys(), profile))
         warning = await self._loader.load(bundle, active, self._now)
         self._seen = Seen(active.epoch, active.digest)
         self._serves(bundle, active, warning=warning)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _REVISIONS: Final = tables.policy_revisions
 _META: Final = tables.policy_meta
+_NEWEST: Final = select(func.max(tables.policy_activations.c.epoch)).scalar_subquery()
+_EPOCHS: Final = select(_META.c.epoch, _NEWEST.label("newest"))
 _MAX_CHAIN: Final = 1_000  # drafts that were made one from another; only a table put together by hand has more
 
 
@@ -222,8 +224,7 @@ def whole_epoch_of(connection: Connection) -> int:
     own revision confirmed, for ever. Both are written in one transaction, and read here in one statement, which sees
     one state of the database: apart, they were not written by us.
     """
-    newest = select(func.max(tables.policy_activations.c.epoch)).scalar_subquery()
-    row = connection.execute(select(_META.c.epoch, newest.label("newest"))).one()
+    row = connection.execute(_EPOCHS).one()
     if (row.newest or 0) > row.epoch:
         raise RevisionRefusedError(
             "replayed",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -116,10 +115,7 @@ def _end(connection: socket.socket, until: float) -> None:
     connection.settimeout(_left(until))
     if isinstance(connection, ssl.SSLSocket):
         connection = connection.unwrap()  # sends close_notify, waits for the receiver's
-        with suppress(OSError):  # what it says is said: it may have gone already
-            connection.shutdown(socket.SHUT_WR)
-        connection.close()
-        return
+    # A receiver that is being ended says `close_notify` by itself, before it has read everything: then comes a reset.
     connection.shutdown(socket.SHUT_WR)
     heard = 0
     while said := connection.recv(_CHUNK):

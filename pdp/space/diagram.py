@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
 Payload = Any  # of a leaf: anything hashable
+_Walk = Any  # a function that is told to call itself
 Vector = dict[int, int]  # level of a fact -> number of its value; a level that is not named may have any
 
 LEAF: Final = 1 << 30  # the level of leaves: below every fact
@@ -151,17 +152,17 @@ class Diagram:
         """The same questions, other answers."""
         memo: dict[int, int] = {}
 
-        def walk(one: int) -> int:
+        def walk(one: int, again: _Walk) -> int:  # a name of its own would be a cycle, which holds the memo and more
             found = memo.get(one)
             if found is None:
                 if self._levels[one] == LEAF:
                     found = self.leaf(change(self._payloads[one]))
                 else:
-                    found = self.node(self._levels[one], tuple([walk(kid) for kid in self._kids[one]]))
+                    found = self.node(self._levels[one], tuple([again(kid, again) for kid in self._kids[one]]))
                 memo[one] = found
             return found
 
-        return walk(root)
+        return walk(root, walk)
 
     def paired(
         self, first: int, second: int, of: Callable[[Payload, Payload], Payload], stop: Payload | None = None
@@ -171,7 +172,7 @@ class Diagram:
         memo: dict[tuple[int, int], int] = {}
         stopping = None if stop is None else self.leaf(stop)
 
-        def walk(a: int, b: int) -> int:
+        def walk(a: int, b: int, again: _Walk) -> int:
             if a == stopping:
                 return a
             key = (a, b)
@@ -180,17 +181,17 @@ class Diagram:
                 return found
             at_a, at_b = levels[a], levels[b]
             if at_a < at_b:
-                found = self.node(at_a, tuple([walk(kid, b) for kid in kids[a]]))
+                found = self.node(at_a, tuple([again(kid, b, again) for kid in kids[a]]))
             elif at_b < at_a:
-                found = self.node(at_b, tuple([walk(a, kid) for kid in kids[b]]))
+                found = self.node(at_b, tuple([again(a, kid, again) for kid in kids[b]]))
             elif at_a == LEAF:
                 found = self.leaf(of(payloads[a], payloads[b]))
             else:
-                found = self.node(at_a, tuple([walk(x, y) for x, y in zip(kids[a], kids[b], strict=True)]))
+                found = self.node(at_a, tuple([again(x, y, again) for x, y in zip(kids[a], kids[b], strict=True)]))
             memo[key] = found
             return found
 
-        return walk(first, second)
+        return walk(first, second, walk)
 
     def given(self, root: int, facts: Mapping[int, int]) -> int:
         """The function that is left once these facts are known."""

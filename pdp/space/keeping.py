@@ -74,8 +74,9 @@ def key_of(bundle: Bundle) -> str:
 
 @cache
 def _sources() -> str:
-    """A digest of the text of `pdp.space`, and of the schema that its facts are taken from."""
-    found = [file for file in files("pdp.space").iterdir() if file.name.endswith(".py")]
+    """A digest of the text of `pdp.space`, of what it reads policies with, and of the schema of its facts."""
+    read_with = [files("pdp.bundle") / f"{name}.py" for name in ("grammar", "reach", "rules", "syntax")]
+    found = [file for file in files("pdp.space").iterdir() if file.name.endswith(".py")] + read_with
     texts = [
         file.read_bytes() for file in (*sorted(found, key=lambda file: file.name), files("pdp.model") / "input.py")
     ]

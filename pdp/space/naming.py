@@ -10,12 +10,13 @@ from pdp.bundle.syntax import constant_text, kind_of, place_of
 from pdp.errors import SpaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pdp.bundle.reach import Reach
     from pdp.bundle.syntax import Node
     from pdp.space.facts import Leaf, Path
 
+QUESTION: Final = "sekisho_space"  # begins every name that is made for the asking
 REFERENCES: Final = ("Var", "RefDot", "RefBrack")
 COMPREHENSIONS: Final = frozenset({"ArrayCompr", "SetCompr", "ObjectCompr"})
 
@@ -31,9 +32,15 @@ class Reference:
 
 
 class Names:
-    """The names of one module. Raises SpaceError for one that can stand for two things."""
+    """The names of one module. Raises SpaceError for one that can stand for two things.
 
-    def __init__(self, reach: Reach, module: str, leaves: Mapping[Path, Leaf]) -> None:
+    `own` are those that the rule in question takes for itself: elsewhere they may stand for more.
+    """
+
+    def __init__(
+        self, reach: Reach, module: str, leaves: Mapping[Path, Leaf], own: Collection[str] = frozenset()
+    ) -> None:
+        self.own = own
         self._reach = reach
         self._module = module
         self._leaves = leaves
@@ -68,12 +75,34 @@ class Names:
     def input_path(self, reference: Reference) -> Path | None:
         """Where in the input it goes to; None where it does not."""
         root = self._root(reference)
-        return (*root[1:], *reference.steps) if root and root[0] == "input" else None
+        return self._plain((*root[1:], *reference.steps)) if root and root[0] == "input" else None
 
     def data_path(self, reference: Reference) -> Path | None:
         """Where in the rules and data it goes to; None where it does not."""
         root = self._root(reference)
-        return (*root, *reference.steps) if root and root[0] == "data" else None
+        return self._plain((*root, *reference.steps)) if root and root[0] == "data" else None
+
+    def _plain(self, path: Path) -> Path:
+        """What is put beside a policy and its input to ask for its parts is there for nobody else."""
+        if any(step.startswith(QUESTION) for step in path):
+            raise SpaceError(f"`{QUESTION}` is not a name for a policy", where=self._module)
+        return path
+
+    def is_fixed(self, node: Node) -> bool:
+        """Whether an expression is a constant, or data that no rule has a part in."""
+        kind = kind_of(node)
+        if kind in REFERENCES:
+            reference = self.unwound(node)
+            path = None if reference.root in self.own else self.data_path(reference)
+            return path is not None and not reference.computed and not any(self._reach.around(path))
+        if kind in ("Array", "Set"):
+            return all(self.is_fixed(one) for one in expressions_of(node))
+        return kind in ("String", "RawString", "Number", "Bool")
+
+    def is_local(self, node: Node) -> bool:
+        """Whether this is a variable of the rule."""
+        reference = self.unwound(node)
+        return kind_of(node) == "Var" and (reference.root in self.own or self._root(reference) is None)
 
     def _root(self, reference: Reference) -> Path | None:
         if reference.root is None:

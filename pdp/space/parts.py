@@ -7,6 +7,8 @@ beside the bundle's for the asking, with the branch's own text.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,6 +16,7 @@ from pdp.bundle.grammar import unknown_part
 from pdp.bundle.reach import Reach
 from pdp.bundle.syntax import constant_text, kind_of, place_of
 from pdp.errors import SpaceError
+from pdp.space.naming import QUESTION
 from pdp.space.reading import Reader
 from pdp.space.reads import Reads
 
@@ -25,11 +28,11 @@ if TYPE_CHECKING:
     from pdp.space.facts import Leaf, Path
 
 Kind = Literal["rule", "union", "member", "chain", "branch"]
-PACKAGE: Final = "sekisho_space"
+PACKAGE: Final = QUESTION
 ANSWER: Final = f"{PACKAGE}/answer"
-QUESTION: Final = "sekisho_space"  # the key of a document that says which part is asked
-SHELF: Final = "sekisho_space_shelf"  # and the key that says among which it stands
+SHELF: Final = f"{QUESTION}_shelf"  # the key of a document that says among which parts stands the one in QUESTION
 _SHELF_SIZE: Final = 16
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # `data.a-b` asks for a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +107,14 @@ class _Maker:
             raise SpaceError(f"there is no rule `{_dotted(path)}`")
         keys = [_constant_key(one) for one in definitions]
         own = all(one.path == path for one in definitions)
+        for one in definitions:
+            for step in one.path:
+                if _NAME.fullmatch(step) is None or step.startswith(QUESTION):
+                    raise SpaceError(f"a rule called `{step}` cannot be asked for", where=self._where(one))
         if own and all(one.partial for one in definitions) and None not in keys:
             number = self._union(path, definitions, [str(key) for key in keys])
-        elif own and len(bodies := [one for one in definitions if not one.default]) == 1 and _has_else(bodies[0]):
-            number = self._chain(path, definitions, bodies[0])
+        elif own and (first := self._of_branches(definitions)) is not None:
+            number = self._chain(path, definitions, first)
         else:
             number = self._new(_dotted(path), "rule", _dotted(path), definitions[0], self._reader.read(definitions))
         self._numbers[path] = number
@@ -123,12 +130,21 @@ class _Maker:
         self.parts.append(Part(number, name, kind, first.path, query, self._where(first), reads, inputs, **more))
         return number
 
+    def _of_branches(self, definitions: Sequence[Definition]) -> Definition | None:
+        """The rule with `else`, where its branches can stand beside it as rules of their own."""
+        bodies = [one for one in definitions if not one.default]
+        if len(bodies) != 1 or not _has_else(bodies[0]):
+            return None
+        alone = len(bodies[0].path) == self._reach.package_length(bodies[0]) + 1  # no `a.b := 1 if … else := 2`
+        return bodies[0] if alone and all(one.module == bodies[0].module for one in definitions) else None
+
     def _union(self, path: Path, definitions: Sequence[Definition], keys: Sequence[str]) -> int:
         name, is_set = _dotted(path), definitions[0].is_set
         members = []
         for key in dict.fromkeys(keys):
             of = [one for one, other in zip(definitions, keys, strict=True) if other == key]
-            query = f'"{key}" in {name}' if is_set else f'{name}["{key}"]'
+            text = json.dumps(key)
+            query = f"{text} in {name}" if is_set else f"{name}[{text}]"
             members.append(self._new(f"{name}[{key}]", "member", query, of[0], self._reader.read(of)))
         number = len(self.parts)
         inputs: tuple[tuple[int, Path], ...] = tuple((member, ()) for member in members)
@@ -192,9 +208,12 @@ class _Maker:
         shelves = range(shelf_of(len(self.parts) - 1) + 1)  # an engine tries the rules of one shelf, and not of all
         lines += [f"answer := shelf_{shelf} if input.{SHELF} == {shelf}" for shelf in shelves]
         for part in self.parts:
-            told = '{"defined": true, "type": type_name(x), "value": x}'
+            told = '{"defined": true, "type": type_name(x), "sets": sets(x), "odd": odd(x), "value": x}'
             asked = f"input.{QUESTION} == {part.number}; x := {part.query}"
             lines.append(f"shelf_{shelf_of(part.number)} := {told} if {{ {asked} }}")
+        # What JSON does not tell, and a rule may: a set from an array, a key that is no text from one that is.
+        lines.append("sets(x) := [path | walk(x, [path, value]); is_set(value)]")
+        lines.append("odd(x) := [1 | walk(x, [_, value]); is_object(value); some key, _ in value; not is_string(key)]")
         found[f"{PACKAGE}/questions.rego"] = "\n".join(lines) + "\n"
         return found
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pdp.bundle.grammar import expressions_of
-from pdp.bundle.syntax import constant_text, kind_of
+from pdp.bundle.syntax import kind_of
 from pdp.errors import SpaceError
 from pdp.space.facts import RELATED, TIMES
 from pdp.space.naming import COMPREHENSIONS, Names
-from pdp.space.reads import Reads, Sought, constants_in, queries_in, uses_of
-from pdp.space.words import is_only_stated, tells_a_word, variable_of
+from pdp.space.reads import Reads, constants_in, declared_in, uses_of
+from pdp.space.words import emptied, is_only_stated, is_related, sought, tells_a_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from pdp.bundle.syntax import Node
     from pdp.space.facts import Leaf, Path
 
-# Builtins whose texts and numbers are those that they are given. `count` makes numbers: none but 0 is held against one.
+# Builtins whose texts and numbers are those that they are given.
 _MAKES_NOTHING: Final = frozenset(
     {"is_number", "is_array", "is_string", "is_boolean", "is_object", "is_set", "is_null", "min", "max", "union",
      "intersection", "object.union", "object.union_n", "object.get", "object.keys", "array.concat", "array.slice"}
 )  # fmt: skip
 _IMPURE: Final = ("time.now_ns", "rand.", "uuid.", "http.", "net.lookup", "opa.runtime", "trace", "print")
+_PLACE: Final = "a place in a list"
+_COUNTS: Final = frozenset({"count", _PLACE})  # they make numbers only, and none but 0 may be held against one
 _EQUALITIES: Final = frozenset({"Eq", "Ne"})
 
 
@@ -61,11 +63,18 @@ class Reader:
             walk.value(value)
         return self._sound(reads)
 
+    def held(self, path: Path) -> Any:
+        """What the data have at this path, which begins with `data`; None where it is nothing or a rule's."""
+        held: Any = self.data
+        for step in path[1:]:
+            held = held.get(step) if isinstance(held, dict) else None
+        return held
+
     def _sound(self, reads: Reads) -> Reads:
         """What an open fact is held against has to stand in the text, in the data, or in the value of another rule."""
         kinds = {self.leaves[path].kind for path in reads.facts}
         for name, where in reads.makes.items():
-            if kinds & {"words", "text", "number"} and (name != "count" or "number" in kinds):
+            if kinds & {"words", "text", "number"} and (name not in _COUNTS or "number" in kinds):
                 raise SpaceError(f"`{name}` makes a value that an open fact may be held against", where=where)
         return reads
 
@@ -97,7 +106,8 @@ class _Walk:
     def __init__(self, reader: Reader, definition: Definition, reads: Reads, done: set[int]) -> None:
         self._reader = reader
         self._reach = reader.reach
-        self._names = Names(reader.reach, definition.module, reader.leaves)
+        own = frozenset(declared_in(definition.node, reader.reach.modules[definition.module].text.encode()))
+        self._names = Names(reader.reach, definition.module, reader.leaves, own)
         self._definition = definition
         self._module = definition.module
         self._reads = reads
@@ -123,6 +133,8 @@ class _Walk:
             if kind in ("Expr", "NotExpr"):
                 self._expression(literal["expr"])
             elif kind == "Every":
+                if literal["key"] is not None:
+                    self._places(literal["domain"])
                 self._loop(literal["domain"], self._text(literal["value"]), None)
                 self.query(literal["query"])
             elif kind == "SomeIn":
@@ -138,9 +150,20 @@ class _Walk:
         if literal["key"] is None and kind_of(variable) == "Var":
             self._loop(literal["collection"], variable["Var"]["value"], query)
             return
+        if literal["key"] is not None:
+            self._places(literal["collection"])
         for one in (literal["key"], literal["value"], literal["collection"]):
             if one is not None:
                 self._expression(one)
+
+    def _places(self, lists: Node) -> None:
+        """`every place, word in LIST`: the order of words and how often one stands there are no facts."""
+        path = self._names.data_path(self._names.unwound(lists))
+        if path is not None and self._names.is_fixed(lists) and isinstance(self._reader.held(path), dict):
+            return  # its keys stand there
+        if self._names.open(lists, ("words", "closed_words", "related")) is not None:
+            raise self.refuse(lists, "the places of words cannot be counted out")
+        self._makes(lists, _PLACE)
 
     def _loop(self, domain: Node, variable: str, query: Node | None) -> None:
         """`some v in LIST`, `every v in LIST` (no `query`): a word of an open list is used only as facts can tell."""
@@ -149,6 +172,8 @@ class _Walk:
             self._expression(domain)
             return
         self._fact(path)
+        if self._reader.leaves[path].kind == "words":
+            self._moving(domain)
         if self._reader.leaves[path].kind != "closed_words" and not is_only_stated(
             self._names, self._definition.node, variable, path, query
         ):
@@ -201,6 +226,9 @@ class _Walk:
 
     def _comparison(self, sides: Node) -> None:
         left, right = sides["lhs"], sides["rhs"]
+        for one, other in ((left, right), (right, left)):
+            if self._names.reads_open(one) and not self._names.is_fixed(other):
+                self._moving(other)
         if sides["op"] not in _EQUALITIES and "Number" not in (kind_of(left), kind_of(right)):
             self._reads.orders = self._reads.orders or self._names.place(left)
         for one, other in ((left, right), (right, left)):
@@ -210,27 +238,21 @@ class _Walk:
                 self._fact(path)
                 self._expression(other)
                 return
-            if self._is_emptiness(one, other):
+            path = emptied(self._names, one, other)
+            if path is not None:
+                self._fact(path)
                 return
         self._expression(left)
         self._expression(right)
 
-    def _is_emptiness(self, call: Node, number: Node) -> bool:
-        """`count(input.resource.departments) == 0`."""
-        if kind_of(call) != "Call" or kind_of(number) != "Number" or number["Number"]["value"] != 0:
-            return False
-        base = self._names.unwound(call["Call"]["fcn"])
-        arguments = call["Call"]["params"]
-        path = self._names.open(arguments[0], ("related",)) if len(arguments) == 1 else None
-        if base.root != "count" or base.steps or path is None or path[0] != "resource":
-            return False
-        self._fact(path)
-        return True
-
     def _membership(self, node: Node) -> None:
         key, value, collection = (node["Membership"][part] for part in ("key", "value", "collection"))
         if key is not None:
+            self._makes(node, _PLACE)
             self._expression(key)
+        for one, other in ((value, collection), (collection, value)):
+            if self._names.reads_open(one) and not self._names.is_fixed(other):
+                self._moving(other)
         of = self._names.open(collection, ("words", "closed_words", "related"))
         if of is not None and key is not None:
             raise self.refuse(node, f"the places of the words of `{'.'.join(of)}` cannot be counted out")
@@ -247,42 +269,9 @@ class _Walk:
             if self._names.reads_open(value):
                 raise self.refuse(value, "an open fact is looked for in an open list")
             self._expression(value)
-            self._reads.sought.setdefault(of, []).append(self._sought(value))
-        elif not self._is_related(value, of):
+            self._reads.sought.setdefault(of, []).append(sought(self._names, self._reads, value))
+        elif not is_related(self._names, self._definition.node, value, of):
             raise self.refuse(value, f"`{'.'.join(of)}` is held against something else than the subject's own")
-
-    def _sought(self, value: Node) -> Sought:
-        text = constant_text(value)
-        if text is not None:
-            return text
-        if kind_of(value) in ("Var", "RefDot", "RefBrack"):
-            reference = self._names.unwound(value)
-            path = self._names.data_path(reference)
-            rules = [(rule, steps) for rule, steps in self._reads.rules if (*rule, *steps) == path]
-            if len(rules) == 1 and not reference.computed:
-                return rules[0]
-        return None
-
-    def _is_related(self, value: Node, of: Path) -> bool:
-        """What is looked for in a list of the resource or the subject: their own, or a word of the other list."""
-        name = variable_of(value)
-        if name is not None:  # a variable of `some`: `_loop` has looked at what becomes of it
-            return self._is_loop_variable(name, of)
-        reference = self._names.unwound(value)
-        path = self._names.input_path(reference)
-        if path == ("subject", "organisation"):
-            return not reference.computed and of == ("resource", "organisations")
-        return path == ("subject", "departments") and reference.first_number and of == ("resource", "departments")
-
-    def _is_loop_variable(self, name: str, of: Path) -> bool:
-        rule = self._definition.node
-        for query in queries_in(rule):
-            for statement in query["stmts"]:
-                ((kind, literal),) = statement["literal"].items()
-                if kind == "SomeIn" and literal["key"] is None and variable_of(literal["value"]) == name:
-                    path = self._names.open(literal["collection"], ("related",))
-                    return path is not None and path != of and RELATED[path] == RELATED[of]
-        return False
 
     def _call(self, node: Node) -> None:
         arguments = node["Call"]["params"]
@@ -311,6 +300,8 @@ class _Walk:
     def _reference(self, node: Node) -> None:
         reference = self._names.unwound(node)
         for index in reference.computed:
+            if self._names.is_local(index):  # it may be the place that is looked for
+                self._makes(index, _PLACE)
             self._expression(index)
         if reference.root is None:
             base = node
@@ -323,7 +314,7 @@ class _Walk:
             self._read_input(path, node)
         at = self._names.data_path(reference)
         if at is not None:
-            self._read_data(at)
+            self._read_data(at, node)
 
     def _read_input(self, path: Path, node: Node) -> None:
         leaves = [leaf for at, leaf in self._reader.leaves.items() if at[: len(path)] == path[: len(at)]]
@@ -332,17 +323,23 @@ class _Walk:
                 self._fact(leaf.path)
             elif leaf.kind != "constant":
                 raise self.refuse(node, f"what is done with `{leaf.name}` cannot be counted out")
+            # The keys of an object are texts of its value, and so is what the schema lets be nothing else.
+            self._reads.constants |= dict.fromkeys(leaf.path[len(path) :])
+            self._reads.constants |= dict.fromkeys(leaf.values if leaf.kind == "constant" else ())
 
-    def _read_data(self, path: Path) -> None:
+    def _read_data(self, path: Path, node: Node) -> None:
         definitions = list(self._reach.around(path))
         for definition in definitions:
+            if len(path) <= self._reach.package_length(definition):  # the questions' own rules may stand there too
+                raise self.refuse(node, "what is done with a whole package cannot be counted out")
+            self._reads.constants |= dict.fromkeys(definition.path[len(path) :])
             if definition.arity is not None:
                 continue
             self._reads.rules[definition.path, path[len(definition.path) :]] = None
-        held: Any = self._reader.data
-        for step in path[1:]:
-            held = held.get(step) if isinstance(held, dict) else None
-        self._reads.constants |= dict.fromkeys(constants_in(held))
+        self._reads.constants |= dict.fromkeys(constants_in(self._reader.held(path)))
+
+    def _moving(self, node: Node) -> None:
+        self._reads.moving = self._reads.moving or self._names.place(node)
 
     def _makes(self, node: Node, name: str) -> None:
         self._reads.makes.setdefault(name, self._names.place(node))

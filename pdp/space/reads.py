@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pdp.bundle.syntax import kind_of
+from pdp.bundle.syntax import kind_of, nodes_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pdp.bundle.syntax import Node
     from pdp.space.facts import Constant, Path
@@ -31,6 +31,7 @@ class Reads:
     copied: dict[Path, None] = field(default_factory=dict)
     sought: dict[Path, list[Sought]] = field(default_factory=dict)  # what is looked for in an open list
     orders: str = ""  # where two values are put in an order, and neither is a number that stands there
+    moving: str = ""  # where an open fact is held against what may be more than a constant
     makes: dict[str, str] = field(default_factory=dict)  # what makes values that stand nowhere: its name, its place
 
 
@@ -58,6 +59,33 @@ def queries_in(rule: Node) -> Iterator[Node]:
             pending += part.values()
         elif isinstance(part, list):
             pending += part
+
+
+def declared_in(rule: Node, source: bytes) -> Iterator[str]:
+    """The names that a rule takes for itself: arguments, `some`, `every`, `:=`. `source` is its module's text."""
+    pending: list[Any] = [rule]
+    while pending:
+        part = pending.pop()
+        pending += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        kind = kind_of(part)
+        if kind == "SomeVars":
+            yield from (_spelled(span, source) for span in part[kind]["vars"])
+        elif kind == "Every":
+            yield from (_spelled(span, source) for span in (part[kind]["key"], part[kind]["value"]) if span)
+        elif kind == "SomeIn":
+            yield from _variables_in([part[kind]["key"], part[kind]["value"]])
+        elif kind == "AssignExpr":
+            yield from _variables_in(part[kind]["lhs"])
+        elif kind == "Func":
+            yield from _variables_in(part[kind]["args"])
+
+
+def _spelled(span: Mapping[str, int], source: bytes) -> str:
+    return source[span["start"] : span["end"]].decode()
+
+
+def _variables_in(tree: Any) -> Iterator[str]:
+    return (str(node["Var"]["value"]) for kind, node in nodes_below(tree) if kind == "Var")
 
 
 def uses_of(query: Node, name: str) -> Iterator[tuple[Node | None, list[Node]]]:

@@ -204,6 +204,10 @@ def _space_of(bundle: Bundle, tables: Tables, root: int, parts: int) -> Decision
     """The entry point's diagram alone, over the facts that it depends on: the tables of the parts are let go."""
     whole = tables.diagram
     verdict = whole.mapped(root, lambda payload: NO_VERDICT if payload is None else payload.partition(":")[2])
+    for leaf in whole.leaves(verdict):
+        answer = json.loads(whole.payload(leaf))
+        if not isinstance(answer, dict) or not isinstance(answer.get("outcome"), str):
+            raise SpaceError("an answer of the policy is no verdict")
     facts = {level: tables.facts[level] for level in whole.support(verdict)}
     diagram = Diagram()
     diagram.sizes.update({level: len(fact.values) for level, fact in sorted(facts.items())})

@@ -15,7 +15,6 @@ asked for the entry point too, once for every answer that was put together, and 
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -37,11 +36,24 @@ from pdp.space.facts import (
     value_at,
     word_fact,
 )
-from pdp.space.parts import QUESTION, SHELF, shelf_of
+from pdp.space.naming import QUESTION
+from pdp.space.parts import SHELF, shelf_of
+from pdp.space.payloads import (
+    member_of,
+    object_payload,
+    of_branch,
+    payload_of,
+    set_payload,
+    stepped,
+    texts_in,
+    value_of,
+    with_member,
+    with_word,
+)
 from pdp.space.reads import constants_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pdp.space.diagram import Payload, Vector
     from pdp.space.facts import Constant, Document, Leaf, Path
@@ -106,7 +118,7 @@ class Tables:
             held = set(part.reads.constants) | self._listed(part)
             for number, steps in part.inputs:
                 if number in still:
-                    held |= set(constants_in(_stepped(self._value_of(number), steps)))
+                    held |= set(constants_in(stepped(self._value_of(number), steps)))
             for path in open_paths:
                 self._held.setdefault(path, set()).update(held)
 
@@ -118,7 +130,7 @@ class Tables:
 
     def _value_of(self, number: int) -> Any:
         payload = self.diagram.payload(self.roots[number])
-        return None if payload is None else json.loads(payload.partition(":")[2])
+        return None if payload is None else value_of(payload)
 
     # One part.
 
@@ -141,7 +153,7 @@ class Tables:
                 root = diagram.paired(root, taken, lambda _, other: other, stop=_SKIP)
         constants = set(part.reads.constants)
         for number, steps in part.inputs:
-            read = self.roots[number] if not steps else diagram.mapped(self.roots[number], partial(_member, steps))
+            read = self.roots[number] if not steps else diagram.mapped(self.roots[number], partial(member_of, steps))
             constants |= self._texts(number, steps)
             root = diagram.paired(root, read, _and, stop=_SKIP)
         for level in self._levels_of(part, constants):
@@ -174,7 +186,7 @@ class Tables:
             if again != answers:
                 raise SpaceError(f"`{part.name}` tells numbers apart that no threshold parts", where=part.where)
         if self._hands_times_on(part):
-            _refuse_looks_at_times(part)
+            self._refuse_looks_at_times(part)
             again = await self._answers(part, [_at_another_time(self.document(vector)) for vector in vectors])
             _refuse_own_time(part, again)
             if [None if one is None else one.replace(_PROBE_TIME, OTHER_TIME) for one in again] != answers:
@@ -183,16 +195,36 @@ class Tables:
             _refuse_own_time(part, answers)
         return answers
 
+    def _refuse_looks_at_times(self, part: Part) -> None:
+        """A part that is handed a time may put it into its value, and do nothing by which it could tell times apart.
+
+        Another text may stand in an order with it or be the same, where it begins with a digit as all times do.
+        """
+        reads = part.reads
+        texts = [*reads.constants, *self._handed(part)]
+        looks = [*(where for name, where in reads.makes.items() if name != "count"), reads.orders, reads.moving]
+        if any(isinstance(text, str) and text != OTHER_TIME and text[:1].isdecimal() for text in texts):
+            looks.append(part.where)
+        if any(looks):
+            raise SpaceError(f"`{part.name}` can tell times apart", where=next(filter(None, looks)))
+
     def _hands_times_on(self, part: Part) -> bool:
         """Whether a time of the request can stand in what this part reads: it may hand it on, and nothing else."""
         if part.reads.copied:
             return True
-        return any(OTHER_TIME in str(text) for number, steps in part.inputs for text in self._texts(number, steps))
+        return any(OTHER_TIME in str(text) for text in self._handed(part))
+
+    def _handed(self, part: Part) -> Iterator[Constant]:
+        """Every text and number in the values of other parts that this one reads."""
+        return (text for number, steps in part.inputs for text in self._texts(number, steps))
 
     async def _answers(self, part: Part, documents: Sequence[Document]) -> list[Payload]:
         asked = {QUESTION: part.number, SHELF: shelf_of(part.number)}
         encoded = [msgspec.json.encode({**asked, **document}) for document in documents]
-        return [_payload(answer) for answer in await self._asker.ask(encoded)]
+        try:
+            return [payload_of(answer) for answer in await self._asker.ask(encoded)]
+        except SpaceError as fault:
+            raise SpaceError(str(fault), where=part.where) from None
 
     def _union(self, part: Part) -> int:
         """A set or an object of its members: those that are defined (of a set: true) are in it."""
@@ -201,14 +233,14 @@ class Tables:
         root = diagram.leaf(())
         for (number, _), key in zip(part.inputs, part.keys, strict=True):
             member = self.roots[number]
-            root = diagram.paired(root, member, partial(_with_word if part.is_set else _with_member, key))
-        return diagram.mapped(root, _set_payload if part.is_set else _object_payload)
+            root = diagram.paired(root, member, partial(with_word if part.is_set else with_member, key))
+        return diagram.mapped(root, set_payload if part.is_set else object_payload)
 
     async def _chain(self, part: Part) -> int:
         diagram = self.diagram
         root = diagram.leaf(None)
         for at, (number, _) in reversed(list(enumerate(part.inputs))):
-            branch = diagram.mapped(self.roots[number], partial(_of_branch, at))
+            branch = diagram.mapped(self.roots[number], partial(of_branch, at))
             root = diagram.paired(branch, root, lambda first, later: later if first is None else first)
         if part.number == self._parts.entry:
             await self._confirm(part, root)
@@ -264,9 +296,9 @@ class Tables:
         """Every text and number in any value of a part, from these steps on."""
         found: set[Constant] = set()
         for leaf in self.diagram.leaves(self.roots[number]):
-            value = _member(steps, self.diagram.payload(leaf)) if steps else self.diagram.payload(leaf)
+            value = member_of(steps, self.diagram.payload(leaf)) if steps else self.diagram.payload(leaf)
             if value is not None:
-                found |= set(constants_in(json.loads(value.partition(":")[2])))
+                found |= set(texts_in(value))
         return found
 
     def _refuse_late_constants(self, part: Part, leaf: Leaf, constants: set[Constant]) -> None:
@@ -298,15 +330,6 @@ class Tables:
         return document
 
 
-def _refuse_looks_at_times(part: Part) -> None:
-    """A part that is handed a time may put it into its value, and do nothing by which it could tell times apart."""
-    reads = part.reads
-    looks = [*(where for name, where in reads.makes.items() if name != "count"), reads.orders]
-    texts = any(isinstance(one, str) and one[:4].isdecimal() for one in reads.constants)
-    if any(looks) or texts:
-        raise SpaceError(f"`{part.name}` can tell times apart", where=next(filter(None, looks), part.where))
-
-
 def _refuse_own_time(part: Part, texts: Iterable[str | None]) -> None:
     """What stands for any time must have come from the document: a policy that makes it itself means that one time."""
     if any(text is not None and OTHER_TIME in text for text in texts):
@@ -322,51 +345,3 @@ def _at_another_time(document: Document) -> Document:
 
 def _and(held: tuple[Payload, ...], more: Payload) -> tuple[Payload, ...]:
     return (*held, more)
-
-
-def _payload(answer: bytes) -> str | None:
-    """An answer as a leaf: its type and its JSON, which is one text for one value. None: undefined."""
-    said = json.loads(answer)
-    return f"{said['type']}:{canonical(said['value'])}" if said["defined"] else None
-
-
-def canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def _stepped(value: Any, steps: Sequence[str]) -> Any:
-    for step in steps:
-        value = value.get(step) if isinstance(value, dict) else None
-    return value
-
-
-def _with_word(word: str, held: tuple[str, ...], there: Payload) -> tuple[str, ...]:
-    return (*held, word) if there == "boolean:true" else held
-
-
-def _with_member(key: str, held: tuple[Payload, ...], value: Payload) -> tuple[Payload, ...]:
-    return held if value is None else (*held, (key, value))
-
-
-def _of_branch(number: int, value: Payload) -> Payload:
-    return None if value is None else (number, value)
-
-
-def _member(steps: Sequence[str], payload: Payload) -> Payload:
-    """The member of a part's value that a reference goes on to."""
-    if payload is None or not payload.startswith("object:"):
-        return None
-    held: Any = json.loads(payload.partition(":")[2])
-    for step in steps:
-        if not isinstance(held, dict) or step not in held:
-            return None
-        held = held[step]
-    return "member:" + canonical(held)
-
-
-def _set_payload(keys: Sequence[str]) -> str:
-    return "set:" + canonical(sorted(keys))
-
-
-def _object_payload(members: Sequence[tuple[str, str]]) -> str:
-    return "object:" + canonical({key: json.loads(value.partition(":")[2]) for key, value in members})

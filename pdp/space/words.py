@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pdp.bundle.grammar import expressions_of
-from pdp.bundle.syntax import kind_of
+from pdp.bundle.syntax import constant_text, kind_of
 from pdp.space.facts import RELATED
-from pdp.space.reads import uses_of
+from pdp.space.reads import queries_in, uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pdp.bundle.syntax import Node
     from pdp.space.facts import Path
     from pdp.space.naming import Names
+    from pdp.space.reads import Reads, Sought
 
 _EQUALITIES: Final = frozenset({"Eq", "Ne"})
 
@@ -52,7 +53,8 @@ def _is_own(names: Names, node: Node) -> bool:
     kind = kind_of(node)
     if kind in ("Var", "RefDot", "RefBrack"):
         reference = names.unwound(node)
-        return not reference.computed and names.data_path(reference) is not None
+        local = reference.root in names.own
+        return not local and not reference.computed and names.data_path(reference) is not None
     if kind in ("Array", "Set"):
         return all(_is_own(names, one) for one in expressions_of(node))
     return kind in ("String", "RawString", "Number", "Bool")
@@ -70,6 +72,54 @@ def tells_a_word(names: Names, node: Node, parents: Sequence[Node], path: Path) 
     if above is not None and kind == "BoolExpr" and above["BoolExpr"]["op"] in _EQUALITIES and path not in RELATED:
         sides = above["BoolExpr"]
         return not names.reads_open(sides["rhs"] if sides["lhs"] is node else sides["lhs"])
+    return False
+
+
+def emptied(names: Names, call: Node, number: Node) -> Path | None:
+    """The list that is held empty or not: `count(input.resource.departments) == 0`."""
+    if kind_of(call) != "Call" or kind_of(number) != "Number" or number["Number"]["value"] != 0:
+        return None
+    base, arguments = names.unwound(call["Call"]["fcn"]), call["Call"]["params"]
+    own = names.data_path(base) is not None  # a function of the policy that has this name
+    if own or base.root != "count" or base.steps or len(arguments) != 1:
+        return None
+    path = names.open(arguments[0], ("related",))
+    return path if path is not None and path[0] == "resource" else None
+
+
+def sought(names: Names, reads: Reads, value: Node) -> Sought:
+    """What is looked for in an open list: a text, what one rule says, or any constant."""
+    text = constant_text(value)
+    if text is not None:
+        return text
+    if kind_of(value) in ("Var", "RefDot", "RefBrack"):
+        reference = names.unwound(value)
+        path = None if reference.root in names.own else names.data_path(reference)
+        rules = [(rule, steps) for rule, steps in reads.rules if (*rule, *steps) == path]
+        if len(rules) == 1 and not reference.computed:
+            return rules[0]
+    return None
+
+
+def is_related(names: Names, rule: Node, value: Node, of: Path) -> bool:
+    """What is looked for in a list of the resource or the subject: their own, or a word of the other list."""
+    name = variable_of(value)
+    if name is not None:  # a variable of `some`: `reading` has looked at what becomes of it
+        return _is_loop_variable(names, rule, name, of)
+    reference = names.unwound(value)
+    path = names.input_path(reference)
+    if path == ("subject", "organisation"):
+        return not reference.computed and of == ("resource", "organisations")
+    return path == ("subject", "departments") and reference.first_number and of == ("resource", "departments")
+
+
+def _is_loop_variable(names: Names, rule: Node, name: str, of: Path) -> bool:
+    for query in queries_in(rule):
+        for statement in query["stmts"]:
+            ((kind, literal),) = statement["literal"].items()
+            if kind == "SomeIn" and literal["key"] is None and variable_of(literal["value"]) == name:
+                path = names.open(literal["collection"], ("related",))
+                return path is not None and path != of and RELATED[path] == RELATED[of]
     return False
 
 

@@ -4,14 +4,15 @@
     following()   beside the service: a table for the policy that is active, as soon as there can be one
 
 INVARIANT (the engine is the judge): a table answers only after this worker's own engine has given, for each answer that
-stands in it, the same answer to a document. From then on the newest look-up is put to the engine once a second; one
-difference, and the table is never asked again.
+stands in it, the same answer to a document. From then on look-ups are put to the engine too, up to 64 each second, the
+newest first. One difference, in whichever worker of the host, and the table is never asked again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 from pdp.ending import end
 from pdp.errors import BundleError, EngineError, EngineSupersededError, NotReadyError, SpaceError
 from pdp.logs import get_log
-from pdp.space.tables import canonical
+from pdp.memory import give_back
+from pdp.space.payloads import canonical
 from pdp.table.decision_table import table_of
 from pdp.table.proof import proof_documents
 
@@ -38,6 +40,7 @@ _CHUNK: Final = 4  # documents put to the engine at once: a decision that needs 
 _PAUSE_S: Final = 0.002  # between them
 _TRIES: Final = 5  # of what may work another time
 _WAIT_S: Final = 30.0  # between them
+_CHECKED: Final = 64  # look-ups put to the engine each second: 4 % of a core, and in a quiet hour all of them
 _KNOWN: Final = 4  # tables in memory, of some megabytes each: a roll-back finds its own
 _DIFFERS: Final = "the engine answers otherwise than the table"
 _log = get_log("pdp.table")
@@ -73,13 +76,17 @@ class Spaces(Protocol):
         """
         ...
 
-    def forget(self, bundle: Bundle) -> None:
-        """It is not what it should be: have it made anew the next time."""
+    def doubt(self, bundle: Bundle) -> None:
+        """It is not what it should be: no worker of this host may use it from now on, and none makes it again."""
+        ...
+
+    async def doubted(self, bundle: Bundle) -> bool:
+        """Whether any worker of this host has called it so."""
         ...
 
 
-class _Newest(NamedTuple):
-    """The last look-up, for the check."""
+class _LookUp(NamedTuple):
+    """One that waits for its check."""
 
     table: DecisionTable
     document: bytes
@@ -108,7 +115,7 @@ class TableKeeper:
         self._known: dict[str, DecisionTable] = {}
         self._refused: dict[str, SpaceError] = {}
         self._tries: dict[str, int] = {}
-        self._newest: _Newest | None = None
+        self._to_check: deque[_LookUp] = deque(maxlen=_CHECKED)
         self._looked_up = self._unread = self._checked = self._differed = self._unchecked = 0
 
     def answer(self, document: bytes, digest: str) -> bytes | None:
@@ -121,7 +128,7 @@ class TableKeeper:
             self._unread += 1
         else:
             self._looked_up += 1
-            self._newest = _Newest(table, document, said)
+            self._to_check.append(_LookUp(table, document, said))
         return said
 
     def status(self) -> TableStatus:
@@ -155,7 +162,10 @@ class TableKeeper:
             return True
         worked = True
         if bundle.digest not in self._refused:
-            worked = await self._have(bundle)
+            if await self._spaces.doubted(bundle):
+                self._distrust(bundle)
+            else:
+                worked = await self._have(bundle)
         await self._check()
         return worked
 
@@ -174,6 +184,7 @@ class TableKeeper:
         try:
             if table is None and (table := await self._made(bundle)) is not None:
                 self._known = {bundle.digest: table, **dict(list(self._known.items())[: _KNOWN - 1])}
+                await asyncio.to_thread(give_back)  # a space takes ten times what is kept of it
         except EngineSupersededError:
             return True  # the next turn sees which policy is active now
         except SpaceError as fault:
@@ -192,40 +203,52 @@ class TableKeeper:
         table, documents = await asyncio.to_thread(_laid_out, space)
         for begin in range(0, len(documents), _CHUNK):
             chunk = documents[begin : begin + _CHUNK]
-            if not await self._agree(bundle, chunk, [table.answer(document) for document in chunk]):
-                self._spaces.forget(bundle)
+            if await self._alike(bundle, chunk, [table.answer(document) for document in chunk]) < len(chunk):
+                self._spaces.doubt(bundle)
                 raise SpaceError(_DIFFERS)
             await asyncio.sleep(_PAUSE_S)
         _log.info("the policy is counted out", revision=bundle.revision, facts=table.facts, answers=table.answers)
         return table
 
-    async def _agree(self, bundle: Bundle, documents: Sequence[bytes], said: Sequence[bytes | None]) -> bool:
-        """Whether the engine says the same. Raises EngineError where it says nothing."""
-        for raw, own in zip(await self._engine.evaluate(documents, digest=bundle.digest), said, strict=True):
+    async def _alike(self, bundle: Bundle, documents: Sequence[bytes], said: Sequence[bytes | None]) -> int:
+        """Of how many, up to the first difference, the engine says the same. Raises EngineError where it is silent."""
+        told = await self._engine.evaluate(documents, digest=bundle.digest)
+        for number, (raw, own) in enumerate(zip(told, said, strict=True)):
             if isinstance(raw, EngineError):
                 raise raw
             if own is None or canonical(json.loads(raw)) != canonical(json.loads(own)):
-                return False
-        return True
+                return number
+        return len(documents)
 
     async def _check(self) -> None:
-        newest, self._newest = self._newest, None
-        bundle = self._active()
-        if newest is None or newest.table is not self._table or newest.table.digest != bundle.digest:
-            return
-        try:
-            agreed = await self._agree(bundle, [newest.document], [newest.said])
-        except EngineError:
-            self._unchecked += 1
-            return
-        self._checked += 1
-        if not agreed:
-            self._differed += 1
-            self._table = None
-            self._known.pop(bundle.digest, None)
-            self._tell_difference()
-            self._refuse(bundle, SpaceError(_DIFFERS))
-            self._spaces.forget(bundle)
+        """What was looked up since the last time, as far as it was remembered; the same document once."""
+        table, bundle = self._table, self._active()
+        waiting = [one for one in reversed(self._to_check) if one.table is table and table.digest == bundle.digest]
+        self._to_check.clear()
+        said = {one.document: one.said for one in waiting}
+        documents = list(said)
+        for begin in range(0, len(documents), _CHUNK):
+            chunk = documents[begin : begin + _CHUNK]
+            try:
+                alike = await self._alike(bundle, chunk, [said[document] for document in chunk])
+            except EngineError:
+                self._unchecked += len(chunk)
+                continue
+            self._checked += alike
+            if alike < len(chunk):
+                self._checked += 1
+                self._differed += 1
+                self._spaces.doubt(bundle)
+                self._distrust(bundle)
+                return
+            await asyncio.sleep(_PAUSE_S)
+
+    def _distrust(self, bundle: Bundle) -> None:
+        """The table answered otherwise than the engine, here or in another worker: nothing that it said is kept."""
+        self._table = None
+        self._known.pop(bundle.digest, None)
+        self._tell_difference()
+        self._refuse(bundle, SpaceError(_DIFFERS))
 
     def _refuse(self, bundle: Bundle, fault: SpaceError) -> None:
         """The engine answers everything from here on."""

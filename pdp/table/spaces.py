@@ -47,9 +47,20 @@ class KeptSpaces:
             raise EngineError("the space was made, and could not be kept")
         return found
 
-    def forget(self, bundle: Bundle) -> None:
+    def doubt(self, bundle: Bundle) -> None:
+        """As the port says. The mark is of this version of what counts policies out: a mended one tries again."""
+        with suppress(OSError):  # then each worker finds out by itself
+            _mark_of(self._shelf, bundle).touch()
         with suppress(OSError):
             file_of(self._shelf, bundle).unlink()
+
+    async def doubted(self, bundle: Bundle) -> bool:
+        """As the port says."""
+        return await asyncio.to_thread(_mark_of(self._shelf, bundle).exists)
+
+
+def _mark_of(shelf: Shelf, bundle: Bundle) -> Path:
+    return file_of(shelf, bundle).with_suffix(".doubted")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pdp.declog.layout import Layout, SegmentName
     from pdp.transparency.entries import State
 
-REST_LINES: Final = 64  # 0.4 ms of work: what an event loop in the same process may have to wait for us
+REST_LINES: Final = 64  # a millisecond of work: what a decision may have to wait for us
 CHUNK: Final = 8 * 1024 * 1024  # of one segment in one turn: 0.1 s of reading, then the others have theirs
 
 

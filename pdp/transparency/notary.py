@@ -65,7 +65,7 @@ class Notary:
     it stays as it is for the inspection. Raises SettingsError where the signing key is not the ledger's and
     no `previous` signer hands over to it, or the origin has changed; OSError where the disk refuses.
 
-    `rest` is called every few lines: in a process that serves, it lets the event loop have its turn.
+    `rest` is called every few lines: it lets whoever serves have the processor.
     """
 
     def __init__(  # noqa: PLR0913  # the composition names each

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 MAX_ITEMS: Final = 100  # evaluations in one call; standards, section 1.9
 AT_ONCE: Final = 32  # questions of one call in one turn of the loop, or with the engine: others' calls get theirs
+CALLS_AT_ONCE: Final = 8  # under way in one worker; more take as long together, and 50 MB that are not given back
+TURN_S: Final = 5.0  # as long as a record may wait for the log
 MAX_LISTED_IDS: Final = 50  # decision ids in one header: 1.9 KB, below the 4 KB that proxies take by default
 
 Semantic = Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"]
@@ -70,14 +72,32 @@ class _Asking(NamedTuple):
 class Evaluations:
     """`POST /access/v1/evaluations`."""
 
-    def __init__(self, reception: Reception, profile: Callable[[], Profile], readings: Readings) -> None:
+    def __init__(
+        self, reception: Reception, profile: Callable[[], Profile], readings: Readings, *, turn_s: float = TURN_S
+    ) -> None:
         self._reception = reception
         self._decider = reception.decider
         self._profile = profile
         self._readings = readings
+        self._turn_s = turn_s
+        self._turns = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
-        return await self._reception.serve(request, "decide", self._answer)
+        return await self._reception.serve(request, "decide", self._in_turn)
+
+    async def _in_turn(self, call: Call) -> HttpAnswer:
+        """Known callers wait here, with the bytes of their questions: taken apart and answered that is fifteen times
+        as much. Raises NotReadyError where others, which may wait for the engine or the log, take too long.
+        """
+        try:
+            async with asyncio.timeout(self._turn_s):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise NotReadyError("too many calls of several evaluations are under way") from None
+        try:
+            return await self._answer(call)
+        finally:
+            self._turns.release()
 
     async def _answer(self, call: Call) -> HttpAnswer:
         semantic = _semantic(call.body)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 2_048  # of one body: a full question has about 1,200, and 20 MB are then the most for all bodies
 
-_Key = tuple[bytes, "Profile", frozenset["Permission"]]
+_Key = tuple[bytes, "Profile", frozenset["Permission"], str]
 
 
 class Readings:
@@ -50,7 +50,7 @@ class Readings:
     def _asked(
         self, raw: bytes, members: Mapping[str, Any] | None, call: Call, profile: Profile, at: str
     ) -> AccessRequest:
-        key = (raw, profile, call.caller.permissions)
+        key = (raw, profile, call.caller.permissions, call.caller.id)
         known = self._held.get(key)
         if known is None:
             known = access_request(call.body if members is None else members, profile, call, at)

@@ -215,6 +215,68 @@ async def test_several_evaluators_work_at_the_same_time():
     assert took < 2.5 * DEADLINE.total_seconds()
 
 
+async def test_a_worker_begins_with_one_process_and_needs_no_other_while_nobody_waits():
+    async with engine_with(children=3) as engine:
+        first = children_of(os.getpid())
+        assert len(first) == 1
+        for number in range(50):
+            assert await answers(engine, echo(number)) == [number]
+        assert children_of(os.getpid()) == first
+
+
+async def test_behind_a_document_that_does_not_end_another_process_is_started_and_answers():
+    async with engine_with(children=2, deadline=timedelta(seconds=30)) as engine:
+        first = children_of(os.getpid())
+        endless = asyncio.create_task(engine.evaluate([b'{"endless": 1}']))
+        await asyncio.sleep(0)  # it is asked first
+        for number in range(20):
+            assert await answers(engine, echo(number)) == [number]
+        assert not endless.done()
+        assert len(children_of(os.getpid()) - first) == 1
+        endless.cancel()
+
+
+async def test_however_many_wait_no_more_processes_are_started_than_were_allowed():
+    before = children_of(os.getpid())
+    async with engine_with(children=2) as engine:
+        running = asyncio.create_task(answers(engine, *[b'{"endless": true}'] * 4, *map(echo, range(40))))
+        most = 0
+        while not running.done():
+            most = max(most, len(children_of(os.getpid()) - before))
+            await asyncio.sleep(0.01)
+        assert [type(one) for one in running.result()] == [EngineTimeoutError] * 4 + [int] * 40
+        assert most == 2
+
+
+async def test_a_process_that_is_started_later_and_fails_takes_nothing_from_the_first(tmp_path):
+    python, tried = tmp_path / "python", tmp_path / "tried"
+    python.symlink_to(sys.executable)
+    async with engine_with(children=2, deadline=timedelta(seconds=30), python=str(python)) as engine:
+        (first,) = children_of(os.getpid())
+        python.unlink()
+        python.write_text(f"#!/bin/sh\ntouch {tried}\nexit 1\n")
+        python.chmod(0o700)
+        os.kill(first, signal.SIGSTOP)
+        asked = asyncio.create_task(answers(engine, *map(echo, range(20))))
+        async with asyncio.timeout(20):
+            while not tried.exists():  # noqa: ASYNC110  # another process does it
+                await asyncio.sleep(0.01)
+        os.kill(first, signal.SIGCONT)
+        assert await asked == list(range(20))
+        assert children_of(os.getpid()) == {first}
+
+
+async def test_a_process_that_is_on_its_way_when_the_engine_closes_does_not_stay():
+    async with engine_with(children=2, deadline=timedelta(seconds=30)) as engine:
+        asked = asyncio.create_task(answers(engine, b'{"endless": 1}', echo(1)))
+        async with asyncio.timeout(20):
+            while len(found := children_of(os.getpid())) < 2:  # noqa: ASYNC110  # the kernel knows
+                await asyncio.sleep(0)
+        await engine.close()
+        assert all(isinstance(one, EngineError) for one in await asked)
+        assert await asyncio.to_thread(wait_until_gone, found)
+
+
 async def test_of_several_evaluators_all_are_replaced_or_none():
     async with engine_with(children=2) as engine:
         before = children_of(os.getpid())

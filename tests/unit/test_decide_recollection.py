@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from datetime import timedelta
+from types import FunctionType, ModuleType
 from typing import Any
 
 import msgspec
@@ -18,16 +20,23 @@ from pdp.errors import BadRequestError, NotReadyError, RecordFailedError
 from pdp.facts.reference import read_reference
 from pdp.identity.proof import Shown
 from pdp.model.decision import Outcome
-from pdp.model.request import Reading, UnverifiedToken
-from pdp.recollection import Grounds, Recollection
+from pdp.model.directory import Snapshot
+from pdp.model.request import AccessRequest, Reading, UnverifiedToken
+from pdp.recollection import Era
+from pdp.recollection import recalled as recollected
 from pdp.steps import Recording
-from tests.unit.facts.worlds import DEVICE, USER, snapshot
+from tests.unit.facts.worlds import DEVICE, snapshot
 from tests.unit.test_decide import BUNDLE, CALLER, REQUEST
 from tests.unit.test_decide_cache import DENY, MODEST, Scene
 
 pytestmark = pytest.mark.anyio
 
 KNOWN = msgspec.structs.replace(REQUEST, reading=Reading())
+
+
+def reading_of(request: AccessRequest) -> Reading:
+    assert request.reading is not None
+    return request.reading
 
 
 def steps(scene: Scene) -> list[str]:
@@ -213,15 +222,25 @@ async def test_a_plain_policy_knows_its_questions_by_their_words_too() -> None:
     assert steps(scene) == ["cache"]
 
 
-async def test_the_memory_is_bounded_and_another_snapshot_is_let_go_of() -> None:
+async def test_grounds_count_in_their_own_era_for_their_own_caller_alone() -> None:
     scene = await asked_twice()
-    memory = Recollection(2)
-    standing = scene.checkpoint._memory.premises.of_document(KNOWN, scene.now)  # type: ignore[union-attr]
-    world, requests = snapshot(), [msgspec.structs.replace(KNOWN, reading=Reading()) for _ in range(3)]
-    for request in requests:
-        memory.note(request, world, Grounds(CALLER, standing, None))
-    found = [memory.recall(request, CALLER, world, scene.now) is not None for request in requests]
-    assert (found, len(memory)) == ([False, True, True], 2)
-    memory.note(requests[0], snapshot(users=[USER]), Grounds(CALLER, standing, None))
-    assert len(memory) == 1
-    assert memory.recall(requests[1], CALLER, world, scene.now) is None
+    grounds, now = reading_of(KNOWN).grounds, scene.now
+    assert recollected(KNOWN, CALLER, grounds.era, now) is grounds is not None
+    assert recollected(KNOWN, CALLER, Era(), now) is None
+    assert recollected(KNOWN, replace(CALLER, permissions=CALLER.permissions - {"batch"}), grounds.era, now) is None
+    assert recollected(msgspec.structs.replace(KNOWN, reading=None), CALLER, grounds.era, now) is None
+
+
+async def test_grounds_hold_no_snapshot_of_the_directory() -> None:
+    """Thousands of questions that nobody asks again would keep a directory of 50 MB from being let go of."""
+    await asked_twice()
+    grounds = reading_of(KNOWN).grounds
+    assert grounds is not None
+    held, waiting = set[int](), list[Any]([grounds])
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in held and not isinstance(one, (type, ModuleType, FunctionType)):
+            assert not isinstance(one, Snapshot)
+            held.add(id(one))
+            waiting += gc.get_referents(one)
+    assert id(grounds.standing.premises.document) in held, "else this looked nowhere"

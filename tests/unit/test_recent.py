@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-from pdp.recent import Recent, Recurring
+from pdp.recent import MOVES_EACH, Recent, Recurring
 
 
-def test_what_was_used_last_stays_and_what_was_not_goes() -> None:
+def test_what_is_often_looked_up_stays_and_what_was_kept_first_goes() -> None:
     held: Recent[str, int] = Recent(2)
     held.keep("a", 1)
     held.keep("b", 2)
-    assert held.get("a") == 1
+    assert [held.get("a") for _ in range(MOVES_EACH)] == [1] * MOVES_EACH
     held.keep("c", 3)
     assert (held.get("a"), held.get("b"), held.get("c"), len(held)) == (1, None, 3, 2)
     held.keep("a", 4)
-    assert (held.get("a"), len(held)) == (4, 2)
+    held.keep("d", 5)
+    assert (held.get("a"), held.get("c"), len(held)) == (4, None, 2)
     held.clear()
     assert (held.get("a"), len(held)) == (None, 0)
 

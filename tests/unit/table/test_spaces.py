@@ -135,10 +135,18 @@ async def test_a_damaged_file_is_replaced_by_a_space_that_was_made_anew(host: Ho
     made = await host.worker().space(of)
     assert made is not None and host.refused > 0
     assert file.read_bytes() == sealed(dumped(made), key_of(of), SECRET)
-    worker = host.worker()
-    worker.forget(of)
-    worker.forget(of)
-    assert not file.exists()
+
+
+async def test_what_one_worker_doubts_is_thrown_away_and_doubted_by_all_until_the_counting_is_another(
+    host: Host,
+) -> None:
+    of, other = bundle_of('fine if input.context.zone == "office"'), bundle_of('fine if input.context.zone == "sase"')
+    await host.worker().space(of)
+    assert not await host.worker().doubted(of)
+    for _ in range(2):
+        host.worker().doubt(of)
+    assert not file_of(host.shelf, of).exists()
+    assert [await host.worker().doubted(one) for one in (of, other)] == [True, False]
 
 
 async def test_a_rule_that_cannot_be_counted_out_is_told_with_its_place(host: Host) -> None:

@@ -11,8 +11,8 @@ from pdp.bundle.bundle import Bundle
 from pdp.errors import EngineError, EngineSupersededError, EngineTimeoutError, NotReadyError, SpaceError
 from pdp.space.diagram import Diagram
 from pdp.space.facts import fact_of, schema_leaves
+from pdp.space.payloads import canonical
 from pdp.space.space import Built, DecisionSpace
-from pdp.space.tables import canonical
 from pdp.table.keeper import TableKeeper
 from tests.unit.table.policies import encoded, fine, policy
 
@@ -55,7 +55,8 @@ class Town:
         self.silent = 0  # how many of the next evaluations time out
         self.absent = False  # another worker makes the space
         self.made: list[str] = []
-        self.forgotten: list[str] = []
+        self.called_wrong: list[str] = []
+        self.doubts: set[str] = set()
         self.asked: list[bytes] = []
         self.held: asyncio.Event | None = None  # an evaluation waits for it
         self.waiting = asyncio.Event()  # set when one does
@@ -109,5 +110,9 @@ class Town:
             raise fault
         return None if self.absent else space_with(bundle, self.spaces[bundle.digest])
 
-    def forget(self, bundle: Bundle) -> None:
-        self.forgotten.append(bundle.revision)
+    def doubt(self, bundle: Bundle) -> None:
+        self.called_wrong.append(bundle.revision)
+        self.doubts.add(bundle.digest)
+
+    async def doubted(self, bundle: Bundle) -> bool:
+        return bundle.digest in self.doubts

@@ -9,9 +9,11 @@ import pytest
 
 from pdp.callers.caller import PERMISSIONS
 from pdp.errors import NotReadyError
-from pdp.wire.authzen_batch import AT_ONCE, MAX_ITEMS, MAX_LISTED_IDS, in_order
-from tests.scripted_decider import ScriptedDecider
-from tests.unit.wire.authzen_world import EVALUATIONS, KNOWN, World, header, question
+from pdp.wire.authzen_batch import AT_ONCE, CALLS_AT_ONCE, MAX_ITEMS, MAX_LISTED_IDS, Evaluations, in_order
+from pdp.wire.authzen_call import Reception
+from pdp.wire.authzen_readings import Readings
+from tests.scripted_decider import OneKey, ScriptedDecider
+from tests.unit.wire.authzen_world import EVALUATIONS, KEY, KNOWN, World, header, question
 
 if TYPE_CHECKING:
     from pdp.callers.caller import Caller
@@ -210,6 +212,30 @@ async def test_items_are_with_the_engine_together() -> None:
     world = World(decider=Patient())
     with anyio.fail_after(10):
         assert await decisions(batch(*["u-allow"] * AT_ONCE), world) == [True] * AT_ONCE
+
+
+async def test_calls_wait_for_their_turn_and_are_told_where_it_does_not_come() -> None:
+    world = World()
+    world.routes[EVALUATIONS] = Evaluations(
+        Reception(world.decider, OneKey(KEY)), lambda: "zta", Readings(), turn_s=0.05
+    )
+    statuses: list[int] = []
+    two = anyio.Event()
+
+    async def call() -> None:
+        statuses.append((await world.send(EVALUATIONS, batch("u-late"))).status)
+        if len(statuses) == 2:
+            two.set()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as calls:
+            for _ in range(CALLS_AT_ONCE + 2):
+                calls.start_soon(call)
+            await two.wait()
+            assert (statuses, len(world.decider.asked)) == ([503, 503], CALLS_AT_ONCE)
+            world.decider.release.set()
+    assert statuses == [503, 503] + [200] * CALLS_AT_ONCE
+    assert await decisions(batch("u-allow"), world) == [True]
 
 
 async def test_no_more_than_so_many_are_under_way_and_all_end_before_an_error_is_raised() -> None:

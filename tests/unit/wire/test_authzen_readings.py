@@ -10,6 +10,7 @@ import pytest
 
 from pdp.callers.caller import PERMISSIONS, Caller
 from pdp.errors import BadRequestError, NotPermittedError
+from pdp.recent import MOVES_EACH
 from pdp.wire.authzen_call import Call
 from pdp.wire.authzen_mapping import access_request
 from pdp.wire.authzen_readings import MAX_BYTES, Readings
@@ -26,10 +27,15 @@ TOKEN = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1LWFsbG93In0.c2ln"
 
 
 def call(
-    body: object, permissions: Iterable[Permission] = PERMISSIONS, *, request_id: str | None = None, fresh: bool = False
+    body: object,
+    permissions: Iterable[Permission] = PERMISSIONS,
+    *,
+    caller: str = "gateway-1",
+    request_id: str | None = None,
+    fresh: bool = False,
 ) -> Call:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Call(Caller("gateway-1", frozenset(permissions)), request_id, None, raw, fresh=fresh)
+    return Call(Caller(caller, frozenset(permissions)), request_id, None, raw, fresh=fresh)
 
 
 def with_claims(who: str = "u-allow") -> dict[str, Any]:
@@ -54,6 +60,7 @@ def test_a_reading_stands_for_one_question_in_one_form_of_words_and_rights() -> 
         readings.asked(call(question("u-other")), "zta"),
         readings.asked(call(question(), PERMISSIONS - {"assert_identity"}), "zta"),
         readings.asked(call(question()), "plain"),
+        readings.asked(call(question(), caller="gateway-2"), "zta"),
         readings.asked(call(json.dumps(question(), indent=1).encode()), "zta"),
     ]
     assert len({one.reading for one in asked}) == len(asked)
@@ -148,15 +155,15 @@ def test_a_large_body_is_not_kept() -> None:
 
 
 def test_the_memory_is_bounded_and_keeps_what_is_asked_for() -> None:
-    readings = Readings(4)
+    readings = Readings(2 * MOVES_EACH)
     readings.asked(call(question("u-popular")), "zta")
     popular = readings.asked(call(question("u-popular")), "zta")
-    for number in range(50):
+    for number in range(9 * MOVES_EACH):
         readings.asked(call(question(f"u-{number}")), "zta")
         assert readings.asked(call(question("u-popular")), "zta") is popular
-        assert len(readings) <= 4
+        assert len(readings) <= 2 * MOVES_EACH
     readings.asked(call(question("u-0")), "zta")  # long forgotten, and read anew
-    assert len(readings) == 4
+    assert len(readings) == 2 * MOVES_EACH
 
 
 async def test_a_service_that_changes_its_profile_reads_the_same_bytes_anew() -> None:
