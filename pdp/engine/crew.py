@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pdp.engine.evaluator import Answer
 
 WINDOW: Final = 8  # documents that one process holds: enough to keep it busy, few to send again when it dies
-HIRE_AFTER_S: Final = 0.02  # forty evaluations of the shipped policy: more than a few that came together
+HIRE_AFTER_S: Final = 0.1  # a busy processor alone holds a few documents up for 20 ms
 SLICE: Final = 64  # documents of one call that queue at a time, so that a large batch does not starve the rest
 MAX_WAITING: Final = 10_000  # ten seconds of work; who comes later is told at once
 PATIENCE: Final = timedelta(seconds=2)  # how long a document may wait for its turn: no enforcement point waits longer
