@@ -2,7 +2,7 @@
 
 A decision makes none, and what it leaves in the memories is freed by its count of references when it goes. So:
 
-    young    every 2,000 objects more than before, Python looks at these alone: half a millisecond
+    young    every 5,000 objects more than before, Python looks at these alone: a millisecond
     settled  once a second, what survived is put aside (`gc.freeze`) and is not looked at again until the next full one.
              By Python's own rules it is, in collections of 7 to 35 ms of a core while the memories fill
     full     over everything. What was referred to when it was put aside, and has become garbage since, is found here.
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-YOUNG: Final = 2_000
+YOUNG: Final = 5_000
 LOOK_S: Final = 1.0
 GROWN: Final = 16 << 20  # bytes since the last full collection: worth one while nobody is kept waiting
 GROWN_MUCH: Final = 96 << 20  # twice what the memories take when they fill: not theirs, and not waited with

@@ -39,7 +39,6 @@ _START_S: Final = 60  # a worker reads the directory and proves the policy; a se
 _GRACE_S: Final = 10  # for answers under way when the service stops
 # How long a thread that computes beside the decisions (a new directory, a new table: seconds) may keep a decision that
 # is due waiting, each time. Python's own is 5 ms. Shorter than half a millisecond costs more than it brings.
-_SWITCH_S: Final = 0.001
 _log = get_log("pdp.server")
 
 
@@ -131,7 +130,6 @@ def _serve(settings: Settings, introduction: str) -> None:
 def worker() -> Worker:
     """The ASGI application of one worker process."""
     gc.disable()  # a start makes 200,000 objects that stay: looking at them again and again took a seventh of its time
-    sys.setswitchinterval(_SWITCH_S)
     settings = msgspec.json.decode(os.environ[_SETTINGS], type=Settings)
     configure_logs(settings.log_level)
     return Worker(settings)
