@@ -26,6 +26,7 @@ from pdp.model.log_token import TokenKey
 from pdp.model.policy_lease import LeaseEnd
 from pdp.model.provisioning import ScimTenant
 from pdp.model.source import Fact, SourceSettings
+from pdp.model.ssf_transmitter import SsfTransmitter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,6 +159,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     scim: dict[ScimCaller, ScimTenant] = msgspec.field(default_factory=dict)  # [scim.CALLER]: who may provision people
     cloudflare: CloudflareAccount | None = None  # [cloudflare]: the account whose Access asks us at each log-in
+    ssf_transmitter: SsfTransmitter | None = None  # [ssf_transmitter]: security events to gateways and other houses
     console: ConsoleSettings | None = None  # [console]: pages for administrators and auditors at /console
     connectors: list[SourceSettings] = msgspec.field(default_factory=list)  # [[connectors]]: sources of people, posture
 
@@ -218,6 +220,7 @@ _JSON: Final = frozenset(
         "audit_pseudonymise",
         "scim",
         "cloudflare",
+        "ssf_transmitter",
         "console",
         "posture_push_facts",
         "audit_other_logs",

@@ -64,7 +64,7 @@ class GuardedFetch:
         self._resolve = resolve
         self._deadline_s = deadline_s
         if transport is None:
-            context = _tls(issuer.ca_file)
+            context = tls_context(issuer.ca_file)
             transport = lambda: httpx.AsyncHTTPTransport(verify=context, trust_env=False)  # noqa: E731
         self._transport = transport
 
@@ -167,7 +167,8 @@ def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 _NAT64: Final = bytes.fromhex("0064ff9b0000000000000000")  # RFC 6052 section 2.1
 
 
-def _tls(ca_file: str) -> ssl.SSLContext:
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Raises ValueError where `ca_file` is not a file of certificates; empty: the authorities of the system."""
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):

@@ -53,6 +53,7 @@ from pdp.store.tables.policies import (
 from pdp.store.tables.revocations import revocation_meta, revocations
 from pdp.store.tables.scim import scim_groups, scim_members, scim_removals, scim_tenants, scim_users
 from pdp.store.tables.sources import source_runs, source_users, sources
+from pdp.store.tables.ssf_sending import ssf_outbox, ssf_removed_subjects, ssf_sender, ssf_streams, ssf_told
 
 __all__ = [
     "ID_LENGTH",
@@ -101,6 +102,11 @@ __all__ = [
     "source_runs",
     "source_users",
     "sources",
+    "ssf_outbox",
+    "ssf_removed_subjects",
+    "ssf_sender",
+    "ssf_streams",
+    "ssf_told",
     "users",
     "work_permit_devices",
     "work_permit_resources",
