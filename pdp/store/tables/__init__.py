@@ -52,6 +52,7 @@ from pdp.store.tables.policies import (
 )
 from pdp.store.tables.revocations import revocation_meta, revocations
 from pdp.store.tables.scim import scim_groups, scim_members, scim_removals, scim_tenants, scim_users
+from pdp.store.tables.signals import directory_holds, ssf_events, ssf_receptions
 from pdp.store.tables.sources import source_runs, source_users, sources
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "device_aliases",
     "devices",
     "directory_changes",
+    "directory_holds",
     "directory_meta",
     "emergencies",
     "import_runs",
@@ -101,6 +103,8 @@ __all__ = [
     "source_runs",
     "source_users",
     "sources",
+    "ssf_events",
+    "ssf_receptions",
     "users",
     "work_permit_devices",
     "work_permit_resources",
