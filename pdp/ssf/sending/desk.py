@@ -153,9 +153,9 @@ class StreamDesk:
 
     def _set_status(self, caller: str, asked: dict[str, Any]) -> HttpAnswer:
         place, stream_id = self._place, requests.stream_id_in(asked)
-        status, reason = requests.read_status(asked)
-        stream = register.set_status(place.store, stream_id, caller, status, reason, place.clock())
-        _log.info("the status of a stream was changed", stream=stream_id, caller=caller, status=status)
+        said = requests.read_status(asked)
+        stream = register.set_status(place.store, stream_id, caller, said, place.clock())
+        _log.info("the status of a stream was changed", stream=stream_id, caller=caller, status=stream.status)
         return _told(shown_status(stream))
 
     def _add_subject(self, caller: str, asked: dict[str, Any]) -> HttpAnswer:

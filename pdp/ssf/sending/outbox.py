@@ -81,17 +81,16 @@ class Post:
         members = {} if state is None else {"state": state}
         self._put_framework(connection, stream, VERIFICATION, members, now)
 
-    def put_update(  # where, what, why, when
-        self, connection: Connection, stream: Stream, status: Status, reason: str, now: datetime
-    ) -> None:
-        """Say that the stream is about to be in this status (SSF 1.0 section 8.1.5)."""
+    def put_update(self, connection: Connection, stream: Stream, told: tuple[Status, str], now: datetime) -> None:
+        """Say that the stream is about to be in this status, and why (SSF 1.0 section 8.1.5)."""
+        status, reason = told
         members = {"status": status, **({"reason": reason} if reason else {})}
         self._put_framework(connection, stream, STREAM_UPDATED, members, now)
 
     def _put_framework(
         self, connection: Connection, stream: Stream, event_type: str, members: Mapping[str, Any], now: datetime
     ) -> None:
-        row = self._row(stream, event_type, members, opaque(stream.id), None, now)
+        row = self._row(stream, (event_type, members), opaque(stream.id), None, now)
         connection.execute(insert(_T), {**row, "framework": True})
         _trim_framework(connection, stream.id)
 
@@ -104,22 +103,18 @@ class Post:
         now: datetime,
     ) -> list[dict[str, Any]]:
         return [
-            self._row(stream, one.type, one.to_json(), subject, txn, now)
+            self._row(stream, (one.type, one.to_json()), subject, txn, now)
             for one in happenings
             if one.type in stream.delivers
             for subject in self.names.subjects(one.about, stream.wish.subject_format)
             if not any(matches(subject, gone) for gone in removed)
         ]
 
-    def _row(  # noqa: PLR0913  # the claims of a SET
-        self,
-        stream: Stream,
-        event_type: str,
-        members: Mapping[str, Any],
-        subject: Subject,
-        txn: str | None,
-        now: datetime,
+    def _row(
+        self, stream: Stream, said: tuple[str, Mapping[str, Any]], subject: Subject, txn: str | None, now: datetime
     ) -> dict[str, Any]:
+        """`said`: the type and what its event says."""
+        event_type, members = said
         jti = self.new_id()
         claims = {
             "jti": jti,

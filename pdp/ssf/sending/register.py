@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from pdp.ssf.sending.outbox import Post
     from pdp.ssf.sending.streams import Status
     from pdp.ssf.subjects import Subject
     from pdp.store.store import Store
@@ -84,27 +85,35 @@ def change(  # whose, which, how, when
         return found
 
 
-def set_status(  # noqa: PLR0913  # whose, which, what, why, when
-    store: Store, stream_id: str, caller: str | None, status: Status, reason: str, now: datetime
-) -> Stream:
-    """Pause keeps what waits, disable drops it. Raises NotFoundError; NotPermittedError where an operator holds it."""
+def set_status(store: Store, stream_id: str, caller: str, said: tuple[Status, str], now: datetime) -> Stream:
+    """`said`: the status, and why. Pause keeps what waits, disable drops it.
+
+    Raises NotFoundError; NotPermittedError where an operator holds the stream.
+    """
     with store.write() as connection:
         held = _held(connection, stream_id, caller, lock=True)
-        if held.held and caller is not None:
+        if held.held:
             raise NotPermittedError("the operator of this service has paused this stream")
-        return put_status(connection, held, status, reason, now, held=caller is None and status != "enabled")
+        return _put_status(connection, replace(held, status=said[0], reason=said[1], changed_at=now))
 
 
-def put_status(  # noqa: PLR0913  # which, what, why, when, by whom
-    connection: Connection, stream: Stream, status: Status, reason: str, now: datetime, *, held: bool
-) -> Stream:
-    found = replace(stream, status=status, reason=reason, changed_at=now, held=held)
-    if status == "enabled":
-        found = replace(found, failures=0, failing_since=None, fault="")
-    connection.execute(update(_T).where(_T.c.id == stream.id).values(_values(found)))
-    if status == "disabled":
+def operate(store: Store, stream_id: str, said: tuple[Status, str], post: Post, now: datetime) -> Stream:
+    """As an operator: the receiver is told before (SSF 1.0 section 8.1.5), and cannot undo it. Raises NotFoundError."""
+    status, reason = said
+    with store.write() as connection:
+        held = _held(connection, stream_id, None, lock=True)
+        post.put_update(connection, held, said, now)
+        found = replace(held, status=status, reason=reason, changed_at=now, held=status != "enabled")
+        return _put_status(connection, found)
+
+
+def _put_status(connection: Connection, stream: Stream) -> Stream:
+    if stream.status == "enabled":
+        stream = replace(stream, failures=0, failing_since=None, fault="")
+    connection.execute(update(_T).where(_T.c.id == stream.id).values(_values(stream)))
+    if stream.status == "disabled":
         connection.execute(delete(_OUT).where(_OUT.c.stream_id == stream.id, _OUT.c.framework.is_(False)))
-    return found
+    return stream
 
 
 def remove(store: Store, stream_id: str, caller: str | None) -> None:

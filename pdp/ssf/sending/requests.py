@@ -57,7 +57,7 @@ def stream_id_in(asked: Mapping[str, Any]) -> str:
 
 
 def read_wish(asked: Mapping[str, Any], settings: SsfTransmitter) -> Wish:
-    """All that a receiver says of a new or replaced stream; what it leaves out is the default. Raises BadRequestError."""
+    """All that a receiver says of a new or replaced stream; the rest is the default. Raises BadRequestError."""
     return changed_wish(asked, Wish(subject_format=settings.subject_format), settings)
 
 
