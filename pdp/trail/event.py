@@ -79,6 +79,10 @@ Action = Literal[
     "export.fill",  # people and devices into the groups and attributes that rules name
     "cut_off.add",  # an address, at once
     "cut_off.lift",
+    "ssf.stream.status",  # of a stream of security events that another house asked for
+    "ssf.stream.verify",
+    "ssf.stream.delete",
+    "ssf.keys.rotate",
     "policy.job",
     "policy.job.cancel",
     "policy.request",
