@@ -12,7 +12,7 @@ from sqlalchemy import delete, exists, func, insert, literal, select, update
 
 from pdp.ssf.events import STREAM_UPDATED, VERIFICATION
 from pdp.ssf.sending.register import removed_in, streams_in
-from pdp.ssf.subjects import matches, opaque
+from pdp.ssf.subjects import opaque
 from pdp.store import tables
 from pdp.store.columns import Instant
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pdp.ssf.sending.happenings import Happening
     from pdp.ssf.sending.naming import Names
+    from pdp.ssf.sending.register import Removed
     from pdp.ssf.sending.streams import Status, Stream
     from pdp.ssf.subjects import Subject
     from pdp.store.store import Store
@@ -67,7 +68,7 @@ class Post:
         for happenings in told:
             txn = self.new_id()
             for stream in streams:
-                made = self._made(stream, happenings, removed.get(stream.id, ()), txn, now)
+                made = self._made(stream, happenings, removed.get(stream.id), txn, now)
                 rows += made
                 if made:
                     touched.add(stream.id)
@@ -98,7 +99,7 @@ class Post:
         self,
         stream: Stream,
         happenings: Sequence[Happening],
-        removed: Sequence[Subject],
+        removed: Removed | None,
         txn: str,
         now: datetime,
     ) -> list[dict[str, Any]]:
@@ -107,7 +108,7 @@ class Post:
             for one in happenings
             if one.type in stream.delivers
             for subject in self.names.subjects(one.about, stream.wish.subject_format)
-            if not any(matches(subject, gone) for gone in removed)
+            if removed is None or not removed.covers(subject)
         ]
 
     def _row(

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from pdp.errors import ConflictError, NotFoundError, NotPermittedError, TooManyRequestsError
 from pdp.ssf.sending.streams import Stream, Wish
-from pdp.ssf.subjects import read_subject
+from pdp.ssf.subjects import Complex, Foreign, Simple, identifiers_of, matches, read_subject
 from pdp.store import tables
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pdp.store.store import Store
 
 MAX_OF_CALLER: Final = 10  # one for each of its products; more are forgotten ones
-MAX_STREAMS: Final = 500  # every event is written once for each
+MAX_STREAMS: Final = 100  # every event is written once for each
 MAX_REMOVED: Final = 1_000  # subjects of one stream: each event is held against all of them
 _T: Final = tables.ssf_streams
 _OUT: Final = tables.ssf_outbox
@@ -163,11 +163,29 @@ def add_subject(store: Store, stream_id: str, caller: str, subject: Subject) -> 
         connection.execute(delete(_REMOVED).where(gone))
 
 
-def removed_in(connection: Connection) -> dict[str, list[Subject]]:
-    """By stream, whom it leaves out."""
-    found: dict[str, list[Subject]] = {}
+class Removed:
+    """Whom one stream leaves out. Simple subjects are looked up: a mass change is held against a thousand of them."""
+
+    def __init__(self) -> None:
+        self._simple: set[Simple] = set()
+        self._others: list[Subject] = []
+
+    def add(self, subject: Subject) -> None:
+        self._simple.update(identifiers_of(subject))
+        if isinstance(subject, Complex | Foreign):
+            self._others.append(subject)
+
+    def covers(self, subject: Subject) -> bool:
+        if isinstance(subject, Simple):
+            return subject in self._simple
+        return any(matches(subject, one) for one in self._others)
+
+
+def removed_in(connection: Connection) -> dict[str, Removed]:
+    """By stream, whom it leaves out; without an entry nobody."""
+    found: dict[str, Removed] = {}
     for row in connection.execute(select(_REMOVED.c.stream_id, _REMOVED.c.subject)):
-        found.setdefault(row.stream_id, []).append(read_subject(msgspec.json.decode(row.subject)))
+        found.setdefault(row.stream_id, Removed()).add(read_subject(msgspec.json.decode(row.subject)))
     return found
 
 
