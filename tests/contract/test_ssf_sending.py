@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from pdp.directory.changes import change
-from pdp.directory.snapshot import load_snapshot
+from pdp.directory.snapshot import load_snapshot, refresh_snapshot
 from pdp.errors import ConflictError, NotFoundError, NotPermittedError, TooManyRequestsError
 from pdp.identity.revocations import lift, revoke
 from pdp.model.directory import Device, Period, PostureReport, User
@@ -102,8 +102,9 @@ class House:
         return None if self.stale else (self.snapshot, Thresholds())
 
     def turn(self, after: timedelta = SECOND) -> int:
+        """The worker looks at the directory, and then tells."""
         self.now += after
-        self.snapshot = load_snapshot(self.store)
+        self.snapshot = refresh_snapshot(self.store, self.snapshot)
         return self.teller.turn()
 
 
