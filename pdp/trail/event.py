@@ -79,6 +79,9 @@ Action = Literal[
     "export.fill",  # people and devices into the groups and attributes that rules name
     "cut_off.add",  # an address, at once
     "cut_off.lift",
+    "ssf.receive",  # a security event of another house: what it said, and what it did here
+    "ssf.verify",  # a stream's transmitter was asked to show that it is there
+    "ssf.lift",  # what a signal held
     "policy.job",
     "policy.job.cancel",
     "policy.request",
