@@ -54,7 +54,7 @@ class Health:
         self._further: list[Callable[[], Probe]] = []
 
     def add(self, probe: Callable[[], Probe]) -> None:
-        """Of a part that is made after this one."""
+        """One more thing that an operator should know of; never a reason not to be ready."""
         self._further.append(probe)
 
     def probes(self) -> Sequence[Probe]:

@@ -80,6 +80,7 @@ Action = Literal[
     "cut_off.add",  # an address, at once
     "cut_off.lift",
     "ssf.receive",  # a security event of another house: what it said, and what it did here
+    "ssf.events",  # those that were taken were looked at
     "ssf.verify",  # a stream's transmitter was asked to show that it is there
     "ssf.lift",  # what a signal held
     "policy.job",

@@ -149,17 +149,19 @@ class Keeper:
 
     async def _poll_forever(self, incoming: Incoming) -> None:
         poller: Poller | None = None
-        name = incoming.stream.name
+        name, loop = incoming.stream.name, asyncio.get_running_loop()
+        next_at = 0.0
         while True:
             pause_s = LOOK_S
             try:
                 if not await self._claimed(name):
                     poller = None  # whoever polls now says what is to be said
-                elif (wait_s := await self._due_in(name)) > 0:
-                    pause_s = min(wait_s, LOOK_S)
+                elif (wait_s := max(await self._due_in(name), next_at - loop.time())) > 0:
+                    pause_s = min(wait_s, LOOK_S)  # and the lease is kept meanwhile
                 else:
                     poller = poller or Poller(incoming, self._desk)
-                    pause_s = await self._polled(incoming, poller)
+                    next_at = await self._polled(incoming, poller) + loop.time()
+                    pause_s = 0.0
             except SekishoError as fault:
                 _log.warning("a stream waits to be polled", stream=name, code=fault.code, reason=fault.message)
             except Exception:  # noqa: BLE001  # whoever stops polling would never hear of it
@@ -215,7 +217,19 @@ class Keeper:
                 await self._claimed(name)
 
     async def _claimed(self, name: str) -> bool:
-        return await self._write(lambda connection: register.claim(connection, name, self._holder, self._clock()))
+        """Whether this worker has the lease. Written only where it is to be had, or runs out."""
+        now = self._clock()
+
+        def look() -> Reception | None:
+            with self._store.read() as connection:
+                return register.read(connection, name)
+
+        held = await asyncio.to_thread(look)
+        if held is not None and held.lease_holder is not None and held.lease_until is not None:
+            ours, left = held.lease_holder == self._holder, held.lease_until - now
+            if left > (register.LEASE / 2 if ours else timedelta()):
+                return ours
+        return await self._write(lambda connection: register.claim(connection, name, self._holder, now))
 
     async def _write(self, work: Callable[[Connection], _T]) -> _T:
         def write() -> _T:
