@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from pdp.directory.changes import change
 from pdp.directory.holds import Hold, lift_by_hand, list_holds, set_hold
@@ -21,6 +23,7 @@ from pdp.ssf import events
 from pdp.ssf.receiving import inbox, register
 from pdp.ssf.receiving.acting import OUTCOMES, act
 from pdp.ssf.token import SetRefusedError
+from pdp.store import tables
 from pdp.store.store import Store, open_store
 from tests.contract.stores import Databases, postgres_databases, sqlite_databases
 from tests.postgres_server import postgres_server
@@ -422,3 +425,30 @@ def test_a_hold_of_a_row_that_comes_later_counts_from_its_coming(store: Store) -
     with change(store, NOW) as inside:
         inside.put_user(User("u-new", "staff"))
     assert status(store, "u-new") == "suspended"
+
+
+async def test_an_event_that_cannot_be_done_holds_up_no_other(store: Store, tmp_path: Path) -> None:
+    dead = House(store, stream_of(tmp_path))
+    for sub in ("u-1", "u-2"):
+        await dead.take(signed_set(TX, events.SESSION_REVOKED, {**PERSON, "sub": sub}, at=NOW.timestamp()))
+    first = min(one.id for one in dead.latest())
+    with store.write() as connection:
+        broken = update(tables.ssf_events).where(tables.ssf_events.c.id == first)
+        connection.execute(broken.values(subject='{"format":"no longer"'))
+    async with working(store, stream_of(tmp_path)) as house:
+        await until(house.marks)
+        assert house.marks() == {("subject", "u-2", IDP)}
+        with store.write() as connection:
+            connection.execute(broken.values(subject=json.dumps(PERSON)))
+        house.desk.wake()
+        await until(lambda: len(house.marks()) == 2)
+
+
+async def test_many_at_once_are_done_in_their_order(store: Store, tmp_path: Path) -> None:
+    async with working(store, stream_of(tmp_path)) as house:
+        for n in range(45):
+            kind = events.ACCOUNT_DISABLED if n % 2 == 0 else events.ACCOUNT_ENABLED
+            members = {"event_timestamp": NOW.timestamp() - 100 + n}
+            await house.take(signed_set(TX, kind, PERSON, at=NOW.timestamp(), members=members))
+        await until(lambda: len(house.trail.events) == 45)
+        assert status(store) == "suspended" and len(house.looked) <= 45

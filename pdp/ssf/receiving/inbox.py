@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 KEPT: Final = timedelta(days=31)  # a SET that is sent again within it is known; standards 2.5 has seven days
 MAX_WAITING: Final = 10_000  # that nobody has acted on: beyond it no more are taken
+MOST: Final = 500  # of one look
 _TRIMMED: Final = 200  # old rows that go with each one that comes
 _T: Final = tables.ssf_events
 
@@ -102,18 +103,18 @@ def note_acted(connection: Connection, event_id: int, outcome: str, effects: Seq
     connection.execute(update(_T).where(_T.c.id == event_id).values(values))
 
 
-def note_done(connection: Connection, event_id: int) -> None:
-    """It stands in the trail."""
-    connection.execute(update(_T).where(_T.c.id == event_id).values(state="done"))
+def note_done(connection: Connection, event_ids: Sequence[int]) -> None:
+    """They stand in the trail."""
+    connection.execute(update(_T).where(_T.c.id.in_(event_ids)).values(state="done"))
 
 
-def ids_taken(connection: Connection, most: int = 500) -> list[int]:
+def ids_taken(connection: Connection, most: int = MOST) -> list[int]:
     """Those that nobody has acted on, in the order in which they came."""
     query = select(_T.c.id).where(_T.c.state == "taken").order_by(_T.c.id).limit(most)
     return list(connection.execute(query).scalars())
 
 
-def untold(connection: Connection, before: datetime, most: int = 500) -> list[Taken]:
+def untold(connection: Connection, before: datetime, most: int = MOST) -> list[Taken]:
     """Those that were taken before then, were acted on, and do not stand in the trail."""
     late = select(_T).where(_T.c.state == "acted", _T.c.received_at <= before).order_by(_T.c.id).limit(most)
     return [_taken(row) for row in connection.execute(late)]

@@ -20,20 +20,20 @@ from pdp.errors import DirectoryError, NotReadyError, RecordFailedError, Sekisho
 from pdp.logs import get_log
 from pdp.ssf import events
 from pdp.ssf.receiving import inbox, register
-from pdp.ssf.receiving.acting import act, unread
+from pdp.ssf.receiving.acting import Acted, act, unread
 from pdp.ssf.receiving.telling import told
 from pdp.ssf.subjects import Simple
 from pdp.ssf.token import SetRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from pdp.model.signal_stream import SignalStream
     from pdp.signals.port import Kind
-    from pdp.ssf.receiving.acting import Acted, Acting
+    from pdp.ssf.receiving.acting import Acting
     from pdp.ssf.receiving.inbox import Taken
     from pdp.ssf.receiving.metrics import ReceivingMetrics
     from pdp.ssf.receiving.reception import Incoming
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 STORE_S: Final = 15.0  # the store itself gives up a lock after ten
 _PAUSE_S: Final = 1.0  # between two notes of what was refused
+_TOGETHER: Final = 20  # events between two looks: some tens of milliseconds
 LATE: Final = timedelta(seconds=30)  # an event that was acted on and is not in the trail by then: its worker is gone
 _log = get_log("pdp.ssf")
 
@@ -137,12 +138,25 @@ class Desk:
                 _log.exception("events could not be acted on")
 
     async def _do_all(self) -> None:
-        for event_id in await asyncio.to_thread(self._waiting):
-            done = await asyncio.to_thread(act, self._store, event_id, self._streams, self._clock())
-            if done is not None:
-                await self._finish(*done)
-        for taken in await asyncio.to_thread(self._untold):
-            await self._tell(taken, taken.outcome, taken.effects)
+        """In the order in which they came, some at a time: one look and one note for all of these."""
+        waiting = await asyncio.to_thread(self._waiting)
+        for start in range(0, len(waiting), _TOGETHER):
+            done = [await self._do(event_id) for event_id in waiting[start : start + _TOGETHER]]
+            await self._finish([one for one in done if one is not None])
+        if len(waiting) == inbox.MOST:
+            self._due.set()
+        late = await asyncio.to_thread(self._untold)
+        await self._tell([(taken, Acted(taken.outcome, taken.effects)) for taken in late])
+
+    async def _do(self, event_id: int) -> tuple[Taken, Acted] | None:
+        """One that cannot be done holds up no other: it waits, is seen to wait, and is tried again."""
+        try:
+            return await asyncio.to_thread(act, self._store, event_id, self._streams, self._clock())
+        except DirectoryError as fault:
+            _log.warning("an event waits to be acted on", id=event_id, code=fault.code, reason=fault.message)
+        except Exception:  # noqa: BLE001  # whatever is wrong with it, the others count
+            _log.exception("an event could not be acted on", id=event_id)
+        return None
 
     def _waiting(self) -> list[int]:
         with self._store.read() as connection:
@@ -167,25 +181,34 @@ class Desk:
 
         await asyncio.to_thread(note)
 
-    async def _finish(self, taken: Taken, acted: Acted) -> None:
-        if acted.changed:
-            await self._look(acted.changed)
-        self._metrics.acted(taken.stream, acted.outcome, self._clock() - taken.received_at)
-        await self._tell(taken, acted.outcome, acted.done)
+    async def _finish(self, done: Sequence[tuple[Taken, Acted]]) -> None:
+        changed = frozenset(kind for _, acted in done for kind in acted.changed)
+        if changed:
+            await self._look(changed)
+        for taken, acted in done:
+            self._metrics.acted(taken.stream, acted.outcome, self._clock() - taken.received_at)
+        await self._tell(done)
 
-    async def _tell(self, taken: Taken, outcome: str, done: tuple[str, ...]) -> None:
+    async def _tell(self, done: Sequence[tuple[Taken, Acted]]) -> None:
         """Into the trail, and only then done: what cannot be written down now is written down later."""
-        try:
-            await self._trail.append(told(self._new_id(), self._clock(), taken, outcome, done))
-        except RecordFailedError as fault:
-            _log.error("an event is not in the trail yet", reason=fault.message)
+        if not done:
             return
+        now = self._clock()
+        lines = [told(self._new_id(), now, taken, acted.outcome, acted.done) for taken, acted in done]
+        written = await asyncio.gather(*map(self._trail.append, lines), return_exceptions=True)
+        kept = [taken.id for (taken, _), fault in zip(done, written, strict=True) if fault is None]
+        for fault in written:
+            if fault is not None and not isinstance(fault, RecordFailedError):
+                raise fault
+        if len(kept) < len(done):
+            _log.error("events are not in the trail yet", count=len(done) - len(kept))
 
         def note() -> None:
             with self._store.write() as connection:
-                inbox.note_done(connection, taken.id)
+                inbox.note_done(connection, kept)
 
-        await asyncio.to_thread(note)
+        if kept:
+            await asyncio.to_thread(note)
 
 
 def _take(store: Store, stream: SignalStream, token: SecurityEventToken, outcome: str, now: datetime) -> bool:

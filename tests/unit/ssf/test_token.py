@@ -201,5 +201,8 @@ async def test_a_new_key_is_found_by_its_name_and_an_old_one_goes_with_its_set()
         assert await verifier.verify(a_set(key=rsa_key(which=2), kid="rsa-2"), now[0])
         with pytest.raises(SetRefusedError):
             await verifier.verify(a_set(), now[0])
+        now[0] += timedelta(seconds=30)
+        with pytest.raises(NotReadyError):  # the set was read half a minute ago: the key may be newer
+            await verifier.verify(a_set(key=rsa_key(which=3), kid="rsa-3"), now[0])
     finally:
         await keys.close()
