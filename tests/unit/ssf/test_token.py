@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pdp.errors import NotReadyError
 from pdp.identity.fetching import FetchError
@@ -150,6 +152,30 @@ def test_the_public_key_is_no_secret_that_signs() -> None:
     signed = f"{head}.{sound[1]}"
     forged = f"{signed}.{b64(hmac.new(pem, signed.encode(), hashlib.sha256).digest())}"
     assert refused(forged).err == "invalid_key"
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=8,
+)
+_CLAIMS = ("jti", "iat", "aud", "sub_id", "events", "txn", "sub", "exp")
+
+
+@given(st.dictionaries(st.sampled_from(_CLAIMS), _JSON, max_size=4), st.booleans())
+def test_whatever_is_signed_is_a_set_or_is_refused(claims: dict[str, Any], legacy: bool) -> None:
+    """A transmitter that we trust to sign is not one that we trust to be sane."""
+    try:
+        token = read(a_set(**claims), legacy=legacy)
+    except SetRefusedError as fault:
+        assert fault.err in {"invalid_request", "invalid_audience"}
+        return
+    assert token.jti and token.issued_at <= NOW + timedelta(seconds=60)
+    assert not {"sub", "exp"} & claims.keys()
 
 
 def test_a_name_that_stands_twice_is_refused() -> None:
