@@ -14,7 +14,7 @@ from pdp.identity.fetching import FetchError
 from pdp.identity.keys import KeySet
 from pdp.identity.provider import IssuerKeys
 from pdp.model.issuer import Issuer
-from pdp.ssf.events import SESSION_REVOKED
+from pdp.ssf.events import SESSION_REVOKED, VERIFICATION, read_event
 from pdp.ssf.subjects import opaque
 from pdp.ssf.token import SecurityEventToken, SetRefusedError, SetVerifier, judged, opened
 from tests.ssf_transmitter import AUDIENCE, signed_set
@@ -232,3 +232,15 @@ async def test_a_new_key_is_found_by_its_name_and_an_old_one_goes_with_its_set()
             await verifier.verify(a_set(key=rsa_key(which=3), kid="rsa-3"), now[0])
     finally:
         await keys.close()
+
+
+def test_the_older_guides_own_example_is_refused_for_its_shared_secret() -> None:
+    """Cisco's guide of before the final texts polls SETs that are signed with HS256 and typed `JWT`."""
+    examples = vectors("legacy-duo-draft-examples")["examples"]
+    (text,) = examples["example_polling_response"]["sets"].values()
+    assert refused(text, whose=issuer(issuer="https://transmitter.most-secure.com/")).err == "invalid_request"
+    decoded = examples["example_decoded_set"]
+    (kind,) = decoded["events"]
+    event = read_event(kind, decoded["events"][kind], legacy=True)
+    assert event.type == VERIFICATION and event.text("state")
+    assert not read_event(kind, decoded["events"][kind]).known
