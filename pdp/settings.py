@@ -25,6 +25,7 @@ from pdp.model.log_target import LogTarget
 from pdp.model.log_token import TokenKey
 from pdp.model.policy_lease import LeaseEnd
 from pdp.model.provisioning import ScimTenant
+from pdp.model.signal_stream import SignalStream
 from pdp.model.source import Fact, SourceSettings
 from pdp.model.ssf_transmitter import SsfTransmitter
 
@@ -157,6 +158,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     hip_edr_products: list[str] = msgspec.field(default_factory=list)  # our EDR, as HIP reports name the product
     hip_no_missing_patches_means_current: bool = False  # an empty list can also mean that nobody has looked yet
 
+    signal_streams: tuple[SignalStream, ...] = ()  # [[signal_streams]]: security events of other houses (SSF)
     scim: dict[ScimCaller, ScimTenant] = msgspec.field(default_factory=dict)  # [scim.CALLER]: who may provision people
     cloudflare: CloudflareAccount | None = None  # [cloudflare]: the account whose Access asks us at each log-in
     ssf_transmitter: SsfTransmitter | None = None  # [ssf_transmitter]: security events to gateways and other houses
@@ -219,6 +221,7 @@ _JSON: Final = frozenset(
         "log_masking",
         "audit_pseudonymise",
         "scim",
+        "signal_streams",
         "cloudflare",
         "ssf_transmitter",
         "console",

@@ -17,6 +17,7 @@ from pdp.commands.issuer_checkup import issuer_findings
 from pdp.commands.log_checkup import log_findings
 from pdp.commands.redis_checkup import shared_cache_findings
 from pdp.commands.scim_checkup import scim_findings
+from pdp.commands.signal_checkup import receiving_findings
 from pdp.commands.source_checkup import source_findings
 from pdp.commands.ssf_checkup import sending_findings
 from pdp.commands.tls_checkup import crl_findings, tls_findings
@@ -193,7 +194,8 @@ class Checkup:
         provisioners = scim_findings(self._pick, store, self._settings.scim, self._now)
         sends = self._settings.ssf_transmitter is not None
         events = sending_findings(self._pick, store, self._now) if sends else []
-        return [*findings, *self._posture(snapshot), *sources, *provisioners, *events, *self._callers(store)]
+        signals = receiving_findings(self._pick, store, self._settings.signal_streams, self._now)
+        return [*findings, *self._posture(snapshot), *sources, *provisioners, *signals, *events, *self._callers(store)]
 
     def _posture(self, snapshot: Snapshot) -> list[Finding]:
         topic = self._pick("端末の状態", "posture")

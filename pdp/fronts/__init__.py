@@ -35,6 +35,7 @@ async def open_surface(parts: Parts) -> AsyncIterator[Surface]:
             await bringing.scim(parts),
             await stack.enter_async_context(deciding.cloudflare(parts)),
             bringing.logout(parts),
+            await stack.enter_async_context(bringing.signals(parts)),
             await stack.enter_async_context(governing.governance(parts)),
             governing.bundles(parts),
             governing.cut_off(parts),

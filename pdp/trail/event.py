@@ -83,6 +83,10 @@ Action = Literal[
     "ssf.stream.verify",
     "ssf.stream.delete",
     "ssf.keys.rotate",
+    "ssf.receive",  # a security event of another house: what it said, and what it did here
+    "ssf.events",  # those that were taken were looked at
+    "ssf.verify",  # a stream's transmitter was asked to show that it is there
+    "ssf.lift",  # what a signal held
     "policy.job",
     "policy.job.cancel",
     "policy.request",

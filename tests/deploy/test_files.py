@@ -25,6 +25,7 @@ from pdp.settings import Settings, load_settings
 from pdp.shipping.ledger import Ledger
 from pdp.shipping.metrics import ShippingMetrics
 from pdp.source_metrics import SourceMetrics
+from pdp.ssf.receiving.metrics import ReceivingMetrics
 from pdp.table.metrics import TableMetrics
 
 ROOT: Final = Path(__file__).parents[2]
@@ -161,6 +162,7 @@ def live_names() -> set[str]:
     RevisionMetrics(metrics.registry)
     CrlMetrics(metrics.registry)
     TableMetrics(metrics.registry)
+    ReceivingMetrics(metrics.registry)
     names: set[str] = set()
     for family in metrics.registry.collect():
         names |= {family.name} | {f"{family.name}{end}" for end in _ENDS[family.type]}
