@@ -172,6 +172,6 @@ async def test_the_worker_says_what_waits_and_who_does_not_take_it(
         return (status.sends, status.streams, status.waiting, status.failing) == (True, 1, 2, 1)
 
     await until(seen, "the status does not show it")
-    await until(lambda: transmitter.counted("waiting") == 2, "the metric does not show it")
+    await until(lambda: transmitter.counted("outbox_events") == 2, "the metric does not show it")
     assert transmitter.counted("streams_failing") == 1
     assert transmitter.counted("sender") == 1
