@@ -26,6 +26,7 @@ from pdp.shipping.ledger import Ledger
 from pdp.shipping.metrics import ShippingMetrics
 from pdp.source_metrics import SourceMetrics
 from pdp.ssf.receiving.metrics import ReceivingMetrics
+from pdp.ssf.sending.metrics import SendingMetrics
 from pdp.table.metrics import TableMetrics
 
 ROOT: Final = Path(__file__).parents[2]
@@ -163,6 +164,7 @@ def live_names() -> set[str]:
     CrlMetrics(metrics.registry)
     TableMetrics(metrics.registry)
     ReceivingMetrics(metrics.registry)
+    SendingMetrics(metrics.registry)
     names: set[str] = set()
     for family in metrics.registry.collect():
         names |= {family.name} | {f"{family.name}{end}" for end in _ENDS[family.type]}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pdp.wire.exchange import HttpRequest
 
 MAX_WAIT_S: Final = 30.0  # of one long poll: below the idle time of ordinary proxies
-MAX_WAITING: Final = 200  # long polls of one worker at once; who comes then is answered at once
+MAX_WAITING: Final = 50  # long polls of one worker at once, one of each stream; who comes then is answered at once
 LOOK_S: Final = 0.25  # between two looks of one long poll
 _log: Final = get_log("pdp.ssf")
 
@@ -55,14 +55,15 @@ class PollDesk:
         self._sign = sign
         self._metrics = metrics
         self._max_wait_s = max_wait_s
-        self._waiting = 0
+        self._waiting: set[str] = set()
 
     async def answer(self, request: HttpRequest, stream_id: str) -> HttpAnswer:
         try:
             caller = await permitted(self._place, request, ("ssf_read", "ssf_manage"))
             poll = requests.read_poll(asked_in(request))
             sets = await in_store(lambda: self._served(stream_id, caller.id, poll))
-            if not sets.waits and not poll.at_once and self._waiting < MAX_WAITING:
+            free = stream_id not in self._waiting and len(self._waiting) < MAX_WAITING
+            if not sets.waits and not poll.at_once and free:
                 sets = await self._something(stream_id, caller.id, poll.most)
         except SekishoError as fault:
             return refused(fault)
@@ -70,7 +71,7 @@ class PollDesk:
 
     async def _something(self, stream_id: str, caller: str, most: int) -> _Sets:
         """What waits as soon as something does, or nothing after the longest wait."""
-        self._waiting += 1
+        self._waiting.add(stream_id)
         try:
             clock = asyncio.get_running_loop().time
             until = clock() + self._max_wait_s
@@ -80,7 +81,7 @@ class PollDesk:
                 if sets.waits or clock() >= until:
                     return sets
         finally:
-            self._waiting -= 1
+            self._waiting.discard(stream_id)
 
     def _served(self, stream_id: str, caller: str, poll: Poll) -> _Sets:
         stream = self._polled(stream_id, caller)

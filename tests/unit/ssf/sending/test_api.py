@@ -419,6 +419,16 @@ async def test_a_poll_waits_for_what_comes_and_not_for_ever(
     assert (await asyncio.wait_for(asking, 25)).json() == {"sets": {}, "moreAvailable": True}
 
 
+async def test_of_two_polls_of_one_stream_one_waits(transmitter: Transmitter) -> None:
+    made = await transmitter.stream()
+    asking = asyncio.create_task(transmitter.api.post(f"/ssf/poll/{made['stream_id']}", json={}))
+    await asyncio.sleep(0.3)
+    second = await asyncio.wait_for(transmitter.api.post(f"/ssf/poll/{made['stream_id']}", json={}), 20)
+    assert second.json() == {"sets": {}}
+    assert not asking.done()
+    asking.cancel()
+
+
 async def test_a_poll_of_a_stream_that_is_deleted_meanwhile_ends(transmitter: Transmitter) -> None:
     made = await transmitter.stream()
     asking = asyncio.create_task(transmitter.api.post(f"/ssf/poll/{made['stream_id']}", json={}))
