@@ -452,3 +452,14 @@ async def test_many_at_once_are_done_in_their_order(store: Store, tmp_path: Path
             await house.take(signed_set(TX, kind, PERSON, at=NOW.timestamp(), members=members))
         await until(lambda: len(house.trail.events) == 45)
         assert status(store) == "suspended" and len(house.looked) <= 45
+
+
+async def test_what_one_stream_only_writes_down_another_of_the_same_house_may_do(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    idle = stream_of(tmp_path / "other", name="idle", effects=())
+    text = signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp())
+    async with working(store, stream_of(tmp_path), idle) as house:
+        for name in ("idle", "idp", "idle", "idp"):
+            await house.take(text, name)
+        await until(lambda: len(house.trail.events) == 2)
+        assert [result(one) for one in house.trail.events] == ["not_allowed", "acted"]

@@ -214,7 +214,7 @@ class Desk:
 def _take(store: Store, stream: SignalStream, token: SecurityEventToken, outcome: str, now: datetime) -> bool:
     """Keep it in one transaction; False where it is there already. Raises SetRefusedError, NotReadyError."""
     with store.write() as connection:
-        if inbox.known(connection, token.issuer, token.jti):
+        if inbox.known(connection, stream.name, token.issuer, token.jti):
             return False
         if inbox.waiting(connection) >= inbox.MAX_WAITING:
             raise NotReadyError("too many events wait to be acted on")
