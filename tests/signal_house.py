@@ -42,10 +42,13 @@ class MemoryTrail:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.full = False
+        self.hangs = False
 
     async def append(self, event: Event) -> None:
         if self.full:
             raise RecordFailedError("the trail is full")
+        while self.hangs:  # noqa: ASYNC110  # as a disk does
+            await asyncio.sleep(0.01)
         self.events.append(event)
 
 

@@ -452,3 +452,25 @@ async def test_many_at_once_are_done_in_their_order(store: Store, tmp_path: Path
             await house.take(signed_set(TX, kind, PERSON, at=NOW.timestamp(), members=members))
         await until(lambda: len(house.trail.events) == 45)
         assert status(store) == "suspended" and len(house.looked) <= 45
+
+
+async def test_what_one_stream_only_writes_down_another_of_the_same_house_may_do(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    idle = stream_of(tmp_path / "other", name="idle", effects=())
+    text = signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp())
+    async with working(store, stream_of(tmp_path), idle) as house:
+        for name in ("idle", "idp", "idle", "idp"):
+            await house.take(text, name)
+        await until(lambda: len(house.trail.events) == 2)
+        assert [result(one) for one in house.trail.events] == ["not_allowed", "acted"]
+
+
+async def test_a_trail_whose_disk_hangs_keeps_no_session_alive(store: Store, tmp_path: Path) -> None:
+    async with working(store, stream_of(tmp_path)) as house:
+        house.trail.hangs = True
+        for sub in ("u-1", "u-2"):
+            await house.take(signed_set(TX, events.SESSION_REVOKED, {**PERSON, "sub": sub}, at=NOW.timestamp()))
+            await until(lambda sub=sub: ("subject", sub, IDP) in house.marks())  # type: ignore[misc]
+        assert house.trail.events == []
+        house.trail.hangs = False
+        await until(lambda: len(house.trail.events) == 2)

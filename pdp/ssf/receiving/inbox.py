@@ -50,9 +50,9 @@ class Taken:
     effects: tuple[str, ...] = ()
 
 
-def known(connection: Connection, issuer: str, jti: str) -> bool:
-    """Whether this SET was taken before."""
-    same = (_T.c.issuer == issuer) & (_T.c.jti == jti)
+def known(connection: Connection, stream: str, issuer: str, jti: str) -> bool:
+    """Whether this SET was taken before, by this stream: another one of the same house may do more, or less."""
+    same = (_T.c.stream == stream) & (_T.c.issuer == issuer) & (_T.c.jti == jti)
     return connection.execute(select(_T.c.id).where(same)).first() is not None
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 STORE_S: Final = 15.0  # the store itself gives up a lock after ten
 _PAUSE_S: Final = 1.0  # between two notes of what was refused
 _TOGETHER: Final = 20  # events between two looks: some tens of milliseconds
+LAST_WORDS_S: Final = 5.0  # for the trail, when the service ends
 LATE: Final = timedelta(seconds=30)  # an event that was acted on and is not in the trail by then: its worker is gone
 _log = get_log("pdp.ssf")
 
@@ -74,6 +75,7 @@ class Desk:
         self._doing: asyncio.Task[None] | None = None
         self._refused: dict[str, tuple[int, str]] = {}  # by stream: how many since the last look, why the last one
         self._noted_at = 0.0
+        self._telling: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to do what was left undone, and then whatever is taken."""
@@ -83,6 +85,9 @@ class Desk:
     async def close(self) -> None:
         if self._doing is not None:
             await end(self._doing)
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=LAST_WORDS_S)
+        await end(*self._telling)
 
     def wake(self) -> None:
         """Something may be waiting that another worker has left."""
@@ -145,8 +150,9 @@ class Desk:
             await self._finish([one for one in done if one is not None])
         if len(waiting) == inbox.MOST:
             self._due.set()
-        late = await asyncio.to_thread(self._untold)
-        await self._tell([(taken, Acted(taken.outcome, taken.effects)) for taken in late])
+        if not self._telling:
+            late = await asyncio.to_thread(self._untold)
+            self._begin_to_tell([(taken, Acted(taken.outcome, taken.effects)) for taken in late])
 
     async def _do(self, event_id: int) -> tuple[Taken, Acted] | None:
         """One that cannot be done holds up no other: it waits, is seen to wait, and is tried again."""
@@ -187,12 +193,25 @@ class Desk:
             await self._look(changed)
         for taken, acted in done:
             self._metrics.acted(taken.stream, acted.outcome, self._clock() - taken.received_at)
-        await self._tell(done)
+        self._begin_to_tell(done)
+
+    def _begin_to_tell(self, done: Sequence[tuple[Taken, Acted]]) -> None:
+        """Beside the doing: a trail whose disk hangs must not keep a session alive."""
+        if done:
+            task = asyncio.create_task(self._tell(done), name="ssf trail")
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
     async def _tell(self, done: Sequence[tuple[Taken, Acted]]) -> None:
         """Into the trail, and only then done: what cannot be written down now is written down later."""
-        if not done:
-            return
+        try:
+            await self._write_down(done)
+        except SekishoError as fault:
+            _log.error("events are not in the trail yet", count=len(done), code=fault.code, reason=fault.message)
+        except Exception:  # noqa: BLE001  # it is told by a later look
+            _log.exception("events are not in the trail yet", count=len(done))
+
+    async def _write_down(self, done: Sequence[tuple[Taken, Acted]]) -> None:
         now = self._clock()
         lines = [told(self._new_id(), now, taken, acted.outcome, acted.done) for taken, acted in done]
         written = await asyncio.gather(*map(self._trail.append, lines), return_exceptions=True)
@@ -214,7 +233,7 @@ class Desk:
 def _take(store: Store, stream: SignalStream, token: SecurityEventToken, outcome: str, now: datetime) -> bool:
     """Keep it in one transaction; False where it is there already. Raises SetRefusedError, NotReadyError."""
     with store.write() as connection:
-        if inbox.known(connection, token.issuer, token.jti):
+        if inbox.known(connection, stream.name, token.issuer, token.jti):
             return False
         if inbox.waiting(connection) >= inbox.MAX_WAITING:
             raise NotReadyError("too many events wait to be acted on")

@@ -28,7 +28,7 @@ ssf_events: Final = Table(
     Column("outcome", String(32), nullable=False),  # a word of `pdp.ssf.receiving.effects`; empty while taken
     Column("effects", Text, nullable=False),  # JSON: what was done, in words
     CheckConstraint("state IN ('taken', 'acted', 'done')", name="state"),
-    Index("uq_ssf_events_issuer_jti", "issuer", "jti", unique=True),
+    Index("uq_ssf_events_stream_issuer_jti", "stream", "issuer", "jti", unique=True),
     Index(None, "state"),
     Index(None, "received_at"),
 )

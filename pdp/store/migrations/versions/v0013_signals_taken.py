@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('taken', 'acted', 'done')", name=op.f("ck_ssf_events_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ssf_events")),
     )
-    op.create_index("uq_ssf_events_issuer_jti", "ssf_events", ["issuer", "jti"], unique=True)
+    op.create_index("uq_ssf_events_stream_issuer_jti", "ssf_events", ["stream", "issuer", "jti"], unique=True)
     op.create_index(op.f("ix_ssf_events_state"), "ssf_events", ["state"], unique=False)
     op.create_index(op.f("ix_ssf_events_received_at"), "ssf_events", ["received_at"], unique=False)
     op.create_table(
