@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 DENIED_AT: Final = CAPS["patch_deny"]  # and below: above it a decision only warns, or asks for more
 _WITHDRAWN: Final = frozenset({"quarantined", "retired"})
 _NOBODY: Final = ""
+_SPARE: Final = 10_000  # times that count no more may stand among those that do
 
 Register = Literal["user", "device", "mark"]
 _OF_DIRECTORY: Final[tuple[Register, ...]] = ("user", "device")
@@ -47,15 +48,6 @@ class Row(NamedTuple):
     key: str
     state: str
     happenings: tuple[Happening, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A value of the directory and the state that it was judged to be in, until `until`."""
-
-    value: User | Device
-    state: str
-    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +64,29 @@ class Watch:
     """One worker's look at the directory. `told`: by register and id, the state that was told last."""
 
     def __init__(self, told: Mapping[tuple[Register, str], str]) -> None:
-        self._told = dict(told)
-        self._judged: dict[Register, dict[str, _Judged]] = {"user": {}, "device": {}}
-        self._due: list[tuple[datetime, Register, str]] = []
+        self._told: dict[Register, dict[str, str]] = {"user": {}, "device": {}}
+        for (register, key), state in told.items():
+            self._told[register][key] = state
+        self._seen: dict[Register, dict[str, User | Device]] = {"user": {}, "device": {}}  # judged, as they were
+        self._until: dict[tuple[Register, str], datetime] = {}
+        self._due: list[tuple[datetime, Register, str]] = []  # a heap; an entry counts that `_until` has
         self._last: tuple[Snapshot, Thresholds] | None = None
 
     def look(self, snapshot: Snapshot, thresholds: Thresholds, now: datetime) -> list[Row]:
         """Every state that differs from what was told, in the order of the registers. Nothing is taken as told yet."""
         last = self._last
         if last is not None and last[1] != thresholds:
-            self._judged = {"user": {}, "device": {}}
+            self._seen = {"user": {}, "device": {}}
+            self._until.clear()
             self._due.clear()
         candidates: dict[Register, set[str]] = {"user": set(), "device": set()}
         if last is None or last[0] is not snapshot or last[1] != thresholds:
             candidates = {register: self._moved(register, snapshot) for register in _OF_DIRECTORY}
         while self._due and self._due[0][0] <= now:
-            _, register, key = heappop(self._due)
-            candidates[register].add(key)
+            at, register, key = heappop(self._due)
+            if self._until.get((register, key)) == at:
+                del self._until[register, key]
+                candidates[register].add(key)
         look = _Look(snapshot, thresholds, now, None if last is None else last[0])
         self._last = (snapshot, thresholds)
         rows = (self._row(register, key, look) for register in _OF_DIRECTORY for key in sorted(candidates[register]))
@@ -96,17 +94,18 @@ class Watch:
 
     def keep(self, rows: Iterable[Row]) -> None:
         """These were told, and that is kept."""
-        self._told.update({(row.register, row.key): row.state for row in rows})
+        for row in rows:
+            self._told[row.register][row.key] = row.state
 
     def _moved(self, register: Register, snapshot: Snapshot) -> set[str]:
         """Whose value is not the one that was judged, and who is not there any more."""
         values: Mapping[str, User | Device] = snapshot.users if register == "user" else snapshot.devices
-        judged = self._judged[register]
-        moved = {key for key, value in values.items() if key not in judged or judged[key].value is not value}
-        return moved | {key for of, key in self._told if of == register and key not in values}
+        seen = self._seen[register].get
+        moved = {key for key, value in values.items() if seen(key) is not value}
+        return moved | (self._told[register].keys() - values.keys())
 
     def _row(self, register: Register, key: str, look: _Look) -> Row | None:
-        told = self._told.get((register, key))
+        told = self._told[register].get(key)
         state = self._user(key, look) if register == "user" else self._device(key, look)
         if state == told:
             return None
@@ -117,17 +116,17 @@ class Watch:
     def _user(self, key: str, look: _Look) -> str:
         user = look.snapshot.users.get(key)
         if user is None:
-            self._judged["user"].pop(key, None)
+            self._gone("user", key)
             return ABSENT
         horizon = Horizon(look.now)
         state = subject_facts(key, user, NOT_AUTHENTICATED, horizon).employment
-        self._keep("user", key, _Judged(user, state, horizon.changes.get("subject.employment")))
+        self._judged("user", key, user, horizon.changes.get("subject.employment"))
         return state
 
     def _device(self, key: str, look: _Look) -> str:
         device = look.snapshot.devices.get(key)
         if device is None:
-            self._judged["device"].pop(key, None)
+            self._gone("device", key)
             return WITHDRAWN
         horizon = Horizon(look.now)
         facts = device_facts(key, None, _NOBODY, look.snapshot, horizon)
@@ -137,14 +136,23 @@ class Watch:
             state = WITHDRAWN
         else:
             state = COMPLIANT if score(facts, look.thresholds) > DENIED_AT else NOT_COMPLIANT
-        self._keep("device", key, _Judged(device, state, horizon.changes.get("device.posture.age_hours")))
+        self._judged("device", key, device, horizon.changes.get("device.posture.age_hours"))
         return state
 
-    def _keep(self, register: Register, key: str, judged: _Judged) -> None:
-        held = self._judged[register].get(key)
-        self._judged[register][key] = judged
-        if judged.until is not None and (held is None or held.until != judged.until):
-            heappush(self._due, (judged.until, register, key))
+    def _gone(self, register: Register, key: str) -> None:
+        self._seen[register].pop(key, None)
+        self._until.pop((register, key), None)
+
+    def _judged(self, register: Register, key: str, value: User | Device, until: datetime | None) -> None:
+        """It is judged anew where it is another one, and at `until`. Times that were replaced go now and then."""
+        self._seen[register][key] = value
+        if until is None:
+            self._until.pop((register, key), None)
+        elif self._until.get((register, key)) != until:
+            self._until[register, key] = until
+            heappush(self._due, (until, register, key))
+        if len(self._due) > 2 * len(self._until) + _SPARE:
+            self._due = sorted((at, *thing) for thing, at in self._until.items())  # sorted is a heap
 
 
 def _users(device_id: str, look: _Look) -> list[str]:
