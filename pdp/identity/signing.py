@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -128,7 +129,8 @@ def _new_key(signs_from: datetime) -> _Key:
     return _Key(_thumbprint(_members(pem)), pem, signs_from)
 
 
-def _members(pem: str) -> dict[str, str]:
+@lru_cache(maxsize=16)  # reading a key takes tens of milliseconds, and anybody may ask for the key set
+def _members(pem: str) -> Mapping[str, str]:
     """`e`, `kty` and `n` of the public key."""
     told = jwk.construct(pem, ALGORITHM).public_key().to_dict()
     return {
