@@ -15,7 +15,6 @@ recompute would not say so by itself.
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from pdp.bundle.bundle import bundle_of_canonical
 from pdp.declog.disk import Disk, PosixDisk, write_durably
-from pdp.declog.lock import try_lock
+from pdp.declog.lock import held_lock
 from pdp.errors import BundleError, NotReadyError, RecordDamagedError
 from pdp.logs import get_log
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 64 * 1024 * 1024  # what an evaluator process takes in one frame: no larger bundle ever decided
 _WAIT_S: Final = 10.0  # for others that keep the same bundle: a write of a hundred kilobytes
-_POLL_S: Final = 0.01
 _DIGITS: Final = frozenset("0123456789abcdef")
 _DIGEST_DIGITS: Final = 64
 _ENDING: Final = ".json"
@@ -148,15 +146,9 @@ class BundleArchive:
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        deadline = time.monotonic() + _WAIT_S
-        while (lock := try_lock(self._root / "lock")) is None:
-            if time.monotonic() > deadline:
-                raise NotReadyError("another process has been writing the archive of policies for 10 s")
-            time.sleep(_POLL_S)
-        try:
+        late = NotReadyError("another process has been writing the archive of policies for 10 s")
+        with held_lock(self._root / "lock", wait_s=_WAIT_S, late=late):
             yield
-        finally:
-            lock.release()
 
     def _stands(self, path: Path, text: bytes) -> bool:
         """Whether the bundle is there already; something else is put aside."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pdp.settings import Settings
     from pdp.signals.port import News
     from pdp.source_metrics import SourceMetrics
-    from pdp.table.keeper import TableStatus
+    from pdp.table.port import TableStatus
     from pdp.transparency.keeper import KeeperStatus
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pdp.health import Health
     from pdp.metrics import Metrics
     from pdp.settings import Settings
-    from pdp.table.keeper import TableStatus
+    from pdp.table.port import TableStatus
     from pdp.transparency.keeper import KeeperStatus
 
 

@@ -82,13 +82,11 @@ def open_table(
     """
     if settings.decision_table == "off" or settings.engine != "regorus":
         return None
-    from pdp.space.keeping import Shelf
     from pdp.table.keeper import TableKeeper
-    from pdp.table.spaces import KeptSpaces
+    from pdp.table.kept import KeptTables
 
-    secret_file = settings.state_path / "spaces.key"
-    shelf = Shelf(settings.state_path / "spaces", shared_key(secret_file))
-    return TableKeeper(engine, active, KeptSpaces(shelf, secret_file), differed=differed)
+    tables = KeptTables(settings.state_path / "spaces", shared_key(settings.state_path / "spaces.key"))
+    return TableKeeper(engine, active, tables, differed=differed)
 
 
 @asynccontextmanager
@@ -139,13 +137,16 @@ def shared_key(path: Path) -> bytes:
 
     from pdp.errors import SettingsError
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # containers that share a folder share pids too
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(_KEY_BYTES))
-    with contextlib.suppress(FileExistsError):
-        os.link(aside, path)
-    aside.unlink()
+    if not path.exists():  # a start on a disk that is full needs none
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # containers that share a folder share pids too
+        try:
+            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise SettingsError(f"`{path.name}` is damaged", next_step="remove the file; a new one is made")

@@ -24,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bench.processes import family
 from pdp.callers.caller import PERMISSIONS
 from pdp.callers.keys import add_caller
 from pdp.declog.layout import Layout
@@ -204,21 +205,6 @@ class Service:
                     os.kill(pid, signal.SIGKILL)
             self.process.wait(STOP_S)
             raise AssertionError(f"{self.name} did not end") from None
-
-
-def family(pid: int) -> list[int]:
-    """The process, then its descendants."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has just ended
-            continue
-        children.setdefault(parent, []).append(int(stat.parent.name))
-    found = [pid]
-    for known in found:
-        found += children.get(known, [])
-    return found
 
 
 @contextmanager

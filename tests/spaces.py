@@ -23,6 +23,7 @@ from pdp.space.asking import asker_for
 from pdp.space.keeping import Shelf, kept_space
 from pdp.space.space import DecisionSpace
 from pdp.table.decision_table import DecisionTable, table_of
+from pdp.table.laid import laid_out
 
 ROOT = Path(__file__).parents[1]
 POLICIES = ROOT / "policies"
@@ -57,7 +58,7 @@ def shipped_space() -> DecisionSpace:
 @cache
 def shipped_table() -> DecisionTable:
     space = shipped_space()
-    return table_of(space.bundle.digest, space.facts, space.diagram, space.verdict)
+    return table_of(laid_out(space.bundle.digest, space.facts, space.diagram, space.verdict))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Rows of the store to the bodies of their records, many at once: what `columns.body_of` does for one row. Pure.
+"""Rows of the store to the bodies of their records, many at once: what `rows.body_of` does for one row. Pure.
 
 Most columns repeat. Neighbouring columns are taken as one: for each combination of their values that there is, the
 text is made once, and a record is then some twenty texts put together. Texts that do not repeat are made column by
@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pdp.archive.columns import FLAG, SEEN_PARTS, complete
+from pdp.archive.arrow_tables import complete
+from pdp.archive.documents import FLAG, SEEN_PARTS
 from pdp.archive.instants import texts_of
 from pdp.archive.schema import INPUT, RECORD, STEPS
 from pdp.declog.record import RECORD_SCHEMA, RECORD_SCHEMA_V1, Record

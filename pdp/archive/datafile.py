@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pdp.archive.arrow_schema import IN_MEMORY
-from pdp.archive.columns import complete
+from pdp.archive.arrow_tables import complete
 from pdp.archive.schema import STORE_SCHEMA
 from pdp.archive.sealed import prove
 from pdp.errors import RecordDamagedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from pdp.archive.queries import QUERIES, bind
+from pdp.archive.queries import asked
 from pdp.archive.session import Bounds, EngineLimits, answer, over_snapshot, session
 from pdp.archive.snapshot import Scope
 from pdp.errors import BadRequestError
@@ -31,10 +31,7 @@ class DuckQueries:
 
     def run(self, name: str, params: Mapping[str, object], *, within: Sequence[str] | None = None) -> pa.Table:
         """See `QueryEngine.run`. `within`: about people of these departments only."""
-        query = QUERIES.get(name)
-        if query is None:
-            raise BadRequestError(f"`{name}` is not one of the audit queries")
-        values = bind(query, params)
+        query, values = asked(name, params)
         return over_snapshot(
             self._logs, _scope_of(query, values), lambda snapshot: self._answer(query, values, snapshot, within)
         )

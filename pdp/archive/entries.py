@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pdp.declog.layout import SegmentName
 
 Tier = Literal["hot", "archived"]
+WHOLE: Final = 1  # of a segment in the manifest; 0: damaged
+WITH_TWINS: Final = 2  # whole, and some of its records count elsewhere
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # times of the store are UTC without an offset
 
 
@@ -72,7 +74,17 @@ def file_in(row: tuple[Any, ...]) -> StoredFile:
 def segment_in(row: tuple[Any, ...]) -> SealedSegment:
     name, digest, size, records, records_digest, first_seq, last_seq, whole, header, footer = row
     return SealedSegment(
-        _name(name), digest, size, records, records_digest, first_seq, last_seq, bool(whole), header, footer
+        name=_name(name),
+        sha256=digest,
+        size=size,
+        records=records,
+        records_sha256=records_digest,
+        first_seq=first_seq,
+        last_seq=last_seq,
+        whole=bool(whole),
+        header=header,
+        footer=footer,
+        has_twins=whole == WITH_TWINS,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pdp.archive.entries import covers, file_in, holds_in, micros, segment_in
+from pdp.archive.entries import WHOLE, WITH_TWINS, covers, file_in, holds_in, micros, segment_in
 from pdp.archive.manifest_file import ManifestFile
 from pdp.errors import NotReadyError
 
@@ -107,7 +107,7 @@ class Manifest(ManifestFile):
                         s.records_sha256,
                         s.first_seq,
                         s.last_seq,
-                        int(s.whole),
+                        (WITH_TWINS if s.has_twins else WHOLE) if s.whole else 0,
                         s.header,
                         s.footer,
                     )

@@ -7,12 +7,11 @@ changes the file is whole by itself, so that its digest can be sealed (`pdp.tran
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pdp.declog.disk import Disk, PosixDisk
-from pdp.declog.lock import try_lock
+from pdp.declog.lock import held_lock
 from pdp.errors import NotReadyError, SekishoError
 from pdp.transparency.seal import changed_in_place, foreign_journal, is_unsettled
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 _VERSION: Final = 1
 _BUSY_S: Final = 10.0  # a reader's transaction takes milliseconds
-_POLL_S: Final = 0.01
 LOCK_NAME: Final = "manifest.lock"  # beside the file
 _SCHEMA: Final = """
 CREATE TABLE files (
@@ -45,7 +43,7 @@ CREATE TABLE segments (
     records INTEGER NOT NULL,
     records_sha256 TEXT NOT NULL,
     first_seq INTEGER, last_seq INTEGER,
-    whole INTEGER NOT NULL,
+    whole INTEGER NOT NULL, -- 0: damaged; 1; 2: whole, and some of its records count in another segment
     header BLOB, footer BLOB,
     ndjson_removed_at INTEGER
 ) STRICT;
@@ -138,15 +136,9 @@ class ManifestFile:
     @contextmanager
     def held(self, wait_s: float = _BUSY_S) -> Iterator[None]:
         """Nobody changes the file or its seal meanwhile. Raises NotReadyError where that is not had in time."""
-        deadline = time.monotonic() + wait_s
-        while (lock := try_lock(self._path.with_name(LOCK_NAME))) is None:
-            if time.monotonic() > deadline:
-                raise NotReadyError("the store's manifest is being changed by another process")
-            time.sleep(_POLL_S)
-        try:
+        late = NotReadyError("the store's manifest is being changed by another process")
+        with held_lock(self._path.with_name(LOCK_NAME), wait_s=wait_s, late=late):
             yield
-        finally:
-            lock.release()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

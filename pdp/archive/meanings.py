@@ -139,7 +139,7 @@ SEGMENTS: Final[Mapping[str, Text]] = {
     "last_seq": Text("最後の記録番号", "number of its last record"),
     "whole": Text(
         "完全性",
-        "whether the store gives it back byte for byte; not where a line was damaged, or counts in the next segment",
+        "whether every line followed from the one before it when it was stored",
     ),
 }
 
@@ -178,7 +178,7 @@ _ANSWERS: Final[Mapping[str, Text]] = {
     "fresh": Text("未格納", "not stored yet"),
     "removed": Text("保存期間満了で削除", "removed after their time"),
     "missing_segments": Text("欠落", "missing"),
-    "damaged_segments": Text("損傷・書き直し", "damaged, or written anew"),
+    "damaged_segments": Text("損傷", "damaged"),
 }
 
 

@@ -9,7 +9,8 @@
     7 remove the file as it was
 
 A run that dies before 5 has changed nothing; one that dies after it is finished by the next (`finish`). Only the
-holder of the compactor's lock comes here. A damaged segment keeps its file: only its own lines show the damage.
+holder of the compactor's lock comes here. A damaged segment keeps its file: only its own lines show the damage. Of one
+with records that count elsewhere (`pdp.archive.twins`) the leaves of these are kept before its file goes.
 """
 
 from __future__ import annotations
@@ -24,27 +25,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pdp.archive.columns import complete
+from pdp.archive.arrow_tables import complete
 from pdp.archive.datafile import bounds_of, by_hour, in_order, write_table
 from pdp.archive.entries import covers
 from pdp.archive.intake import Intake
 from pdp.archive.retention import months_before
-from pdp.archive.rewrites import LEAF, Rewrite, Rewrites, prove_rewritten
+from pdp.archive.rewrites import LEAF, Rewrite, Rewrites, Twin, prove_rewritten
 from pdp.archive.sealed import prove
 from pdp.declog.layout import segment_name
+from pdp.declog.reader import id_of, records_of
 from pdp.declog.record import encode_record, read_record
 from pdp.errors import NotReadyError, RecordDamagedError, RecordFailedError
 from pdp.merkle import leaf_hash, root_of
 from pdp.privacy.masking import FAILED
+from pdp.transparency.seal import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from pdp.archive.entries import StoredFile
     from pdp.archive.sealed import SealedSegment
     from pdp.archive.store import LocalStore
-    from pdp.declog.layout import SegmentName
+    from pdp.declog.layout import Layout, SegmentName
     from pdp.declog.record import Record
 
 What = Literal["pseudonymise", "held", "damaged", "newest", "done"]
@@ -140,16 +143,17 @@ def finish(store: LocalStore) -> int:
 def _rewrite(store: LocalStore, file: StoredFile, rules: RuleSet, now: datetime, by: str) -> Rewrite | None:
     segments = store.manifest.segments_of(file.name)
     rows = store.rows_path(file)
-    table, blanked, roots = _masked(rows, segments, rules.mask)
+    twins = _twins(store.layout, rows, segments)
+    table, blanked, roots = _masked(rows, segments, twins, rules.mask)
     name = f"{file.name.removesuffix('.parquet')}-{rules.sha256[:8]}.parquet"
     new = _write(store, replace(file, name=name), table)
-    prove_rewritten(store.rows_path(new), segments, roots)
+    prove_rewritten(store.rows_path(new), segments, roots, twins)
     rewrite = Rewrite(
         file=name, original=file.name, rules=rules.text, rules_sha256=rules.sha256, key_epoch=rules.key_epoch,
         records=file.records, blanked=blanked, at=now.replace(tzinfo=None), by=by,
     )  # fmt: skip
     try:
-        Rewrites(store.manifest).enter(file, new, rewrite, roots, now)
+        Rewrites(store.manifest).enter(file, new, rewrite, roots=roots, twins=twins, now=now)
     except NotReadyError:
         if all(stored.name != new.name for stored in store.manifest.files()):  # an outcome that is open may be done
             for path in (store.rows_path(new), store.hourly_path(new)):
@@ -161,8 +165,29 @@ def _rewrite(store: LocalStore, file: StoredFile, rules: RuleSet, now: datetime,
     return rewrite
 
 
+def _twins(layout: Layout, rows: Path, segments: Sequence[SealedSegment]) -> dict[str, list[Twin]]:
+    """Of segments with records that count elsewhere, the leaves of these: only their own files have them, and go.
+
+    Raises RecordDamagedError where a file is not what was stored, OSError.
+    """
+    found: dict[str, list[Twin]] = {}
+    for segment in segments:
+        if not segment.has_twins:
+            continue
+        path, name = layout.sealed_path(segment.name), str(segment.name)
+        if not path.exists() or digest_of(path) != segment.sha256:
+            raise RecordDamagedError(f"the segment `{name}` is not what was stored")
+        counted = pq.read_table(rows, columns=["seq"], filters=[("segment", "=", name)], partitioning=None)
+        here = set(counted["seq"].to_pylist())
+        found[name] = [Twin(seq, id_of(body), leaf_hash(body)) for seq, body in records_of(path) if seq not in here]
+    return found
+
+
 def _masked(
-    rows: Path, segments: Sequence[SealedSegment], mask: Callable[[Record], Record]
+    rows: Path,
+    segments: Sequence[SealedSegment],
+    twins: Mapping[str, Sequence[Twin]],
+    mask: Callable[[Record], Record],
 ) -> tuple[pa.Table, int, dict[str, str]]:
     """The rows as they are to be, how many have nothing but a frame, and the root over each segment's leaves."""
     stored = complete(pq.read_table(rows, partitioning=None))
@@ -178,7 +203,9 @@ def _masked(
             blanked += is_blank
             intake.add(seq, masked)
         leaves = [leaf_hash(body) for _, body in records]
-        roots[str(segment.name)] = root_of(leaves).hex()
+        elsewhere = [(twin.seq, twin.leaf) for twin in twins.get(str(segment.name), ())]
+        numbered = zip((seq for seq, _ in records), leaves, strict=True)
+        roots[str(segment.name)] = root_of([leaf for _, leaf in sorted([*numbered, *elsewhere])]).hex()
         tables.append(intake.table().append_column(LEAF, pa.array(leaves, pa.binary(32))))
     return in_order(tables), blanked, roots
 

@@ -135,12 +135,20 @@ _GENERAL: Final = (
     ),
 )
 
-__all__ = ["NO_ID", "QUERIES", "ParamKind", "Query", "around_id", "bind", "moment"]
+__all__ = ["NO_ID", "QUERIES", "ParamKind", "Query", "around_id", "asked", "bind", "moment"]
 
 QUERIES: Final[Mapping[str, Query]] = {query.name: query for query in (*_GENERAL, *REPORTS)}
 
 # A record is written after its id was taken; as `pdp.declog.reader` bounds it, and a clock may be set.
 _AROUND_ID: Final = timedelta(minutes=10)
+
+
+def asked(name: str, params: Mapping[str, object]) -> tuple[Query, dict[str, Any]]:
+    """The query of this name, and its values. Raises BadRequestError where there is none, and as `bind`."""
+    query = QUERIES.get(name)
+    if query is None:
+        raise BadRequestError(f"`{name}` is not one of the audit queries")
+    return query, bind(query, params)
 
 
 def bind(query: Query, params: Mapping[str, object]) -> dict[str, Any]:

@@ -118,10 +118,8 @@ REPORTS: Final = (
         " FROM ordered GROUP BY ALL ORDER BY node, worker",
         views=("segments",),
         note=Text(
-            "改ざんの検査は `pdp audit verify`。"
-            "書込みに失敗し、次のセグメントへ書き直した記録のあるものも「損傷・書き直し」に数える",
-            "`pdp audit verify` looks for changes; a segment counts as damaged also where a failed write had its"
-            " records written anew into the next one",
+            "改ざんの検査と、書込みの失敗で次のセグメントへ書き直した記録の件数は `pdp audit verify` で",
+            "`pdp audit verify` looks for changes, and tells of records that a failed write had written anew",
         ),
     ),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from pdp.archive.datafile import prove_file
+from pdp.archive.entries import WHOLE
 from pdp.archive.rewrites import Rewrites, leaves_of, prove_rewritten
 from pdp.archive.sealed import lines_again, prove
 from pdp.archive.store import LocalStore
@@ -25,7 +26,7 @@ def segment_again(store: LocalStore, name: str) -> bytes | None:
     """The file of a stored segment; None where the store never had it.
 
     Raises RecordDamagedError where the store does not give it back as it was, NotReadyError where it was
-    removed, or was damaged already when it was stored.
+    removed, was damaged already when it was stored, or has records that count in another.
     """
     within = store.manifest.file_of(name)
     if within is None:
@@ -34,7 +35,9 @@ def segment_again(store: LocalStore, name: str) -> bytes | None:
     if file is None:
         raise NotReadyError(f"the records of `{name}` were removed when their time had passed")
     segment = next(s for s in store.manifest.segments_of(file.name) if str(s.name) == name)
-    if not segment.whole or segment.header is None:
+    if segment.has_twins:
+        raise NotReadyError(f"records of `{name}` were written anew and count there; only the segment itself has them")
+    if not segment.can_be_given_back or segment.header is None:
         raise NotReadyError(f"`{name}` was damaged when it was stored; only the segment itself shows how")
     if Rewrites(store.manifest).roots([name]):
         raise NotReadyError(f"the records of `{name}` were pseudonymised; their hashes are left, and they are not")
@@ -48,10 +51,13 @@ def leaves_again(store: LocalStore, name: str) -> Leaves | None:
 
     Raises RecordDamagedError, NotReadyError, OSError.
     """
-    root = Rewrites(store.manifest).roots([name]).get(name)
+    rewrites = Rewrites(store.manifest)
+    root = rewrites.roots([name]).get(name)
     within = store.manifest.file_of(name)
     file = next((file for file in store.manifest.files() if file.name == within), None)
-    return None if root is None or file is None else leaves_of(store.rows_path(file), name, root)
+    if root is None or file is None:
+        return None
+    return leaves_of(store.rows_path(file), name, root, rewrites.twins([name]).get(name, ()))
 
 
 def restorer(log: Path) -> tuple[frozenset[str], Callable[[str], bytes | Leaves | None]]:
@@ -119,9 +125,10 @@ def expired(log: Path) -> frozenset[str]:
 def prove_stored(store: LocalStore, file: StoredFile) -> None:
     """One file: by its segments, or by their leaves where it was rewritten. Raises RecordDamagedError, OSError."""
     segments, path = store.manifest.segments_of(file.name), store.rows_path(file)
-    roots = Rewrites(store.manifest).roots([str(segment.name) for segment in segments])
+    rewrites, names = Rewrites(store.manifest), [str(segment.name) for segment in segments]
+    roots = rewrites.roots(names)
     if roots:
-        prove_rewritten(path, segments, roots)
+        prove_rewritten(path, segments, roots, rewrites.twins(names))
     else:
         prove_file(path, segments)
 
@@ -141,11 +148,12 @@ def prove_store(store: LocalStore) -> tuple[int, list[str]]:
 def stored_names(store: LocalStore) -> frozenset[str]:
     """Segments that are missing among the log's files on purpose: stored whole, and removed since.
 
-    A damaged one lies there as long as the file that has its records: nothing else shows what it held.
+    A damaged one, or one with twins, lies there as long as the file that has its records: nothing else shows what it
+    held.
     """
     rewritten = Rewrites(store.manifest).segments()
     return frozenset(
         str(row[0])
         for row in store.manifest.overview()
-        if row[7] is not None and (row[4] or row[6] == "removed" or str(row[0]) in rewritten)
+        if row[7] is not None and (row[4] == WHOLE or row[6] == "removed" or str(row[0]) in rewritten)
     )

@@ -2,14 +2,15 @@
 
 Two tables of the manifest, made with the first rewriting. A rewritten file has a column more, `leaf`: the RFC 6962
 leaf hash of each record as it was appended. The root over a segment's leaves is entered here too, so that the
-leaves themselves are held against something, also where nobody signs for the log.
+leaves themselves are held against something, also where nobody signs for the log. Leaves of records that count in
+another segment, and so have no row in the file of this one, stand in a third table.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 import pyarrow as pa
@@ -38,6 +39,18 @@ _TABLES: Final = (
     rewritten_at INTEGER NOT NULL, rewritten_by TEXT NOT NULL) STRICT""",
     "CREATE TABLE IF NOT EXISTS leaf_roots (segment TEXT PRIMARY KEY, root TEXT NOT NULL) STRICT",
 )
+_TWINS: Final = (
+    "CREATE TABLE IF NOT EXISTS leaf_twins (segment TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT, leaf BLOB NOT NULL,"
+    " PRIMARY KEY (segment, seq)) STRICT"
+)
+
+
+class Twin(NamedTuple):
+    """The leaf of a record without a row in its segment's file, because it counts in another (`pdp.archive.twins`)."""
+
+    seq: int
+    id: str | None
+    leaf: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +101,30 @@ class Rewrites:
             }
         return {name: row[0] for name, row in found.items() if row is not None}
 
-    def enter(
-        self, old: StoredFile, new: StoredFile, rewrite: Rewrite, roots: Mapping[str, str], now: datetime
+    def twins(self, segments: Sequence[str]) -> dict[str, list[Twin]]:
+        """Of these segments, those that were rewritten without the rows of some records: the leaves of these."""
+        if not self._manifest.exists():
+            return {}
+        with self._manifest.looking() as connection:
+            if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'leaf_twins'").fetchone()[0]:
+                return {}
+            found = {
+                name: connection.execute(
+                    "SELECT seq, id, leaf FROM leaf_twins WHERE segment = ? ORDER BY seq", [name]
+                ).fetchall()
+                for name in segments
+            }
+        return {name: [Twin(*row) for row in rows] for name, rows in found.items() if rows}
+
+    def enter(  # noqa: PLR0913  # each is one fact of what is entered
+        self,
+        old: StoredFile,
+        new: StoredFile,
+        rewrite: Rewrite,
+        *,
+        roots: Mapping[str, str],
+        twins: Mapping[str, Sequence[Twin]],
+        now: datetime,
     ) -> None:
         """The new file counts in the place of the old one, and its segments lie nowhere else any more.
 
@@ -99,7 +134,7 @@ class Rewrites:
             if any(covers(hold, old) for hold in holds_in(connection, lifted=False)):
                 raise NotReadyError(f"a legal hold keeps `{old.name}`")
             connection.execute("PRAGMA secure_delete = ON")
-            for table in _TABLES:
+            for table in (*_TABLES, _TWINS):
                 connection.execute(table)
             self._manifest.insert_file(connection, new, now)
             connection.execute("UPDATE segments SET file = ? WHERE file = ?", [new.name, old.name])
@@ -121,6 +156,10 @@ class Rewrites:
                 ],
             )  # fmt: skip
             connection.executemany("INSERT OR REPLACE INTO leaf_roots VALUES (?, ?)", list(roots.items()))
+            connection.executemany(
+                "INSERT OR REPLACE INTO leaf_twins VALUES (?, ?, ?, ?)",
+                [(name, *twin) for name, ones in twins.items() for twin in ones],
+            )
 
     def segments(self) -> frozenset[str]:
         """Every segment whose records were rewritten."""
@@ -146,21 +185,31 @@ def is_rewritten(path: Path) -> bool:
     return LEAF in pq.read_schema(path).names
 
 
-def leaves_of(path: Path, segment: str, root: str) -> Leaves:
+def leaves_of(path: Path, segment: str, root: str, twins: Sequence[Twin]) -> Leaves:
     """What is left of one segment, in the order of its records. Raises RecordDamagedError, OSError."""
     table = pq.read_table(path, columns=["seq", "id", LEAF], filters=[("segment", "=", segment)], partitioning=None)
     table = table.sort_by("seq")
     ids = table["id"].combine_chunks()
     ids = ids.storage if isinstance(ids, pa.ExtensionArray) else ids
     texts = [None if raw is None else str(UUID(bytes=raw)) for raw in ids.to_pylist()]
-    first = table["seq"][0].as_py() if table.num_rows else 1
-    leaves = Leaves(tuple(bytes(leaf) for leaf in table[LEAF].to_pylist()), tuple(texts), first)
+    rows = zip(table["seq"].to_pylist(), texts, map(bytes, table[LEAF].to_pylist()), strict=True)
+    records = sorted([*map(Twin._make, rows), *twins])
+    leaves = Leaves(
+        tuple(record.leaf for record in records),
+        tuple(record.id for record in records),
+        records[0].seq if records else 1,
+    )
     if root_of(leaves.hashes).hex() != root:
         raise RecordDamagedError(f"the rewritten file `{path.name}` does not prove segment `{segment}`")
     return leaves
 
 
-def prove_rewritten(path: Path, segments: Sequence[SealedSegment], roots: Mapping[str, str]) -> None:
+def prove_rewritten(
+    path: Path,
+    segments: Sequence[SealedSegment],
+    roots: Mapping[str, str],
+    twins: Mapping[str, Sequence[Twin]],
+) -> None:
     """Hold the leaves of a rewritten file against what was entered. Raises RecordDamagedError, OSError.
 
     This shows that the hashes of the records are those of then. What the other columns say is proven by nothing but
@@ -175,9 +224,11 @@ def prove_rewritten(path: Path, segments: Sequence[SealedSegment], roots: Mappin
         rows = table.filter(pc.equal(names, str(segment.name)))
         seqs, leaves = rows["seq"].to_pylist(), [bytes(leaf) for leaf in rows[LEAF].to_pylist()]
         ends = (seqs[0], seqs[-1]) if seqs else (None, None)
+        elsewhere = [(twin.seq, twin.leaf) for twin in twins.get(str(segment.name), ())]
+        all_leaves = [leaf for _, leaf in sorted([*zip(seqs, leaves, strict=True), *elsewhere])]
         if (
             len(seqs) != segment.records
             or ends != (segment.first_seq, segment.last_seq)
-            or root_of(leaves).hex() != roots.get(str(segment.name))
+            or root_of(all_leaves).hex() != roots.get(str(segment.name))
         ):
             raise RecordDamagedError(f"the rewritten file `{path.name}` does not prove segment `{segment.name}`")

@@ -19,6 +19,9 @@ Kind = Literal["text", "free_text", "time", "uuid", "digest", "number", "flag", 
 """`text` repeats often and is kept as a dictionary in memory, `free_text` does not. `flag` is `true`, `false` or a
 word; `count` is a number, NULL for `unknown`; `digest` is 32 bytes."""
 
+INT64: Final = range(-(1 << 63), 1 << 63)
+"""What a column of numbers or counts holds."""
+
 
 class Column(NamedTuple):
     name: str

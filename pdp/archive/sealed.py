@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 class SealedSegment:
     """What is known of a segment besides its rows.
 
-    `whole`: every line followed from the one before it, so that its file can be written again byte for byte
-    from header, records and footer; `sha256` is that of the file. `records_sha256` is over `SEQ:BODY` lines of
-    the proven records, and holds for a damaged segment too. `header` and `footer` are their bodies.
+    `whole`: every line followed from the one before it; `sha256` is that of the file. `records_sha256` is over
+    `SEQ:BODY` lines of the proven records that count here, and holds for a damaged segment too. `header` and `footer`
+    are their bodies. `has_twins`: some of its records count in another segment (`pdp.archive.twins`), and only its own
+    file has them all.
     """
 
     name: SegmentName
@@ -43,6 +44,12 @@ class SealedSegment:
     whole: bool
     header: bytes | None
     footer: bytes | None
+    has_twins: bool = False
+
+    @property
+    def can_be_given_back(self) -> bool:
+        """Whether its file can be written again, byte for byte, from header, stored rows and footer."""
+        return self.whole and not self.has_twins and self.header is not None
 
 
 def read_sealed(
@@ -51,13 +58,13 @@ def read_sealed(
     """The segment and its proven records as a table. Raises OSError; damage is told, not raised.
 
     `parts` are remembered from one segment to the next. `passed_over` are the numbers of records that count in another
-    segment (`pdp.archive.twins`); a segment with such is not `whole`, since its rows do not give it back.
+    segment (`pdp.archive.twins`).
     """
     digest, records_digest, size = sha256(), sha256(), 0
     intake = Intake(str(name), parts)
     seqs: list[int] = []
     header = footer = None
-    whole = True
+    whole, has_twins = True, False
     chain: bytes | None = GENESIS
     before: Line | None = None
     with path.open("rb") as file:
@@ -74,7 +81,7 @@ def read_sealed(
             if line.kind == "record" and seqs and line.seq <= seqs[-1]:
                 whole = False  # a copy of lines that stand before it: each follows from the one before it there too
             elif line.kind == "record" and line.seq in passed_over:
-                whole = False
+                has_twins = True
             elif line.kind == "record":
                 intake.add(line.seq, line.body)
                 seqs.append(line.seq)
@@ -94,6 +101,7 @@ def read_sealed(
         whole=whole and header is not None,
         header=header,
         footer=footer,
+        has_twins=has_twins,
     )
     return segment, intake.table()
 
@@ -126,7 +134,7 @@ def prove(segment: SealedSegment, table: pa.Table) -> list[tuple[int, bytes]]:
     """
     records = list(zip(table["seq"].to_pylist(), bodies_of(table), strict=True))
     digest = sha256()
-    if segment.whole and segment.header is not None:
+    if segment.can_be_given_back and segment.header is not None:
         expected = segment.sha256  # of every line, and so of every record
         for raw in lines_again(segment.header, records, segment.footer):
             digest.update(raw)

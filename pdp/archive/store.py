@@ -14,7 +14,6 @@ manifest, so a record is seen once: in its segment's tail before step 5, in the 
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Final, cast
 import pyarrow.parquet as pq
 
 from pdp.archive.datafile import bounds_of, by_hour, in_order, prove_file, write_table
-from pdp.archive.entries import StoredFile
+from pdp.archive.entries import WHOLE, StoredFile
 from pdp.archive.intake import Parts
 from pdp.archive.manifest import Manifest
 from pdp.archive.pieces import Changes, settle
@@ -31,7 +30,7 @@ from pdp.archive.sealed import read_sealed
 from pdp.archive.twins import passed_over
 from pdp.declog.disk import Disk, PosixDisk
 from pdp.declog.layout import SEALED, Layout, stamp_of
-from pdp.declog.lock import try_lock
+from pdp.declog.lock import held_lock
 from pdp.errors import NotReadyError, RecordDamagedError
 from pdp.transparency.seal import digest_of
 
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
     from pdp.declog.layout import SegmentName
 
 ROWS_PER_FILE: Final = 1_000_000  # measured: a person's day in 79 ms over 30 such files; a third of a gigabyte to sort
-
-_POLL_S: Final = 0.1
 
 
 class LocalStore:
@@ -66,17 +63,11 @@ class LocalStore:
         if not self.layout.segments.is_dir():
             raise NotReadyError("there is no decision log here", next_step="name its place with `--state-dir`")
         self.place.make(self.disk)
-        deadline = time.monotonic() + wait_s
-        while (lock := try_lock(self.place.lock)) is None:
-            if time.monotonic() >= deadline:
-                raise NotReadyError("another process is compacting this decision log")
-            time.sleep(_POLL_S)
-        try:
+        late = NotReadyError("another process is compacting this decision log")
+        with held_lock(self.place.lock, wait_s=wait_s, late=late):
             self.manifest.create()
             self._tidy()
             yield
-        finally:
-            lock.release()
 
     def stored(self, names: Iterable[SegmentName]) -> frozenset[str]:
         """See `SegmentSink.stored`."""
@@ -96,7 +87,7 @@ class LocalStore:
         parts, twins = Parts(), passed_over(self, new)
         for name in new:
             read = read_sealed(name, self.layout.sealed_path(name), parts, twins.get(name, ()))
-            if not read[0].whole:  # in a file of its own: what cannot be given back is not rewritten later either
+            if not read[0].can_be_given_back:  # in a file of its own: it is not rewritten later either
                 self._publish([read], now)
                 continue
             batch.append(read)
@@ -119,10 +110,10 @@ class LocalStore:
     def removable(self, before: datetime) -> list[SegmentName]:
         """Stored segments that were begun before then, and whose files may go.
 
-        A damaged one stays: the store cannot give it back. So does the newest of each worker, which the
-        worker's next start reads to go on with its chain.
+        A damaged one stays, and one with twins: the store cannot give it back. So does the newest of each worker, which
+        the worker's next start reads to go on with its chain.
         """
-        stored = {str(row[0]): bool(row[4]) for row in self.manifest.overview()}
+        stored = {str(row[0]): row[4] == WHOLE for row in self.manifest.overview()}
         names = self.layout.names(SEALED)
         newest = self.newest()
         return [n for n in names if stored.get(str(n)) and n.created_at < before and n not in newest]

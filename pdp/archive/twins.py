@@ -7,7 +7,8 @@ the failed file may hold it all the same, under the same ids. Each such record c
 2. of two that are not, the later one: the earlier was never answered from where it stands.
 
 Which those are is asked of the bytes alone, so a record that was not written anew, whatever the header says, counts.
-What is passed over stays in its segment, which the store therefore keeps as a file, as it keeps a damaged one.
+What is passed over stays in its segment, which the store therefore keeps as a file until its records lose their names
+or their time is over. It is whole for all that: a twin is no damage.
 """
 
 from __future__ import annotations

@@ -16,10 +16,11 @@ from uuid import UUID
 import msgspec
 import pyarrow as pa
 
+from pdp.archive.arrow_tables import rows_of
 from pdp.archive.asking import MAX_GROUPS, Filters, cursor_of, filters_of, groups_of
-from pdp.archive.columns import body_of, rows_of
 from pdp.archive.export import plain_rows
 from pdp.archive.queries import moment
+from pdp.archive.rows import body_of
 from pdp.archive.search import DuckSearch
 from pdp.archive.session import EngineLimits
 from pdp.audit.asked import BY_PSEUDONYM

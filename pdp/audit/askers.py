@@ -20,14 +20,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pdp.audit.metrics import NoWatch
-from pdp.audit.question import BYTES, FAULT, GROUND, HEAD, QUESTION, READY, TAIL, Fault, Head, Tail
+from pdp.audit.question import BYTES, ERRORS, FAULT, GROUND, HEAD, QUESTION, READY, TAIL, Fault, Head, Tail
 from pdp.engine.frames import FrameError, FrameReader, frame
 from pdp.errors import (
-    BadRequestError,
-    NotFoundError,
-    NotPermittedError,
     NotReadyError,
-    RecordDamagedError,
     SekishoError,
     TooManyRequestsError,
 )
@@ -45,14 +41,6 @@ STALL_S: Final = 60.0  # between two pieces of an export
 MOST_BYTES: Final = 64 * 1024 * 1024  # of an answer that is no export; the process refuses before
 _READ: Final = 1 << 18
 _encode: Final = msgspec.msgpack.Encoder().encode
-_ERRORS: Final[dict[str, type[SekishoError]]] = {
-    "bad_request": BadRequestError,
-    "not_found": NotFoundError,
-    "not_permitted": NotPermittedError,
-    "not_ready": NotReadyError,
-    "damaged": RecordDamagedError,
-    "internal": SekishoError,
-}
 
 
 class Answer:
@@ -264,7 +252,7 @@ def _fault_of(kind: int, body: bytes) -> SekishoError:
     if kind != FAULT:
         return NotReadyError("the process that asked gave no answer")
     fault = msgspec.msgpack.decode(body, type=Fault)
-    return _ERRORS[fault.kind](fault.message, next_step=fault.next_step)
+    return ERRORS.get(fault.kind, SekishoError)(fault.message, next_step=fault.next_step)
 
 
 def _command(ground: Ground) -> list[str]:

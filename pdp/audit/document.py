@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from pdp.archive.asking import GROUPS, KINDS, MAX_GROUPS, MAX_PAGE, OUTCOMES, PARAMETERS
 from pdp.audit.asked import FORMATS, MAX_SQL
 from pdp.audit.saved import KINDS as SAVED_KINDS
-from pdp.schema_words import COUNT, OBJECT, TEXT, TIME, Json, answers, asked, object_of, ref, several, words
+from pdp.schema_words import (
+    COUNT,
+    OBJECT,
+    TEXT,
+    TIME,
+    Json,
+    Operation,
+    in_path,
+    in_query,
+    object_of,
+    ref,
+    several,
+    words,
+)
 
 REFUSALS: Final = {
     400: "It cannot be asked so",
@@ -21,25 +34,6 @@ REFUSALS: Final = {
     500: "The question could not be answered",
     503: "Too many questions at once, it took too long, or it could not be written down",
 }
-
-
-class Operation(NamedTuple):
-    """One path with one method. `takes` are its parameters, `body` and `gives` names of schemas."""
-
-    id: str
-    summary: str
-    description: str
-    gives: str
-    takes: tuple[Json, ...] = ()
-    body: str | None = None
-    media: tuple[str, ...] = ("application/json",)
-
-    def responses(self) -> dict[int | str, Json]:
-        good = {media: {"schema": ref(self.gives) if media == "application/json" else TEXT} for media in self.media}
-        return answers(good, REFUSALS)
-
-    def extra(self) -> Json:
-        return asked(self.takes, self.body)
 
 
 def audit_document() -> Json:
@@ -105,16 +99,6 @@ def audit_document() -> Json:
     return {"components": {"schemas": found}}
 
 
-def _query(name: str, schema: Json, text: str = "", *, required: bool = False) -> Json:
-    return {"name": name, "in": "query", "required": required, "schema": schema} | (
-        {"description": text} if text else {}
-    )
-
-
-def _path(name: str, text: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": TEXT, "description": text}
-
-
 def _number(least: int, most: int, default: int) -> Json:
     return {"type": "integer", "minimum": least, "maximum": most, "default": default}
 
@@ -129,14 +113,14 @@ _FILTER_SCHEMAS: Final[dict[str, Json]] = {
     "disaster_mode": words("true", "false"),
 }
 _FILTERS: Final = tuple(
-    _query(name, _FILTER_SCHEMAS.get(name, TEXT), required=name in ("since", "until")) for name in PARAMETERS
+    in_query(name, _FILTER_SCHEMAS.get(name, TEXT), required=name in ("since", "until")) for name in PARAMETERS
 )
-_ID: Final = _path("id", "the decision's id")
-_NAME: Final = _path("name", "its name")
-_LANG: Final = _query("lang", words("ja", "en"), "else by `Accept-Language`")
-_OFFSET: Final = _query("utc_offset_min", _number(-840, 840, 540), "minutes east of Greenwich")
-_EVERYWHERE: Final = _query("everywhere", words("true", "false"), "also where a clock was set")
-_OWNER: Final = _query("owner", TEXT, "whose; else one's own")
+_ID: Final = in_path("id", TEXT, "the decision's id")
+_NAME: Final = in_path("name", TEXT, "its name")
+_LANG: Final = in_query("lang", words("ja", "en"), "else by `Accept-Language`")
+_OFFSET: Final = in_query("utc_offset_min", _number(-840, 840, 540), "minutes east of Greenwich")
+_EVERYWHERE: Final = in_query("everywhere", words("true", "false"), "also where a clock was set")
+_OWNER: Final = in_query("owner", TEXT, "whose; else one's own")
 
 OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
     ("GET", "/decisions"): Operation(
@@ -145,7 +129,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "次の頁は `next` を `before` に。オペレーターの `person`・`device`・`source_ip` は仮名のみ。\n\n"
         "For the next page give `next` as `before`. With `audit_operate` people, devices and addresses are pseudonyms.",
         "AuditDecisions",
-        (*_FILTERS, _query("size", _number(1, MAX_PAGE, 100)), _query("before", TEXT)),
+        (*_FILTERS, in_query("size", _number(1, MAX_PAGE, 100)), in_query("before", TEXT)),
     ),
     ("GET", "/decisions/count"): Operation(
         "audit_count", "判定の件数 / how many decisions", "", "AuditCount", _FILTERS
@@ -157,10 +141,10 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "AuditGroups",
         (
             *_FILTERS,
-            _query("by", TEXT, "as `hour,reason`", required=True),
-            _query("limit", _number(1, MAX_GROUPS, 1_000)),
+            in_query("by", TEXT, "as `hour,reason`", required=True),
+            in_query("limit", _number(1, MAX_GROUPS, 1_000)),
             _OFFSET,
-            _query("people", words("false", "true"), "`true`: distinct persons too; takes ten times as long"),
+            in_query("people", words("false", "true"), "`true`: distinct persons too; takes ten times as long"),
         ),
     ),
     ("GET", "/decisions/export"): Operation(
@@ -169,7 +153,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "途中で失敗した場合は接続を切る（最後のチャンクを送らない）。Excel 向け CSV は BOM 付き UTF-8。\n\n"
         "Where it fails on the way the connection is broken off: half a file never looks whole. Needs `audit_export`.",
         "AuditDecisions",
-        (*_FILTERS, _query("format", words(*FORMATS)), _LANG, _OFFSET),
+        (*_FILTERS, in_query("format", words(*FORMATS)), _LANG, _OFFSET),
         media=("text/csv", "application/jsonl", "application/vnd.apache.parquet"),
     ),
     ("GET", "/decisions/{id}"): Operation(
@@ -200,9 +184,9 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         (
             _NAME,
             _LANG,
-            _query("since", TIME),
-            _query("until", TIME),
-            _query("format", words("json", "csv")),
+            in_query("since", TIME),
+            in_query("until", TIME),
+            in_query("format", words("json", "csv")),
             _OFFSET,
         ),
         media=("application/json", "text/csv"),
@@ -246,7 +230,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "権限は実行者のもの。パラメーターは保存分に優先する。\n\n"
         "By the asker's own rights; parameters of the request replace the saved ones.",
         "AuditDecisions",
-        (_NAME, _OWNER, _query("since", TIME), _query("until", TIME)),
+        (_NAME, _OWNER, in_query("since", TIME), in_query("until", TIME)),
     ),
     ("GET", "/trail"): Operation(
         "audit_trail",
@@ -255,13 +239,13 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "Needs `audit_trail`; whoever may not see everything is shown people as pseudonyms.",
         "AuditTrail",
         (
-            _query("since", TIME),
-            _query("until", TIME),
-            _query("size", _number(1, 1_000, 100)),
-            _query("before", TEXT),
-            _query("actor", TEXT),
-            _query("action", TEXT),
-            _query("outcome", words("begun", "done", "refused", "failed")),
+            in_query("since", TIME),
+            in_query("until", TIME),
+            in_query("size", _number(1, 1_000, 100)),
+            in_query("before", TEXT),
+            in_query("actor", TEXT),
+            in_query("action", TEXT),
+            in_query("outcome", words("begun", "done", "refused", "failed")),
         ),
     ),
     ("GET", "/columns"): Operation(

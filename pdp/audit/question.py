@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from pdp.audit.sight import Sight
+from pdp.errors import (
+    BadRequestError,
+    NotFoundError,
+    NotPermittedError,
+    NotReadyError,
+    RecordDamagedError,
+    SekishoError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Format = Literal["csv", "jsonl", "parquet"]
 Lang = Literal["ja", "en"]
+FaultKind = Literal["bad_request", "not_found", "not_permitted", "not_ready", "damaged", "internal"]
 Params = dict[str, list[str]]
 
 
@@ -118,9 +130,19 @@ class Tail(msgspec.Struct, frozen=True):
 class Fault(msgspec.Struct, frozen=True):
     """In the place of an answer, or of its rest: an error of `pdp.errors`, by its kind."""
 
-    kind: Literal["bad_request", "not_found", "not_permitted", "not_ready", "damaged", "internal"]
+    kind: FaultKind
     message: str
     next_step: str | None = None
+
+
+# What is told as what; a class stands before those that it is one of. `internal` is everything else.
+ERRORS: Final[Mapping[FaultKind, type[SekishoError]]] = {
+    "not_found": NotFoundError,
+    "bad_request": BadRequestError,
+    "not_permitted": NotPermittedError,
+    "not_ready": NotReadyError,
+    "damaged": RecordDamagedError,
+}
 
 
 # Kinds of the frames (`pdp.engine.frames`): from the worker, and from the process that asks.

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from starlette.requests import Request  # noqa: TC002  # FastAPI reads the type
 from starlette.responses import Response
 
-from pdp.audit.document import OPERATIONS
+from pdp.audit.document import OPERATIONS, REFUSALS
 from pdp.audit.problem import audit_problem
 from pdp.audit.reception import MAX_BODY
 from pdp.errors import SekishoError
@@ -59,13 +59,8 @@ def audit_router(desk: Desk, saved: SavedDesk, *, body_s: float = BODY_S) -> API
             f"{PREFIX}{path}",
             endpoint(answer, body_s),
             methods=[method],
-            name=operation.id,
-            operation_id=operation.id,
-            summary=operation.summary,
-            description=operation.description,
             response_class=Response,
-            responses=operation.responses(),
-            openapi_extra=operation.extra(),
+            **operation.route(REFUSALS),
         )
     return router
 

@@ -57,28 +57,29 @@ class Budget:
     Whole nanoseconds, rounded up: the sums of fractions would now and then eat the last request of a burst.
     """
 
-    __slots__ = ("_full_at", "_interval", "_room", "_stopwatch", "limits")
+    __slots__ = ("_cell", "_interval", "_room", "_stopwatch", "limits")
 
-    def __init__(self, limits: CallerLimits, stopwatch: Callable[[], int]) -> None:
+    def __init__(self, limits: CallerLimits, stopwatch: Callable[[], int], cell: memoryview | None = None) -> None:
+        """`cell` holds one signed integer of 64 bits, which others may change too; None: a number of its own."""
         self.limits = limits
         self._stopwatch = stopwatch
         self._interval = -(-_SECOND // limits.requests_per_s)
         self._room = (limits.burst - 1) * self._interval  # how far ahead of now it may be and still give one
-        self._full_at = 0
+        self._cell: list[int] | memoryview = [0] if cell is None else cell  # when it is full again
 
     def take(self) -> None:
         """One request. Raises TooManyRequestsError, and takes nothing, where none is left."""
         now = self._stopwatch()
-        full_at = self._full_at
+        full_at: int = self._cell[0]
         if full_at < now:
             full_at = now
         elif full_at - now > self._room:
             wait_s = -(-(full_at - now - self._room) // _SECOND)
             raise TooManyRequestsError("this caller asks more often than its limit", retry_after_s=wait_s)
-        self._full_at = full_at + self._interval
+        self._cell[0] = full_at + self._interval
 
     def spend(self, further: int) -> None:
         """Further evaluations of a request that was taken. They may leave a debt, which the next request waits for:
         a batch that is larger than the burst would otherwise never be answered.
         """
-        self._full_at = max(self._full_at, self._stopwatch()) + further * self._interval
+        self._cell[0] = max(self._cell[0], self._stopwatch()) + further * self._interval

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pdp.callers.budget import Budget
-from pdp.errors import TooManyRequestsError
 from pdp.logs import get_log
 
 if TYPE_CHECKING:
@@ -27,33 +26,9 @@ if TYPE_CHECKING:
 
     from pdp.callers.budget import CallerLimits
 
-_SECOND: Final = 1_000_000_000
 _BYTES: Final = 8
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _log = get_log("pdp.callers.shared_budget")
-
-
-class SharedBudget(Budget):
-    """As `Budget`, of a number that others change too. `cell` holds one signed integer of 64 bits."""
-
-    __slots__ = ("_cell",)
-
-    def __init__(self, limits: CallerLimits, stopwatch: Callable[[], int], cell: memoryview) -> None:
-        super().__init__(limits, stopwatch)
-        self._cell = cell
-
-    def take(self) -> None:
-        now = self._stopwatch()
-        full_at: int = self._cell[0]
-        if full_at < now:
-            full_at = now
-        elif full_at - now > self._room:
-            wait_s = -(-(full_at - now - self._room) // _SECOND)
-            raise TooManyRequestsError("this caller asks more often than its limit", retry_after_s=wait_s)
-        self._cell[0] = full_at + self._interval
-
-    def spend(self, further: int) -> None:
-        self._cell[0] = max(self._cell[0], self._stopwatch()) + further * self._interval
 
 
 class SharedBuckets:
@@ -76,7 +51,7 @@ class SharedBuckets:
         if not self._boot:
             return Budget(limits, self._stopwatch)
         try:
-            return SharedBudget(limits, self._stopwatch, self._cell(caller_id, limits))
+            return Budget(limits, self._stopwatch, self._cell(caller_id, limits))
         except OSError as fault:
             _log.warning("a caller's rate is counted in each worker for itself", reason=fault.strerror)
             return Budget(limits, self._stopwatch)

@@ -3,10 +3,12 @@
 A log without `proof/` looks like one that nobody ever signed for, and whoever takes a proof away leaves no other sign
 in the log itself. So other places are asked, each of which says that a notary was at work:
 
-    lock     `locks/NODE.proof`: a notary of this node held it
+    mark     `locks/NODE.signed`, which its notary makes once it has signed
+    lock     `locks/NODE.proof`: a notary of this node held it; asked where it had the time to sign
     trail    the same process signs for the trail, which has its proof (`trail/proof/NODE.…`)
     proof    the trail tells that a proof was handed out (`audit.proof`), and none can be without a signed head
-    key      the signing key that the first notary made; asked only where the proof of every node is gone
+    key      the signing key that the first notary made; asked only where the proof of every node is gone, and not of a
+             node whose notary had only begun: its lock is there, no mark, and it had no time to sign
     anchor   a file of `log_anchors` has heads of this log
 
 With any of them the log is not whole. Without all of them nothing shows that there was a proof, and nothing that there
@@ -23,7 +25,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from pdp.declog.layout import Layout, segment_name
+from pdp.declog.layout import SEALED, Layout, segment_name
 from pdp.declog.verify import Finding
 from pdp.errors import NotReadyError
 from pdp.model.decision import Text
@@ -38,9 +40,10 @@ if TYPE_CHECKING:
     from pdp.settings import Settings
     from pdp.transparency.inspection import SignedLog
 
-Trace = Literal["lock", "trail", "proof", "key", "anchor", "late"]
+Trace = Literal["mark", "lock", "trail", "proof", "key", "anchor", "late"]
 
 TRACES: Final[dict[Trace, Text]] = {
+    "mark": Text("署名済みを示す印（locks/*.signed）がある", "the mark of a notary that has signed is there"),
     "lock": Text("署名プロセスのロックが残っている", "the lock that its notary held is there"),
     "trail": Text("同じプロセスが署名する証跡には署名がある", "the trail, which the same process signs, has its proof"),
     "proof": Text("証跡に証明の発行が記録されている", "the trail tells of proofs that were handed out"),
@@ -82,12 +85,14 @@ def clues_of(settings: Settings) -> Clues:
 class Unproven:
     """A node whose proof is not there, or not from the beginning. `of_trail`: of the trail, and not of the decisions.
 
-    Without `traces` nobody can know whether there was one.
+    Without `traces` nobody can know whether there was one. `begun`: a notary was at work, and nothing shows that it
+    came to sign: the service was killed in its first seconds.
     """
 
     node: str
     traces: tuple[Trace, ...]
     of_trail: bool = False
+    begun: bool = False
 
     @property
     def finding(self) -> Finding:
@@ -105,30 +110,53 @@ def unproven_of(
     `archived` are segments whose files went into the store; `logs` what is signed for, the trail's own among them.
     Raises OSError.
     """
-    there = nodes_with_proof(log)
-    of_trail = [] if trail is None else nodes_with_proof(trail)
+    there = _signed(log, [one for one in logs if not one.of_trail])
+    of_trail = set[str]() if trail is None else _signed(trail, [one for one in logs if one.of_trail])
     handed_out = _nodes_that_proved(trail)
-    for node in sorted(_nodes(log, archived) - set(there)):
+    for node in sorted(_nodes(log, archived) - there):
+        place = ProofPlace(log, node)
+        mark, lock = place.signed.exists(), place.lock.exists()
+        had_time = _had_time(log, node, archived)
+        begun = lock and not mark and not had_time
         found: dict[Trace, bool] = {
-            "lock": ProofPlace(log, node).lock.exists(),
+            "mark": mark,
+            "lock": lock and had_time,
             "trail": node in of_trail,
             "proof": node in handed_out,
-            "key": not there and clues.key is not None and clues.key.exists(),
+            "key": not there and not begun and clues.key is not None and clues.key.exists(),
             "anchor": node == clues.node and any(_has(path, clues.origin) for path in clues.heads),
         }
-        yield Unproven(node, tuple(trace for trace, is_there in found.items() if is_there))
+        traces = tuple(trace for trace, is_there in found.items() if is_there)
+        yield Unproven(node, traces, begun=begun and not traces)
     yield from _begun_anew(logs)
     if trail is None or not (trail / "segments").is_dir():
         return
-    for node in sorted(_nodes(trail, ()) - set(of_trail)):
-        lock = ProofPlace(trail, node).lock.exists()
-        if lock or node in there:
-            yield Unproven(node, ("lock",) if lock else (), of_trail=True)
+    for node in sorted(_nodes(trail, ()) - of_trail):
+        place = ProofPlace(trail, node)
+        marked = place.signed.exists()
+        if marked or node in there:
+            begun = place.lock.exists() and not marked
+            yield Unproven(node, ("mark",) if marked else (), of_trail=True, begun=begun)
+
+
+def _signed(log: Path, logs: Sequence[SignedLog]) -> set[str]:
+    """The nodes that have a proof. A ledger in which nothing was signed yet is none."""
+    return set(nodes_with_proof(log)) - {one.node for one in logs if one.begun}
 
 
 def _nodes(log: Path, archived: Collection[str]) -> set[str]:
     names = [*Layout(log).names(), *map(segment_name, archived)]
     return {name.node for name in names if name is not None}
+
+
+def _had_time(log: Path, node: str, archived: Collection[str]) -> bool:
+    """Whether a worker of this node ever ended a segment by itself: at its age, or at an orderly end, which is signed.
+
+    Else all that was written was left by processes that were killed, perhaps each in its first second.
+    """
+    layout = Layout(log)
+    ended = [name for name in layout.names(SEALED) if name.node == node and not layout.recovery_path(name).exists()]
+    return bool(ended) or any(name is not None and name.node == node for name in map(segment_name, archived))
 
 
 def _nodes_that_proved(trail: Path | None) -> frozenset[str]:

@@ -46,7 +46,11 @@ def verify(
     call: StateCall,
     anchors: Annotated[
         list[Path] | None,
-        Option("--anchor", help="File of signed heads kept elsewhere, or a syslog with them.", exists=True),
+        Option(
+            "--anchor",
+            help="File of signed heads kept elsewhere, or a syslog with them; besides the files of `log_anchors`.",
+            exists=True,
+        ),
     ] = None,
     key_file: Annotated[
         Path | None,
@@ -60,7 +64,7 @@ def verify(
     """Check each line against the one before, and all against the signed heads. Exit code 1: the log is broken."""
     from pdp.commands.absent_proof import clues_of
     from pdp.commands.audit_anchors import check_stamps, stamp_files
-    from pdp.commands.unproven import tell_unproven
+    from pdp.commands.unproven import tell_unanchored, tell_unproven
     from pdp.commands.wholeness import examine
     from pdp.errors import NotReadyError, SettingsError
     from pdp.transparency.anchored import read_keys
@@ -76,19 +80,23 @@ def verify(
         )
     stamps = stamp_files(state / "decisions")
     stamped = check_stamps(stamps, str(tsa_file or settings.log_anchor_tsa_file))
+    clues = clues_of(settings)
+    heads = list(dict.fromkeys([*(anchors or ()), *(path for path in clues.heads if path.exists()), *stamps]))
     seen = examine(
         state / "decisions",
         trail=state / "trail",
         trusted=trusted,
-        anchors=[*(anchors or ()), *stamps],
+        anchors=heads,
         refuge=Path(settings.log_spill_dir) if settings.log_spill_dir else None,
         policies=state / "bundles",
         pseudonym_keys=Path(settings.log_pseudonym_key_file or state / "pseudonyms.key"),
-        clues=clues_of(settings),
+        clues=clues,
     )
     seen = replace(seen, findings=(*seen.findings, *stamped))
-    _tell(terminal, seen)
+    _tell(terminal, seen, anchors=len(heads))
     tell_unproven(terminal, seen.unproven, signing=settings.log_proof == "on")
+    if seen.logs and not heads:
+        tell_unanchored(terminal)
     _tell_removals(terminal, seen)
     _tell_rewritten(terminal, state / "decisions")
     if seen.breaks:
@@ -140,7 +148,7 @@ def _tell_rewritten(terminal: Terminal, log: Path) -> None:
             )
 
 
-def _tell(terminal: Terminal, seen: Wholeness) -> None:
+def _tell(terminal: Terminal, seen: Wholeness, *, anchors: int) -> None:
     broken = len(seen.breaks)
     for finding in seen.findings:
         style = "bold red" if finding in seen.breaks else "yellow"
@@ -161,6 +169,7 @@ def _tell(terminal: Terminal, seen: Wholeness) -> None:
                 "findings": findings,
                 "logs": [asdict(log) for log in seen.logs],
                 "unproven": [asdict(one) for one in seen.unproven],
+                "anchors": anchors,
             }
         )
     for log in seen.logs:

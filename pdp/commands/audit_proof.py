@@ -22,17 +22,25 @@ def prove(
     decision_id: Annotated[str, Argument(help="The decision's id.")],
     out: Out = None,
     everywhere: Annotated[bool, Option("--everywhere", help="Look in all segments, not those of its time.")] = False,
+    segment: Annotated[str | None, Option("--segment", help="Of several records of this id: in this segment.")] = None,
+    seq: Annotated[int | None, Option("--seq", min=1, help="With --segment: the record's number there.")] = None,
 ) -> None:
     """Write the proof of one decision, which `tools/verify_decision.py` checks offline."""
     from pdp.archive.restoring import restorer
+    from pdp.errors import SettingsError
     from pdp.trail.keeping import record_query
+    from pdp.transparency.proofs import Place
     from pdp.transparency.proofs import prove as proof_of
 
+    if (segment is None) != (seq is None):
+        raise SettingsError("`--segment` and `--seq` belong together", next_step="give both, or neither")
     settings = call.settings()
     layout = _log(settings)
     archived, restore = restorer(layout.root)
-    found = proof_of(layout, decision_id, everywhere=everywhere, archived=archived, restore=restore)
-    record_query(settings, "audit.proof", {}, object=decision_id, rows=1)  # it holds the whole record
+    only = None if segment is None or seq is None else Place(segment, seq)
+    found = proof_of(layout, decision_id, everywhere=everywhere, archived=archived, restore=restore, only=only)
+    asked = {} if only is None else {"segment": only.segment, "seq": only.seq}
+    record_query(settings, "audit.proof", asked, object=decision_id, rows=1)  # it holds the whole record
     _deliver(found, out, call.terminal)
 
 

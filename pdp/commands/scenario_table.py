@@ -16,7 +16,7 @@ def write(terminal: Terminal, paths: list[Path], out: Path) -> None:
     from pdp.errors import BadRequestError
     from pdp.scenario.files import documents_in
     from pdp.scenario.sheet import is_table, write_table
-    from pdp.scenario.table import to_rows
+    from pdp.scenario.to_table import to_rows
 
     if not is_table(out.name):
         raise BadRequestError("a table is a file .csv or .xlsx", next_step="name the file so")
@@ -32,9 +32,10 @@ def read(terminal: Terminal, table: Path, out: Path | None) -> bool:
     """Whether every row is part of a scenario; if not, each cell that is at fault is told."""
     from pdp.errors import BadRequestError, ScenarioError
     from pdp.scenario.format import checked
+    from pdp.scenario.from_table import from_rows
     from pdp.scenario.retold import as_text
     from pdp.scenario.sheet import MAX_BYTES, read_table
-    from pdp.scenario.table import TableError, from_rows
+    from pdp.scenario.table import TableError
 
     try:
         with table.open("rb") as file:

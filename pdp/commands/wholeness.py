@@ -43,7 +43,7 @@ _SIGNED_WITHIN_S: Final = 1.5  # a living notary signs each second
 _BEGUN_WITHIN_S: Final = 5.0  # and the first time a second or two after the first worker is ready
 _LOCKS_HELD: Final = Path("/proc/locks")  # proc(5)
 _WORD: Final = r"[A-Za-z0-9_-]{1,64}"
-_LOCK: Final = re.compile(rf"(?:start|{_WORD}\.{_WORD})\.lock|{_WORD}\.proof", re.ASCII)
+_LOCK: Final = re.compile(rf"(?:start|{_WORD}\.{_WORD})\.lock|{_WORD}\.(?:proof|signed)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +209,13 @@ def _locks(log: Path) -> Iterator[Finding]:
         layout.locks / f"{node}.proof" for node in nodes_with_proof(log)
     }
     needed |= {layout.locks / "start.lock"} if names else set()
+    # Of whoever has segments here: not needed, and at its place. `pdp.transparency` says when a mark is missed.
+    nodes = {name.node for name in names}.union(nodes_with_proof(log))
+    placed = needed | {layout.locks / f"{node}.{ending}" for node in nodes for ending in ("proof", "signed")}
     for path in sorted(needed.union(layout.locks.iterdir())):
         if _LOCK.fullmatch(path.name) is None:
             yield Finding(path.name, "stray_file")
             continue
         yield from lock_findings(path, needed=path in needed)
-        if path not in needed and path.name != "start.lock":
+        if path not in placed and path.name != "start.lock":
             yield Finding(path.name, "left_over")  # of a worker that has no segment here (any more)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from pdp.console.pages import Page
+from pdp.console.pages import Page, Step
 from pdp.console.words import N_, say
 from pdp.console.written import in_japan
 from pdp.revisions.exceptions import LONGEST, Kind, State
@@ -39,15 +39,6 @@ _STATES: Final[Mapping[str, str]] = {
     "withdrawn": N_("Taken back"),
     "ended": N_("Ended early"),
 }
-
-
-class Step(NamedTuple):
-    """`word`: in the address, as the API has it. `name`: on its button. `effect`: what happens then."""
-
-    word: str
-    name: str
-    effect: str
-    grave: bool = False
 
 
 STEPS: Final[Mapping[str, Step]] = {

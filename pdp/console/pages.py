@@ -29,6 +29,18 @@ GROUPS: Final[dict[Group, str]] = {
 MAX_FORM: Final = 64 * 1024  # bytes of a form; contents of policies have their own bound
 
 
+class Step(NamedTuple):
+    """`word`: in the address, as the API has it. `name`: on its button. `effect`: what happens then.
+
+    `grave`: its button is a warning.
+    """
+
+    word: str
+    name: str
+    effect: str
+    grave: bool = False
+
+
 class Page(NamedTuple):
     """`path` below `/console/`, with `{names}`. `roles`: who may open it; empty: everybody who is logged in.
 

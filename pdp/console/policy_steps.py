@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from pdp.console.pages import Page
+from pdp.console.pages import Page, Step
 from pdp.console.policy_words import PolicyWords
 from pdp.console.words import N_
 from pdp.console.written import in_japan
@@ -22,15 +22,6 @@ _NO_PAGE: Final = 404
 # Who may take any step at all; which of them, the API says for each revision.
 _STEPPERS: Final[frozenset[Role]] = frozenset({"author", "approver", "operator", "administrator"})
 _SEEN: Final = frozenset({"approve", "endorse"})  # steps that count for the contents that were looked at
-
-
-class Step(NamedTuple):
-    """`word`: in the address. `name`: on its button. `effect`: what happens then. `grave`: its button is a warning."""
-
-    word: str
-    name: str
-    effect: str
-    grave: bool = False
 
 
 STEPS: Final[Mapping[str, Step]] = {

@@ -14,7 +14,7 @@ from pdp.audit.document import REFUSALS
 from pdp.audit.routes import endpoint
 from pdp.audit.sight import require
 from pdp.errors import NotFoundError
-from pdp.schema_words import OBJECT, answers, asked
+from pdp.schema_words import OBJECT, TEXT, answers, asked, in_path
 
 if TYPE_CHECKING:
     from pdp.audit.reception import Entry, Reception
@@ -54,7 +54,7 @@ def sessions_router(reception: Reception, sessions: Sessions) -> APIRouter:
         ("DELETE", f"{PATH}/{{number}}", ended, "接続の打切り / end a session"),
     ):
         names = ["number"] if "{" in path else []
-        parameters = [{"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in names]
+        parameters = [in_path(name, TEXT) for name in names]
         router.add_api_route(
             path,
             endpoint(answer),

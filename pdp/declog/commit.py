@@ -1,5 +1,8 @@
 """The commit thread: takes what waits, writes it as one group, answers; then tends the segment.
 
+Where more than one record came with the last group, others are under way, and the next group is begun `gather_s` after
+it at the earliest (ADR 30). A caller by itself, who waits for its answer, is never made to wait for company.
+
 States: *up*, a segment is open at home; *away*, one is open in the refuge; *down*, none could be opened, and
 each `probe_s` it is tried again. The thread alone touches the writer.
 """
@@ -52,6 +55,8 @@ class CommitThread:
         self._spill = spill
         self._stopping = threading.Event()
         self._synced_at = 0.0
+        self._began_at = 0.0  # the last group
+        self._in_company = False  # whether it had more than one record
         self._looked_at = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.down = True
@@ -109,15 +114,25 @@ class CommitThread:
         self._seal("close")
 
     def _turn(self) -> None:
+        if self._in_company:
+            self._gather()
         batch = self._queue.take(self._limits.sync_every_s if self._writer.unsynced else self._limits.look_s)
         if batch:
             self._commit(batch)
         self._tend()
 
+    def _gather(self) -> None:
+        left = self._began_at + self._limits.gather_s - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+
     def _commit(self, batch: list[Group]) -> None:
+        self._began_at = time.monotonic()
+        records = [record for group in batch for record in group.records]
+        self._in_company = len(records) > 1
         failure: str | None = "the decision log could not be written"
         try:
-            if self._write([record for group in batch for record in group.records]):
+            if self._write(records):
                 failure = None
         finally:  # whatever happened: the group is answered, and an unforeseen fault ends the thread
             self._settle(batch, failure)

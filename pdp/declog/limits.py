@@ -28,6 +28,7 @@ class Limits:
     segment_age_s: float = (
         900.0  # a sealed segment can be compacted and shipped: at most this long after its first record
     )
+    gather_s: float = 0.0007  # from one group to the next while callers come together; each costs 0.1 ms of a core
     probe_s: float = 1.0  # how often a log that cannot be written tries again
     look_s: float = 1.0  # how often the age of the segment and the room on the disk are looked at
     sync_every_s: float = 0.1  # durability `process`: the most that a power failure can take, in time

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pdp.errors import SekishoError
+
 _START_WAIT_S: Final = 30.0  # others that start at the same time may have dead workers' segments to read
-_START_POLL_S: Final = 0.02
+_POLL_S: Final = 0.01
 
 
 class FileLock:
@@ -63,11 +65,19 @@ def start_lock(path: Path, *, wait_s: float = _START_WAIT_S) -> Iterator[None]:
     Worker locks are taken only under it: else a worker that looks whether another is dead would hold
     that one's lock for a moment, in which it starts and finds its name in use.
     """
+    late = SettingsError(f"another process has been starting on this decision log for {wait_s:g} s")
+    with held_lock(path, wait_s=wait_s, late=late):
+        yield
+
+
+@contextmanager
+def held_lock(path: Path, *, wait_s: float, late: SekishoError) -> Iterator[None]:
+    """Held by one process at a time. Raises `late` where it is not had within `wait_s`, and as `try_lock`."""
     deadline = time.monotonic() + wait_s
     while (lock := try_lock(path)) is None:
-        if time.monotonic() > deadline:
-            raise SettingsError(f"another process has been starting on this decision log for {wait_s:g} s")
-        time.sleep(_START_POLL_S)
+        if time.monotonic() >= deadline:
+            raise late
+        time.sleep(_POLL_S)
     try:
         yield
     finally:

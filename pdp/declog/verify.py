@@ -7,13 +7,13 @@ someone who may write the files. For that, heads must be kept where the writer c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from pdp.declog.layout import OPEN, segment_name
-from pdp.declog.reader import read_lines, scan_segment
+from pdp.declog.reader import read_lines, records_of, scan_segment
 from pdp.declog.recovery import read_recovery
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ FindingKind = Literal[
     "in_refuge",  # lies in the directory that `log_spill_dir` names, and will be brought from there
     "refuge_lost",  # was written to the refuge, and is neither here nor there: its disk is gone, or was not named
     "refuge_missed",  # begun while the refuge was not there or could not be read: what it held may be missing
+    "written_anew",  # `at` records of it were written anew into the next one after a failed write, and count once
     "unrecorded",  # records that were refused when a write failed: no answer was given for them
     "damaged_torn",  # what was set aside of a torn line is not what its note says, or is gone
     "damaged_note",  # a recovery note that cannot be read, or another than the one that was signed for
@@ -226,9 +227,20 @@ def _between(
     if previous.chain:  # an empty file has no end to hold it against
         found = _chain_named(layout, named, previous)
         yield from _against(previous.segment, named[1], previous.seq, found, previous.chain)
+    again = _standing_twice(layout, named[0], name, scan.header)
+    if again:
+        yield Finding(previous.segment, "written_anew", again)
     refused = scan.header.last_seq - previous.seq - scan.header.again
     if named[0].epoch == name.epoch and refused > 0:
         yield Finding(previous.segment, "unrecorded", refused)
+
+
+def _standing_twice(layout: Layout, earlier: SegmentName, name: SegmentName, header: Header) -> int:
+    """How many records of the failed group stand in the file that was left, too: asked of the bytes alone."""
+    if header.previous is None or header.previous.ended != "abandoned" or not header.again:
+        return 0
+    anew = {body for _, body in islice(records_of(_path_of(layout, name)), header.again)}
+    return sum(body in anew for _, body in records_of(_path_of(layout, earlier)))
 
 
 def _may_be_away(header: Header, earlier: SegmentName) -> bool:

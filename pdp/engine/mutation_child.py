@@ -13,7 +13,8 @@ import sys
 import time
 from typing import Any, Final
 
-from pdp.engine.regorus_child import empty_engine, prepare_process
+from pdp.engine.child_bounds import prepare_process
+from pdp.engine.regorus_child import empty_engine
 
 _Lines = tuple[dict[str, list[int]], dict[str, list[int]]]
 _UNDEFINED: Final = '"<undefined>"'

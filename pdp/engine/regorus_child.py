@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import sys
 from typing import Any, Final
 
 import regorus
 
+from pdp.engine.child_bounds import prepare_process
 from pdp.engine.frames import (
     EVALUATE,
     FAULT,
@@ -39,7 +39,6 @@ from pdp.engine.frames import (
 _STDIN: Final = 0
 _STDOUT: Final = 1
 _READ_BYTES: Final = 1 << 18
-_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 # regorus refuses lines beyond 1,024 columns, which OPA accepts; a bundle's files have limits of their own.
 _MAX_COLUMNS: Final = 1 << 20
@@ -127,25 +126,6 @@ def _write(frame_bytes: bytes) -> None:
     rest = memoryview(frame_bytes)
     while rest:
         rest = rest[os.write(_STDOUT, rest) :]
-
-
-def prepare_process(parent: int, memory_limit_bytes: int) -> None:
-    """Signals, limits, and the end together with the parent."""
-    # The parent decides when this process ends: by closing the pipe, or by SIGKILL. A terminal's Ctrl-C and
-    # a service manager's SIGTERM reach the whole group, and must not deny what the parent still answers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # Both survive exec: a parent that ignores or blocks SIGALRM would disarm every deadline here.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the line above
-        os._exit(0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold people's data
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_limit_bytes, memory_limit_bytes))
 
 
 def main() -> None:

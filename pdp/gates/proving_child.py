@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from pdp.bundle.bundle import bundle_of_canonical
+from pdp.engine.child_bounds import prepare_process
 from pdp.engine.regorus import RegorusEngine
-from pdp.engine.regorus_child import prepare_process
 from pdp.errors import SekishoError
 from pdp.gates.proofs import confirmed, proof_told, violation_words
 from pdp.gates.proving import CONFIRM_DEADLINE, NICE, Finding, Order

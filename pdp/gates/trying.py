@@ -6,13 +6,11 @@ The process is bounded in time and memory, and ends with whoever waits for it.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from pdp.engine.child_process import end_child, start_child
+from pdp.engine.child_process import AnswerTooLargeError, ChildLimits, NoAnswerError, ask_child
 from pdp.errors import BundleError, EngineError, EngineTimeoutError
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ MOST_S: Final[dict[Attempt, float]] = {
     "tests": 120.0,  # it takes five
 }
 MAX_REPORT: Final = 4 * 1024 * 1024  # bytes; the shipped policy's has 33,000
+# Attack: a package with a name of a megabyte, which is told anew with each of its tests.
 NICE: Final = 10  # decisions go first
 
 
@@ -50,44 +49,21 @@ async def attempt(order: Order, *, most_s: float | None = None, memory_bytes: in
     Raises BundleError where the files make no bundle, or none that can be tried so; EngineTimeoutError where it took
     too long; EngineError where the process cannot be started or ended without a report.
     """
-    limit = MOST_S[order.what] if most_s is None else most_s
+    seconds = MOST_S[order.what] if most_s is None else most_s
+    limits = ChildLimits(seconds, memory_bytes, MAX_REPORT)
     try:
-        child = await start_child("pdp.gates.trying_child", memory_bytes)
+        answer = await ask_child("pdp.gates.trying_child", order, Answer, limits)
+    except TimeoutError:
+        raise EngineTimeoutError(f"it took longer than {seconds:g} seconds, and was ended") from None
     except OSError as fault:
         raise EngineError(f"the process that tries drafts cannot be started: {fault.strerror}") from None
-    try:
-        async with asyncio.timeout(limit):
-            said = await _said(child, msgspec.json.encode(order))
-    except TimeoutError:
-        raise EngineTimeoutError(f"it took longer than {limit:g} seconds, and was ended") from None
-    finally:
-        await asyncio.shield(end_child(child))
-    try:
-        answer = msgspec.json.decode(said, type=Answer)
-    except msgspec.MsgspecError:
+    except AnswerTooLargeError:
+        raise BundleError(f"its report is larger than {MAX_REPORT} bytes: look for names of great length") from None
+    except NoAnswerError:
         raise EngineError("the process that tries drafts ended without a report") from None
     if answer.report is None:
         raise BundleError(answer.fault, where=answer.where)
     return answer.report
-
-
-async def _said(child: asyncio.subprocess.Process, order: bytes) -> bytes:
-    """All that it says, as far as a worker may hold it.
-
-    Attack: a package with a name of a megabyte, which is told anew with each of its tests.
-    """
-    assert child.stdin is not None
-    assert child.stdout is not None
-    with contextlib.suppress(ConnectionError):  # it ended before it had read all: what it said tells why
-        child.stdin.write(order)
-        await child.stdin.drain()
-        child.stdin.write_eof()
-    said = bytearray()
-    while part := await child.stdout.read(64 * 1024):
-        said += part
-        if len(said) > MAX_REPORT:
-            raise BundleError(f"its report is larger than {MAX_REPORT} bytes: look for names of great length")
-    return bytes(said)
 
 
 class Trials:

@@ -11,7 +11,7 @@ import sys
 
 import msgspec
 
-from pdp.engine.regorus_child import prepare_process
+from pdp.engine.child_bounds import prepare_process
 from pdp.errors import SekishoError
 from pdp.gates.draft_faults import faults_report
 from pdp.gates.draft_tests import tests_report

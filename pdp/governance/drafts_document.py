@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from pdp.governance.operations import Operation
 from pdp.schema_words import (
     BOOLEAN,
     COUNT,
@@ -13,6 +12,8 @@ from pdp.schema_words import (
     OBJECT,
     TEXT,
     Json,
+    Operation,
+    in_query,
     number_in_path,
     object_of,
     several,
@@ -60,8 +61,7 @@ def drafts_document() -> Json:
 
 def _revision(text: str = "") -> Json:
     """The query `revision`."""
-    schema = {"type": "integer", "minimum": 1}
-    return {"name": "revision", "in": "query", "required": False, "schema": schema, "description": text}
+    return in_query("revision", {"type": "integer", "minimum": 1}, text)
 
 
 OPERATIONS: Final[dict[tuple[str, str], Operation]] = {

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from pdp.governance.operations import Operation
 from pdp.jobs.job import JobKind, State
 from pdp.revisions.results import Form, ResultKind, Stale
-from pdp.schema_words import COUNT, MAYBE_COUNT, MAYBE_TEXT, MAYBE_TIME, OBJECT, TEXT, TIME, Json, whole
+from pdp.schema_words import (
+    COUNT,
+    MAYBE_COUNT,
+    MAYBE_TEXT,
+    MAYBE_TIME,
+    OBJECT,
+    TEXT,
+    TIME,
+    Json,
+    Operation,
+    in_path,
+    in_query,
+    number_in_path,
+    ref,
+    several,
+    whole,
+    words,
+)
 
-_OBJECTS: Final[Json] = {"type": "array", "items": OBJECT}
+_OBJECTS: Final = several(OBJECT)
 
 
 def jobs_document() -> Json:
@@ -35,14 +51,14 @@ def jobs_document() -> Json:
         "revision": TEXT, "digest": TEXT, "verdict": OBJECT, "permits": {"type": "boolean"}, "reasons": _OBJECTS,
         "unmet": _OBJECTS, "ways": _OBJECTS, "explanation": OBJECT, "facts": _OBJECTS, "document": OBJECT,
     }  # fmt: skip
-    target = {"target": TEXT, "exports": _several("PolicyResult"), "jobs": _several("PolicyJob")}
+    target = {"target": TEXT, "exports": several(ref("PolicyResult")), "jobs": several(ref("PolicyJob"))}
     delivery = {
         "tenant": TEXT, "vendor": MAYBE_TEXT, "applied_at": MAYBE_TIME, "unfinished": {"type": "boolean"},
         "looked_at": MAYBE_TIME, "differences": MAYBE_COUNT, "fault": TEXT,
     }  # fmt: skip
     found = {
         "PolicyJob": whole(job),
-        "PolicyJobs": whole({"jobs": _several("PolicyJob")}),
+        "PolicyJobs": whole({"jobs": several(ref("PolicyJob"))}),
         "PolicyJobDraft": {
             "type": "object",
             "required": ["kind"],
@@ -60,7 +76,7 @@ def jobs_document() -> Json:
             },
         },
         "PolicyResult": whole(result),
-        "PolicyResults": whole({"results": _several("PolicyResult")}),
+        "PolicyResults": whole({"results": several(ref("PolicyResult"))}),
         "PolicyResultWhole": whole({**result, "body": OBJECT}),
         "PolicyChoices": whole({"contexts": _OBJECTS, "examples": _OBJECTS, "most_days": COUNT}),
         "PolicyRequest": {"type": "object", "properties": asked},
@@ -84,25 +100,17 @@ def jobs_document() -> Json:
     return {"components": {"schemas": found}}
 
 
-def _several(name: str) -> Json:
-    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
-
-
 def _words(kind: Any) -> Json:
-    return {"type": "string", "enum": list(get_args(kind))}
+    return words(*get_args(kind))
 
 
-def _path(name: str, schema: Json) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": schema}
-
-
-_NUMBER: Final = _path("number", {"type": "integer", "minimum": 1, "maximum": 999_999_999})
-_RESULT: Final = _path("result", {"type": "integer", "minimum": 1, "maximum": 999_999_999})
-_JOB: Final = _path("job", {"type": "string", "maxLength": 36})
+_NUMBER: Final = number_in_path("number")
+_RESULT: Final = number_in_path("result")
+_JOB: Final = in_path("job", {"type": "string", "maxLength": 36})
 
 
 def _kind(schema: Json) -> Json:
-    return {"name": "kind", "in": "query", "required": False, "schema": schema}
+    return in_query("kind", schema)
 
 
 OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
@@ -150,7 +158,12 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "policy_result", "結果一件の内容 / one result, whole", "", "PolicyResultWhole", (_RESULT,)
     ),
     ("GET", "/results/{result}/files"): Operation(
-        "policy_result_files", "書き出したファイル（ZIP） / the files of an export", "", "application/zip", (_RESULT,)
+        "policy_result_files",
+        "書き出したファイル（ZIP） / the files of an export",
+        "",
+        "",
+        (_RESULT,),
+        media=("application/zip",),
     ),
     ("POST", "/revisions/{number}/request"): Operation(
         "revision_request",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from pdp.schema_words import TEXT, Json, answers, asked, number_in_path, ref, words
+from pdp.schema_words import TEXT, Operation, in_query, number_in_path, words
 
-_REFUSALS: Final = {
+REFUSALS: Final = {
     400: "It cannot be asked so",
     401: "No credential, or none that is known",
     403: "The person lacks the role, or may not do it to this revision",
@@ -21,34 +21,8 @@ _REFUSALS: Final = {
 }
 
 
-class Operation(NamedTuple):
-    """One path with one method. `takes` are its parameters, `body` and `gives` names of schemas."""
-
-    id: str
-    summary: str
-    description: str
-    gives: str
-    takes: tuple[Json, ...] = ()
-    body: str | None = None
-    status: int = 200
-
-    def responses(self) -> dict[int | str, Json]:
-        """`gives` is a media type where it is no name of a schema."""
-        good: Json = {"application/json": {"schema": ref(self.gives)}}
-        if "/" in self.gives:
-            good = {self.gives: {"schema": {"type": "string", "format": "binary"}}}
-        return answers(good, _REFUSALS, self.status)
-
-    def extra(self) -> Json:
-        return asked(self.takes, self.body)
-
-
-def _query(name: str, schema: Json, text: str = "") -> Json:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": text}
-
-
-_SIZE: Final = _query("size", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50})
-_BEFORE: Final = _query("before", {"type": "integer", "minimum": 1}, "`next` of the page before")
+_SIZE: Final = in_query("size", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50})
+_BEFORE: Final = in_query("before", {"type": "integer", "minimum": 1}, "`next` of the page before")
 _NUMBER_IN_PATH: Final = number_in_path("number")
 _EXCEPTION_IN_PATH: Final = number_in_path("exception")
 _REVIEW_IN_PATH: Final = number_in_path("review")
@@ -64,7 +38,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "版の一覧（新しい順） / revisions, newest first",
         "",
         "Revisions",
-        (_query("state", TEXT, "states, with commas between them"), _BEFORE, _SIZE),
+        (in_query("state", TEXT, "states, with commas between them"), _BEFORE, _SIZE),
     ),
     ("POST", "/revisions"): Operation(
         "revision_create",
@@ -101,7 +75,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "`against` を省くと適用中の版（なければ設定上のポリシー。そのとき `against` は null）との差分。\n\n"
         "Without `against`: from the revision of record, or else from the configured bundle (`against` is null).",
         "RevisionDiff",
-        (_NUMBER_IN_PATH, _query("against", {"type": "integer", "minimum": 1})),
+        (_NUMBER_IN_PATH, in_query("against", {"type": "integer", "minimum": 1})),
     ),
     ("GET", "/revisions/{number}/statement"): Operation(
         "revision_statement",
@@ -110,8 +84,8 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "RevisionStatement",
         (
             _NUMBER_IN_PATH,
-            _query("step", words("activate", "schedule", "rollback")),
-            _query("epoch", {"type": "integer", "minimum": 1}),
+            in_query("step", words("activate", "schedule", "rollback")),
+            in_query("epoch", {"type": "integer", "minimum": 1}),
         ),
     ),
     ("POST", "/revisions/{number}/check"): Operation(
@@ -182,7 +156,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "緊急適用の事後確認 / reviews that emergencies left behind",
         "",
         "PolicyReviews",
-        (_query("closed", words("true", "false")),),
+        (in_query("closed", words("true", "false")),),
     ),
     ("POST", "/reviews/{review}/close"): Operation(
         "policy_review_close", "事後確認を終える / close a review", "", "PolicyReview", (_REVIEW_IN_PATH,), "PolicyNote"
@@ -192,7 +166,7 @@ OPERATIONS: Final[dict[tuple[str, str], Operation]] = {
         "例外措置・災害時運用の一覧 / exceptions and declarations of a disaster, newest first",
         "",
         "Exemptions",
-        (_query("state", TEXT, "states, with commas between them"),),
+        (in_query("state", TEXT, "states, with commas between them"),),
     ),
     ("POST", "/exceptions"): Operation(
         "exception_ask",

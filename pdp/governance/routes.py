@@ -12,7 +12,7 @@ from starlette.responses import Response
 from pdp.errors import SekishoError
 from pdp.governance.asking import MAX_CONTENTS as MAX_BODY
 from pdp.governance.drafts_document import OPERATIONS as OF_DRAFTS
-from pdp.governance.operations import OPERATIONS
+from pdp.governance.operations import OPERATIONS, REFUSALS
 from pdp.governance.reception import Introduced, problem_of
 from pdp.wire.plain_exchange import body_of, head_of, response_of
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pdp.governance.desk import Desk
     from pdp.governance.drafts_desk import DraftsDesk
     from pdp.governance.exceptions_desk import ExceptionsDesk
-    from pdp.governance.operations import Operation
     from pdp.governance.reception import Reception
     from pdp.revisions.states import Step
+    from pdp.schema_words import Operation
     from pdp.wire.exchange import HttpAnswer, HttpRequest
 
 PREFIX: Final = "/admin/v1"
@@ -99,14 +99,8 @@ def add_paths(
                 body_s,
             ),
             methods=[method],
-            name=operation.id,
-            operation_id=operation.id,
-            summary=operation.summary,
-            description=operation.description,
-            status_code=operation.status,
             response_class=Response,
-            responses=operation.responses(),
-            openapi_extra=operation.extra(),
+            **operation.route(REFUSALS),
         )
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from pdp.audit.document import REFUSALS
 from pdp.audit.routes import endpoint
 from pdp.insight.registers import MAX_PAGE
-from pdp.schema_words import COUNT, TEXT, Json, answers, object_of, ref
+from pdp.schema_words import COUNT, TEXT, Json, answers, asked, in_path, in_query, object_of, ref
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -103,10 +103,7 @@ def insight_router(desk: Desk) -> APIRouter:
             summary=route.summary,
             response_class=Response,
             responses=_responses(route.gives),
-            openapi_extra={
-                "security": [{"bearer": []}, {"apiKey": []}, {"basic": []}],
-                "parameters": [*map(_path, route.names), *map(_query, route.takes)],
-            },
+            openapi_extra=asked([*(in_path(name, TEXT) for name in route.names), *map(_query, route.takes)], None),
         )
     return router
 
@@ -145,12 +142,7 @@ def _responses(gives: str) -> dict[int | str, Json]:
     return answers({"application/json": {"schema": ref(gives)}}, REFUSALS)
 
 
-def _path(name: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": TEXT}
-
-
 def _query(name: str) -> Json:
     if name == "size":
-        schema: Json = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 50}
-        return {"name": name, "in": "query", "required": False, "schema": schema}
-    return {"name": name, "in": "query", "required": False, "schema": TEXT, "description": _MEANINGS[name]}
+        return in_query(name, {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 50})
+    return in_query(name, TEXT, _MEANINGS[name])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from pdp.engine.regorus_child import prepare_process
+from pdp.engine.child_bounds import prepare_process
 from pdp.errors import SekishoError
 from pdp.jobs.child import BODY, OUTCOME, PROGRESS, TROUBLE, frame
 from pdp.jobs.job import Order, Outcome, Progress, Trouble

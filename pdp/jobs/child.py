@@ -11,12 +11,11 @@ a decision waits for neither.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from pdp.engine.child_process import end_child, start_child
+from pdp.engine.child_process import end_child, give_order, start_child
 from pdp.errors import BadRequestError, NotFoundError, NotReadyError
 from pdp.jobs.job import MEMORY_BYTES, Order, Outcome, Progress, Trouble
 from pdp.logs import get_log
@@ -62,11 +61,7 @@ async def run_child(
 
 
 async def _spoken(child: asyncio.subprocess.Process, order: Order, told: Callable[[Progress], None]) -> Outcome:
-    assert child.stdin is not None
-    with contextlib.suppress(ConnectionError):  # it ended before it had read all: its answer says why
-        child.stdin.write(msgspec.json.encode(order))
-        await child.stdin.drain()
-        child.stdin.write_eof()
+    await give_order(child, msgspec.json.encode(order))
     outcome: Outcome | None = None
     while True:
         kind, payload = await _frame(child)

@@ -47,6 +47,7 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     whole: bool
     header: str | None
     footer: str | None
+    has_twins: bool = False
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,6 +188,7 @@ def _entry(segment: SealedSegment) -> Segment:
         segment.whole,
         text(segment.header),
         text(segment.footer),
+        segment.has_twins,
     )
 
 
@@ -208,4 +210,5 @@ def _sealed(entry: Segment) -> SealedSegment:
         whole=entry.whole,
         header=header,
         footer=footer,
+        has_twins=entry.has_twins,
     )

@@ -21,11 +21,11 @@ from tempfile import mkdtemp, mkstemp
 from typing import TYPE_CHECKING, Final
 
 from pdp.archive.duck import DuckQueries, EngineLimits
-from pdp.archive.queries import QUERIES, bind
+from pdp.archive.queries import asked
 from pdp.archive.snapshot import Scope
 from pdp.archive.store import LocalStore
 from pdp.declog.disk import PosixDisk
-from pdp.errors import BadRequestError, CopyUnavailableError, RecordDamagedError
+from pdp.errors import CopyUnavailableError, RecordDamagedError
 from pdp.outgrown.bucket_index import stored_of
 from pdp.outgrown.bucket_roots import NOTHING, Roots
 
@@ -138,10 +138,7 @@ class BucketQueries:
 
     def run(self, name: str, params: Mapping[str, object], *, within: Sequence[str] | None = None) -> pa.Table:
         """See `QueryEngine.run`. Also raises RecordDamagedError where an object is not what was published."""
-        query = QUERIES.get(name)
-        if query is None:
-            raise BadRequestError(f"`{name}` is not one of the audit queries")
-        values = bind(query, params)
+        query, values = asked(name, params)
         person = values.get("person") if query.by_person else None
         scope = Scope(since=values.get("since"), until=values.get("until"), person=person)
         # The stored counts are not those of a bound: its records are counted again.

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pdp.archive.arrow_schema import STORED
 from pdp.archive.datafile import by_hour
 from pdp.archive.duck import EngineLimits
-from pdp.archive.queries import QUERIES, bind
+from pdp.archive.queries import asked
 from pdp.archive.snapshot import SEGMENTS
 from pdp.errors import BadRequestError, CopyUnavailableError
 from pdp.outgrown.clickhouse_texts import SETTINGS, text_of
@@ -41,10 +41,7 @@ class ClickHouseQueries:
 
     def run(self, name: str, params: Mapping[str, object], *, within: Sequence[str] | None = None) -> pa.Table:
         """See `QueryEngine.run`. Raises CopyUnavailableError, which is a NotReadyError."""
-        query = QUERIES.get(name)
-        if query is None:
-            raise BadRequestError(f"`{name}` is not one of the audit queries")
-        values = bind(query, params)
+        query, values = asked(name, params)
         bounded = within is not None
         text = self._texts.get((name, bounded)) or text_of(query, self._clickhouse.server.database, bounded=bounded)
         self._texts[name, bounded] = text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -16,8 +15,10 @@ from pdp.errors import SettingsError
 from pdp.logs import get_log
 from pdp.outgrown.publisher import Publisher
 from pdp.outgrown.standing import CLICKHOUSE, OBJECT_STORE, Standing, Standings
+from pdp.side_by_side import side_by_side
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Sequence
 
     from pdp.archive.port import QueryEngine
@@ -132,15 +133,8 @@ class Publishers:
 
     def forever(self, stop: threading.Event) -> None:
         """Each copy in a thread of its own, so that one that is dead delays no other. Returns after `stop`."""
-        threads = [
-            threading.Thread(target=self._kept, args=(publisher, stop), name=f"copy-{publisher.name}", daemon=True)
-            for publisher in self._publishers
-        ]
-        for thread in threads:
-            thread.start()
-        stop.wait()
-        for thread in threads:
-            thread.join(_END_S)
+        works = {publisher.name: publisher.forever for publisher in self._publishers}
+        side_by_side(works, stop, end_s=_END_S, failed=_failed)
 
     def close(self) -> None:
         for sink in self._sinks:
@@ -148,10 +142,6 @@ class Publishers:
         for lock in self._locks:
             lock.release()
 
-    def _kept(self, publisher: Publisher, stop: threading.Event) -> None:
-        """A fault of ours ends the whole process: a supervisor starts it again; nobody believes that it publishes."""
-        try:
-            publisher.forever(stop)
-        except Exception:  # noqa: BLE001  # the thread has nobody else to tell
-            _log.exception("the publishing to a copy ended with a fault of ours", copy=publisher.name)
-            stop.set()
+
+def _failed(copy: str) -> None:
+    _log.exception("the publishing to a copy ended with a fault of ours", copy=copy)

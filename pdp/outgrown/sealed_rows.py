@@ -53,9 +53,10 @@ def _from_store(store: LocalStore, name: SegmentName) -> tuple[SealedSegment, pa
     except (pa.ArrowException, OSError):  # pyarrow's word for damage is either
         raise RecordDamagedError(f"the stored file `{file.name}` cannot be read") from None
     table = table.sort_by("seq")
-    root = Rewrites(store.manifest).roots([str(name)]).get(str(name))
+    rewrites = Rewrites(store.manifest)
+    root = rewrites.roots([str(name)]).get(str(name))
     if root is not None:  # pseudonymised: its leaves are proven, its rows stand for what they were
-        leaves_of(store.rows_path(file), str(name), root)
+        leaves_of(store.rows_path(file), str(name), root, rewrites.twins([str(name)]).get(str(name), ()))
         return segment, table.select(STORED.names)
     prove(segment, table)
     return segment, table

@@ -16,7 +16,7 @@ from pdp.errors import PayloadTooLargeError, SlowRequestError
 from pdp.posture.desk import MAX_BATCH_BYTES
 from pdp.posture.message import MAX_NAME, MAX_REPORTS, DeviceReport, Report
 from pdp.posture.problem import problem_answer
-from pdp.schema_words import TEXT, Json, object_of, ref
+from pdp.schema_words import TEXT, Json, in_path, object_of, ref
 from pdp.wire import cloudflare_posture
 from pdp.wire.plain_exchange import body_of, head_of, response_of
 
@@ -181,8 +181,8 @@ _EXAMPLE: Final[Json] = {
     "facts": {"edr_running": True, "edr_risk": "none", "tampered": False, "patch_age_days": 3},
 }
 _SECURITY: Final[Json] = {"security": [{"bearer": []}, {"apiKey": []}]}
-_DEVICE: Final[Json] = {"parameters": [{"name": "device", "in": "path", "required": True, "schema": TEXT}]}
-_SET: Final[Json] = {"parameters": [{"name": "name", "in": "path", "required": True, "schema": TEXT}]}
+_DEVICE: Final[Json] = {"parameters": [in_path("device", TEXT)]}
+_SET: Final[Json] = {"parameters": [in_path("name", TEXT)]}
 _REFUSALS: Final = {
     400: "The request breaks its form",
     401: "No credential, or none that is known",

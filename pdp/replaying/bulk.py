@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from pdp.archive.columns import complete, document_of, rows_of
+from pdp.archive.arrow_tables import complete, rows_of
+from pdp.archive.documents import document_of
 from pdp.errors import BundleError, NotReadyError, RecordDamagedError
 from pdp.replaying.grouping import Grouper
 from pdp.replaying.hidden import hides_what_counts

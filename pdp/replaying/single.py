@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
+from pdp.archive.rows import body_of
 from pdp.declog.layout import Layout
 from pdp.declog.reader import find_record
 from pdp.declog.record import read_record
@@ -58,7 +59,7 @@ def find(logs: Sequence[Path], decision_id: str, limits: EngineLimits) -> Record
 
 
 def _stored(logs: Sequence[Path], decision_id: str, limits: EngineLimits) -> bytes | None:
-    from pdp.archive.columns import body_of, rows_of  # Arrow and DuckDB: a worker that decides has no use for them
+    from pdp.archive.arrow_tables import rows_of  # Arrow and DuckDB: a worker that decides has no use for them
     from pdp.archive.duck import DuckQueries
 
     queries = DuckQueries(logs, limits)

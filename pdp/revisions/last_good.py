@@ -10,7 +10,6 @@ holds the highest epoch that was taken on this host, so that an old activation i
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pdp.declog.disk import Disk, PosixDisk, write_durably
-from pdp.declog.lock import try_lock
+from pdp.declog.lock import held_lock
 from pdp.errors import NotReadyError
 from pdp.revisions.revision import Active
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 _MAX_BYTES: Final = 65_536
 _WAIT_S: Final = 5.0
-_POLL_S: Final = 0.01
 
 
 class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,15 +87,9 @@ class LastGood:
     def _alone(self) -> Iterator[None]:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            deadline = time.monotonic() + _WAIT_S
-            while (lock := try_lock(self._directory / "lock")) is None:
-                if time.monotonic() > deadline:
-                    raise NotReadyError("another process has been writing which policy is active for 5 s")
-                time.sleep(_POLL_S)
-            try:
+            late = NotReadyError("another process has been writing which policy is active for 5 s")
+            with held_lock(self._directory / "lock", wait_s=_WAIT_S, late=late):
                 yield
-            finally:
-                lock.release()
         except OSError as fault:
             raise NotReadyError(f"which policy is active cannot be kept on disk: {fault.strerror}") from None
 

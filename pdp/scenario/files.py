@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pdp.errors import BadRequestError, ScenarioError
 from pdp.plain_yaml import load_documents
 from pdp.scenario.format import Scenario, checked, without_nulls
+from pdp.scenario.from_table import from_rows
 from pdp.scenario.sheet import MAX_BYTES, read_table
-from pdp.scenario.table import TableError, from_rows
+from pdp.scenario.table import TableError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import ssl
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,8 +21,10 @@ from pdp.shipping.port import UndeliveredError
 from pdp.shipping.shaping import Shaper
 from pdp.shipping.shipper import Shipper
 from pdp.shipping.syslog import SyslogCarrier
+from pdp.side_by_side import side_by_side
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
 
     from pdp.model.log_target import LogTarget
@@ -59,15 +60,8 @@ class Fleet:
 
     def forever(self, stop: threading.Event) -> None:
         """Each target in a thread of its own, so that one that is dead delays no other. Returns after `stop`."""
-        threads = [
-            threading.Thread(target=self._kept, args=(name, shipper, stop), name=f"ship-{name}", daemon=True)
-            for name, shipper in self._shippers.items()
-        ]
-        for thread in threads:
-            thread.start()
-        stop.wait()
-        for thread in threads:
-            thread.join(_END_S)
+        works = {name: shipper.forever for name, shipper in self._shippers.items()}
+        side_by_side(works, stop, end_s=_END_S, failed=_failed)
 
     def close(self) -> None:
         for lock in self._locks:
@@ -75,14 +69,6 @@ class Fleet:
 
     def standings(self) -> dict[str, Standing]:
         return {name: shipper.standing for name, shipper in self._shippers.items()}
-
-    def _kept(self, name: str, shipper: Shipper, stop: threading.Event) -> None:
-        """A fault of ours ends the whole process: a supervisor starts it again, and nobody believes that it ships."""
-        try:
-            shipper.forever(stop)
-        except Exception:  # noqa: BLE001  # the thread has nobody else to tell
-            _log.exception("the shipping to a target ended with a fault of ours", target=name)
-            stop.set()
 
     def _made(self, target: LogTarget) -> Shipper:
         shape = Shaper(target, mask_of(target))
@@ -95,6 +81,10 @@ class Fleet:
             clock=lambda: rfc3339(datetime.now(UTC)),
             chance=random.random,
         )
+
+
+def _failed(target: str) -> None:
+    _log.exception("the shipping to a target ended with a fault of ours", target=target)
 
 
 def behind(state: Path, standing: Standing | None) -> int:

@@ -104,6 +104,13 @@ class Ledger:
             self._disk.sync(file.fileno())
         return SetAside(len(bodies), len(bodies) - len(kept), size)
 
+    def refused_bytes(self, target: str) -> int:
+        """What is kept of the refused records now: somebody may have moved their file away."""
+        try:
+            return (self._folder / f"{target}.refused").stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def lock(self, target: str) -> FileLock:
         """Held by the one process that ships to it. Raises SettingsError where another does."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import Gauge
 
 from pdp.errors import SettingsError
+from pdp.shipping.ledger import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,15 +49,20 @@ class ShippingMetrics:
 
     def _show(self, name: str, now: datetime) -> None:
         try:
-            standing = self._ledger.read(name)
-        except (OSError, SettingsError):  # the process that ships says so
+            standing = self._ledger.read(name) or Standing()
+        except (OSError, SettingsError):  # the process that ships says so; what was counted stays as it was shown
             standing = None
         if standing is None or not standing.last_attempt:
             self._behind.labels(name).set(-1)
             self._seen.labels(name).set(-1)
-            return
-        self._behind.labels(name).set(standing.behind_bytes)
-        self._seen.labels(name).set((now - datetime.fromisoformat(standing.last_attempt)).total_seconds())
+        else:
+            self._behind.labels(name).set(standing.behind_bytes)
+            self._seen.labels(name).set((now - datetime.fromisoformat(standing.last_attempt)).total_seconds())
+        if standing is not None:
+            self._count(name, standing)
+
+    def _count(self, name: str, standing: Standing) -> None:
+        """From 0 on, before anything was shipped: an alert looks for what was added, and misses a first value."""
         self._failures.labels(name).set(standing.failures)
         self._refused.labels(name).set(standing.refused)
         self._refused_bytes.labels(name).set(standing.refused_bytes)

@@ -118,7 +118,12 @@ class Shipper:
         if self._idle % HEARTBEAT == 0:
             now = self._clock()
             self._standing = msgspec.structs.replace(
-                self._standing, last_attempt=now, failures=0, fault="", behind_bytes=0
+                self._standing,
+                refused_bytes=self._ledger.refused_bytes(self._target.name),
+                last_attempt=now,
+                failures=0,
+                fault="",
+                behind_bytes=0,
             )
             self._ledger.write(self._target.name, self._standing)
         self._idle += 1
@@ -177,7 +182,7 @@ class Shipper:
         if refused and len(refused) == len(events) and (len(events) > 1 or self._standing.failures < ODD_TRIES):
             raise UndeliveredError("refused", "everything is refused, so it is not the record that is odd")
         if not refused:
-            return SetAside(0, 0, self._standing.refused_bytes)
+            return SetAside(0, 0, self._ledger.refused_bytes(self._target.name))
         aside = self._ledger.set_aside(self._target.name, [event.body for event in refused], self._target.refused_bytes)
         _log.error("a receiver refuses records for good", target=self._target.name, records=len(refused))
         if aside.let_go:

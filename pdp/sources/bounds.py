@@ -7,6 +7,8 @@ look like a thousand departures on one day.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from datetime import datetime  # msgspec reads it at run time
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -18,7 +20,23 @@ if TYPE_CHECKING:
 ALWAYS_ALLOWED: Final = 20  # rows: a small source must be able to lose a few without asking
 SAMPLES: Final = 20  # of each fault, and of a removal, that are kept for people
 MAX_COUNTS: Final = 64  # kinds of faults that are told apart in one run; a connector has five or ten
+_SHOWN: Final = 120  # characters of a name in a sample
 How = Literal["gone", "disabled"]
+
+
+@dataclass(slots=True)
+class Noted:
+    """What a run came upon: how often, and the first names of each."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def note(self, what: str, whom: str) -> None:
+        if what not in self.counts and len(self.counts) >= MAX_COUNTS:
+            what = "refused_other"
+        self.counts[what] += 1
+        if len(self.samples[what]) < SAMPLES:
+            self.samples[what].append(whom[:_SHOWN])
 
 
 class RemovalPlan(msgspec.Struct, frozen=True):

@@ -7,14 +7,13 @@ changes another's.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pdp.directory.changes import names_in
 from pdp.directory.registers import id_fault
 from pdp.model.input import Employment, IdentitySource, SubjectKind
-from pdp.sources.bounds import MAX_COUNTS, SAMPLES
+from pdp.sources.bounds import Noted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +34,7 @@ _MAX_LIST: Final = 200  # posts or roles of one person
 
 
 @dataclass(slots=True)
-class IdentityPlan:
+class IdentityPlan(Noted):
     """`add` and `change` by id; `own`: who belongs to the source from now on, and did not before.
 
     `removals`: who would lose every access now. `of`: how many of the source's people have some.
@@ -46,15 +45,6 @@ class IdentityPlan:
     own: set[str] = field(default_factory=set)
     removals: dict[str, How] = field(default_factory=dict)
     of: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def note(self, what: str, whom: str) -> None:
-        if what not in self.counts and len(self.counts) >= MAX_COUNTS:
-            what = "refused_other"
-        self.counts[what] += 1
-        if len(self.samples[what]) < SAMPLES:
-            self.samples[what].append(whom[:120])
 
 
 def plan_identity(

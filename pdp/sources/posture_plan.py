@@ -19,7 +19,7 @@ from pdp.directory.posture import latest, restricted
 from pdp.directory.registers import Alias, device_of, id_fault, posture_key
 from pdp.model.directory import Device
 from pdp.model.input import EdrRisk
-from pdp.sources.bounds import MAX_COUNTS, SAMPLES
+from pdp.sources.bounds import Noted
 from pdp.sources.matching import Match, key_of, match
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pdp.sources.matching import KnownNames
     from pdp.sources.port import Report
 
-_SHOWN: Final = 120  # characters of a name in a sample
 _RISKS: Final = get_args(EdrRisk)
 _MAX_PATCH_DAYS: Final = 36_500  # as an import file allows
 _TRUTHS: Final = (True, False, "unknown")
@@ -41,7 +40,7 @@ _NAMING: Final = ("serial", "udid", "entra_device_id", "asset_tag", "vendor_id",
 
 
 @dataclass(slots=True)
-class Found:
+class Found(Noted):
     """Reports by device as the source gave them. `seen`: devices that it still speaks of, if only wrongly."""
 
     reports: dict[str, list[PostureReport]] = field(default_factory=lambda: defaultdict(list))
@@ -49,15 +48,6 @@ class Found:
     aliases: dict[str, Alias] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)  # aliases that two devices claim: neither has them
     devices: dict[str, Device] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def note(self, what: str, whom: str) -> None:
-        if what not in self.counts and len(self.counts) >= MAX_COUNTS:
-            what = "refused_other"
-        self.counts[what] += 1
-        if len(self.samples[what]) < SAMPLES:
-            self.samples[what].append(whom[:_SHOWN])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
+import stat
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -39,6 +43,8 @@ SCHEMA: Final = "pdp.space/v1"
 _MAX_BYTES: Final = 256 * 1024 * 1024  # of one kept space; the shipped policy's has one megabyte
 _MAC_BYTES: Final = 32
 _MIN_SECRET_BYTES: Final = 32
+_MOST_KEPT: Final = 8  # files of one kind: what was used last; the others are made again where they are wanted
+_LEFT_BEHIND_S: Final = 3600.0  # whoever writes has long done so, or was killed
 _PURPOSE: Final = b"sekisho space"  # BLAKE2b's personalisation, at most 16 bytes: one secret, one use
 
 
@@ -68,7 +74,12 @@ class _Kept(msgspec.Struct, frozen=True):
 
 def key_of(bundle: Bundle) -> str:
     """What a space is a function of: the policy, the engine, the schema of the input, and how it is made."""
-    made = "\n".join((SCHEMA, __version__, version("gordon-to-regorus"), _sources(), bundle.digest))
+    return key_for(bundle.digest)
+
+
+def key_for(digest: str) -> str:
+    """`key_of`, by the digest of the bundle."""
+    made = "\n".join((SCHEMA, __version__, version("gordon-to-regorus"), _sources(), digest))
     return hashlib.sha256(made.encode()).hexdigest()
 
 
@@ -179,18 +190,18 @@ async def kept_space(shelf: Shelf, bundle: Bundle, open_asker: OpenAsker, *, ane
     space = None if anew else found_space(shelf, bundle)
     if space is None:
         space = await build_space(bundle, open_asker)
-        _keep(file_of(shelf, bundle), sealed(dumped(space), key_of(bundle), shelf.secret))
+        text = sealed(dumped(space), key_of(bundle), shelf.secret)
+        if len(text) <= _MAX_BYTES:  # a larger one would not be read
+            with suppress(OSError):  # it is made again next time
+                put(file_of(shelf, bundle), text)
     return space
 
 
 def found_space(shelf: Shelf, bundle: Bundle) -> DecisionSpace | None:
     """The space of this bundle, where one is kept that was sealed here. Raises ValueError as `kept_space`."""
-    found = _read(file_of(shelf, bundle))
-    if found is None:
-        return None
-    text = unsealed(found, key_of(bundle), shelf.secret)
+    text = found_text(shelf, file_of(shelf, bundle), key_of(bundle), _MAX_BYTES)
     space = None if text is None else loaded(text, bundle)
-    if space is None:
+    if text is not None and space is None:
         shelf.refused()
     return space
 
@@ -200,20 +211,57 @@ def file_of(shelf: Shelf, bundle: Bundle) -> Path:
     return shelf.folder / f"{key_of(bundle)}.json"
 
 
-def _read(file: Path) -> bytes | None:
+def found_text(shelf: Shelf, file: Path, key: str, most: int) -> bytes | None:
+    """What was sealed here for this key, of at most so many bytes. None: there is no file, or `refused` was called."""
     try:
-        with file.open("rb") as opened:
-            found = opened.read(_MAX_BYTES + 1)
-    except OSError:
+        found = read_file(file, most)
+    except FileNotFoundError:
         return None
-    return found[:_MAX_BYTES]  # a longer one is cut, and so no longer what was sealed
+    except OSError:
+        found = b""
+    text = unsealed(found, key, shelf.secret)
+    if text is None:
+        shelf.refused()
+        return None
+    with suppress(OSError):
+        os.utime(file)  # `put` removes what was not used for the longest time
+    return text
 
 
-def _keep(file: Path, text: bytes) -> None:
-    part = file.with_suffix(f".{os.getpid()}.part")
+def read_file(file: Path, most: int) -> bytes:
+    """A file's bytes. Raises OSError for what cannot be read, is no file (a pipe is waited for for ever), or larger."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        about = os.fstat(opened.fileno())
+        if not stat.S_ISREG(about.st_mode) or about.st_size > most:
+            raise OSError("not a file of ours")
+        return opened.read(most)
+
+
+def put(file: Path, text: bytes) -> None:
+    """Whole or not at all. What is left behind of its kind in the folder goes. Raises OSError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{secrets.token_hex(8)}.part")  # containers that share a folder share pids too
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(text)
         part.replace(file)
-    except OSError:  # it is made again next time
-        part.unlink(missing_ok=True)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    _tidy(file)
+
+
+def _tidy(kept: Path) -> None:
+    """What a killed process was writing, and all but the newest files of this kind."""
+    for part in kept.parent.glob("*.part"):
+        with suppress(OSError):
+            if abs(time.time() - part.stat().st_mtime) > _LEFT_BEHIND_S:  # a clock may have been ahead
+                part.unlink()
+    used: list[tuple[float, Path]] = []
+    for one in kept.parent.glob(f"*{kept.suffix}"):
+        with suppress(OSError):
+            used.append((one.stat().st_mtime, one))
+    for _, one in sorted(used, reverse=True)[_MOST_KEPT:]:
+        if one != kept:  # a clock that was ahead wrote the others
+            with suppress(OSError):
+                one.unlink()

@@ -16,7 +16,6 @@ from pdp.engine.syntax import parse_modules
 from pdp.errors import SpaceError
 from pdp.space.diagram import Diagram
 from pdp.space.facts import (
-    EVERYDAY,
     OTHER_TIME,
     RELATED,
     TIMES,
@@ -29,6 +28,7 @@ from pdp.space.facts import (
     value_at,
     word_fact,
 )
+from pdp.space.order import EVERYDAY
 from pdp.space.parts import parts_of
 from pdp.space.tables import Tables
 

@@ -30,13 +30,13 @@ from pdp.space.facts import (
     blank_document,
     cuts_of,
     fact_of,
-    order_of,
     related_fact,
     set_at,
     value_at,
     word_fact,
 )
 from pdp.space.naming import QUESTION
+from pdp.space.order import order_of
 from pdp.space.parts import SHELF, shelf_of
 from pdp.space.payloads import (
     member_of,

@@ -78,7 +78,7 @@ class Store:
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_MIGRATION_S}s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
             if _revision(connection) != HEAD:
-                _upgrade(connection)
+                upgrade(connection)
 
     def is_current(self) -> bool:
         """Whether the schema is this version's. Raises DirectoryError where it is a newer one's."""
@@ -103,7 +103,8 @@ def _revision(connection: Connection) -> str | None:
     return found
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, to: str = HEAD) -> None:
+    """Bring the tables to this revision of theirs, inside the transaction of `connection`."""
     from alembic import command  # 0.3 s that a worker saves where there is nothing to do
     from alembic.config import Config
 
@@ -111,7 +112,7 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 @contextmanager

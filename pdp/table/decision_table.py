@@ -21,10 +21,7 @@ from pdp.space.facts import OTHER_TIME
 from pdp.table.readers import reader_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pdp.space.diagram import Diagram
-    from pdp.space.facts import Fact
+    from pdp.table.laid import Laid
     from pdp.table.readers import Reader
 
 _ANY_TIME: Final = msgspec.json.encode(OTHER_TIME)
@@ -71,18 +68,15 @@ class DecisionTable:
         return at.answer.replace(_ANY_TIME, msgspec.json.encode(facts.context.work_permit_until))
 
 
-def table_of(digest: str, facts: Mapping[int, Fact], diagram: Diagram, root: int) -> DecisionTable:
-    """The table of a bundle's space. `facts` by their level in the diagram; the leaves below `root` are answers."""
-    readers = {level: reader_of(fact) for level, fact in facts.items()}
-    made: dict[int, _Node | bytes | _Timed] = {}
-    answers = 0
-    for one in sorted(diagram.below(root)):  # a node is made after its children, so its number is higher
-        if diagram.is_leaf(one):
-            answers += 1
-            made[one] = _leaf(diagram.payload(one))
-        else:
-            made[one] = (readers[diagram.level(one)], tuple([made[kid] for kid in diagram.kids(one)]))
-    return DecisionTable(digest, made[root], len(readers), len(made), answers)
+def table_of(laid: Laid) -> DecisionTable:
+    """What is laid out, to be asked. Raises SpaceError for facts that the schema does not have."""
+    readers = {level: reader_of(fact) for level, fact in laid.facts}
+    leaves = [_leaf(answer) for answer in laid.leaves]
+    nodes: list[_Node] = []
+    for level, kids in laid.nodes:
+        nodes.append((readers[level], tuple([nodes[kid] if kid >= 0 else leaves[-kid - 1] for kid in kids])))
+    root = nodes[laid.root] if laid.root >= 0 else leaves[-laid.root - 1]
+    return DecisionTable(laid.digest, root, len(readers), len(nodes) + len(leaves), len(leaves))
 
 
 def _leaf(answer: str) -> bytes | _Timed:

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Gauge
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from pdp.table.keeper import TableStatus
+    from pdp.table.port import TableStatus
 
 
 class TableMetrics:
@@ -21,6 +21,12 @@ class TableMetrics:
             "1 where the active policy is counted out and answers are looked up; the worst of the workers.",
             registry=registry,
             multiprocess_mode="livemin",
+        )
+        self._waiting = Gauge(
+            "sekisho_decision_table_waiting",
+            "1 where a table could not be had and it is tried again; `/readyz` says why; the worst of the workers.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self._answers = Counter(
             "sekisho_decision_table_lookups",
@@ -38,6 +44,7 @@ class TableMetrics:
 
     def show(self, status: TableStatus) -> None:
         self._ready.set(status.state == "ready")
+        self._waiting.set(status.state == "waiting")
         self._add(self._answers, "answered", status.looked_up)
         self._add(self._answers, "unread", status.unread)
         self._add(self._checks, "same", status.checked - status.differed)

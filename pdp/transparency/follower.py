@@ -28,11 +28,14 @@ CHUNK: Final = 8 * 1024 * 1024  # of one segment in one turn: 0.1 s of reading, 
 
 @dataclass(slots=True)
 class Reading:
-    """Where one stands: `offset` in bytes, `chain` of the last line by its shape, `last` of the last proven one."""
+    """Where one stands: `offset` in bytes, `chain` of the last line by its shape, `last` of the last proven one, and
+    the number that it carries.
+    """
 
     offset: int = 0
     chain: bytes | None = GENESIS
     last: bytes = b""
+    seq: int = 0
     footer: bool = False
     tree: Frontier = field(default_factory=Frontier)
 
@@ -53,7 +56,7 @@ class Reading:
         self.chain = None if line is None else line.chain
         if line is None or not proven:
             return None
-        self.last = line.chain
+        self.last, self.seq = line.chain, line.seq
         self.footer = line.kind == "footer"
         if line.kind != "record":
             return None
@@ -172,14 +175,19 @@ def note_digest(layout: Layout, name: SegmentName) -> str:
     return sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
-def roots_of(path: Path, sizes: set[int], each: Callable[[bytes], None] | None = None) -> tuple[int, dict[int, str]]:
-    """The number of proven records in a segment, and the roots over the first so many (hex). Raises OSError."""
+def roots_of(
+    path: Path, sizes: set[int], each: Callable[[int, bytes], None] | None = None
+) -> tuple[int, dict[int, str]]:
+    """The number of proven records in a segment, and the roots over the first so many (hex). Raises OSError.
+
+    `each` is given every one of them, with its number.
+    """
     with path.open("rb") as file:
         return roots_over(file, sizes, each)
 
 
 def roots_over(
-    lines: Iterable[bytes], sizes: set[int], each: Callable[[bytes], None] | None = None
+    lines: Iterable[bytes], sizes: set[int], each: Callable[[int, bytes], None] | None = None
 ) -> tuple[int, dict[int, str]]:
     """As `roots_of`, from the lines of a segment, each with its newline."""
     reading, roots = Reading(), {}
@@ -191,7 +199,7 @@ def roots_over(
         record = reading.take(raw)
         if record is not None:
             if each is not None:
-                each(record)
+                each(reading.seq, record)
             if reading.records in sizes:
                 roots[reading.records] = reading.tree.root().hex()
     return reading.records, roots

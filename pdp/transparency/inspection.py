@@ -38,6 +38,7 @@ class SignedLog:
 
     `since`: when it was first signed; `oldest`: when the oldest segment that it speaks of was begun. Both RFC 3339,
     empty where there is none. `of_trail`: of the trail of the auditors' questions, and not of the decisions.
+    `begun`: its notary had made the ledger, and signed nothing.
     """
 
     node: str
@@ -47,6 +48,7 @@ class SignedLog:
     since: str = ""
     oldest: str = ""
     of_trail: bool = False
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,19 @@ def inspect(  # noqa: PLR0913  # each is one fact of what is looked at
         findings.extend(finding for finding in node.findings() if finding.segment not in broken)
         signed |= {name: leaves[-1][1].records for name, leaves in node.ledger.segments.items()}
         held |= node.held
-        tree = node.ledger
-        logs.append(SignedLog(node.place.node, tree.origin, tree.tree.size, node.covered, node.since, node.oldest))
+        logs.append(_signed_log(node))
     for path in anchors:
         findings.extend(against_anchor(path, inspections))
     return Inspection(records, tuple(dict.fromkeys(findings)), tuple(logs), signed, held)
+
+
+def _signed_log(node: NodeInspection) -> SignedLog:
+    return SignedLog(
+        node=node.place.node,
+        origin=node.ledger.origin,
+        size=node.ledger.tree.size,
+        covered=node.covered,
+        since=node.since,
+        oldest=node.oldest,
+        begun=node.has_only_begun,
+    )

@@ -1,4 +1,8 @@
-"""One node of a log: its ledger, its head, its keys, and each of its segments against what was signed for it."""
+"""One node of a log: its ledger, its head, its keys, and each of its segments against what was signed for it.
+
+INVARIANT (killed at any instant): a notary writes the ledger, then the keys, the newest head, the mark and, now and
+then, its standing. Where it dies in between, what it had not come to is missing or older, and that is no finding.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +59,11 @@ class NodeInspection:
         return min((leaf.at for leaves in self.ledger.segments.values() for _, leaf in leaves[:1]), default="")
 
     @property
+    def has_only_begun(self) -> bool:
+        """Whether there is a ledger, in which nothing is wrong and nothing was ever signed."""
+        return self.ledger.number > 0 and self.ledger.finding is None and not self.ledger.heads
+
+    @property
     def oldest(self) -> str:
         """When the oldest segment was begun that the ledger speaks of."""
         names = [name for name in map(segment_name, self.ledger.segments) if name is not None]
@@ -73,6 +82,7 @@ class NodeInspection:
         if ledger.torn_bytes and ledger.finding is None:
             yield Finding(self.last_file, "torn_tail", ledger.torn_bytes)
         yield from self._shown()
+        yield from self._marked()
         yield from self._standing()
         yield from self._sealed()
         yield from self._keys()
@@ -94,8 +104,16 @@ class NodeInspection:
         """Whether the ledger has this very note: then its signature needs no second look."""
         return self._heads.get(size, (b"", ""))[1] == note
 
+    def _marked(self) -> Iterator[Finding]:
+        """The mark of the first head is made before there is a second. A copy of the log may lack all locks."""
+        mark = self.place.signed
+        if len(self.ledger.heads) > 1 and mark.parent.is_dir() and not mark.exists():
+            yield Finding(mark.name, "missing_file")
+
     def _shown(self) -> Iterator[Finding]:
         path, raw = self.place.checkpoint, self._shown_raw
+        if raw is None and len(self.ledger.heads) <= 1 and self.ledger.number:
+            return  # killed before it was first shown
         head = None if raw is None else head_of(raw, self.ledger.keys)
         if head is None or head.origin != self.ledger.origin:
             if self.ledger.finding is None:
@@ -121,6 +139,8 @@ class NodeInspection:
             if self._standing_raw is not None:  # it speaks of heads that there are not
                 yield Finding(self.place.standing.name, "damaged_standing")
             return
+        if self._standing_raw is None and len(self.ledger.heads) == 1:
+            return  # killed before it was first kept
         standing = None if self._standing_raw is None else read_standing(self._standing_raw, self.ledger.keys)
         if standing is None or not self._stands(standing):
             yield Finding(self.place.standing.name, "damaged_standing")
@@ -158,9 +178,10 @@ class NodeInspection:
 
     def _keys(self) -> Iterator[Finding]:
         ledger, path = self.ledger, self.place.keys
-        named = "".join(f"{key}\n" for key in ledger.keys).encode()
-        beside = _raw(path) or b""
-        if beside != named and ledger.finding is None:
+        known = [_listed(ledger.keys)]
+        if ledger.heads and self._shown_raw != ledger.heads[-1][1].encode():
+            known.append(_listed(ledger.keys[:-1]))  # the newest head may bring a key, and was not shown yet
+        if (_raw(path) or b"") not in known and ledger.finding is None:
             yield Finding(path.name, "damaged_keys")
         if self._trusted is None or not ledger.heads:
             return
@@ -238,6 +259,11 @@ class NodeInspection:
                 continue
             if found is not None and found[0]:
                 yield Finding(text, "uncovered", found[0])
+
+
+def _listed(keys: Sequence[NoteKey]) -> bytes:
+    """As they stand in the file of keys."""
+    return "".join(f"{key}\n" for key in keys).encode()
 
 
 def _raw(path: Path) -> bytes | None:

@@ -86,9 +86,8 @@ class Notary:
         self._clock = clock
         self._disk = disk
         self._rest = rest
-        if not place.directory.is_dir():
-            place.directory.mkdir(mode=0o700, parents=True)
-            disk.sync_directory(place.directory.parent)
+        place.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.sync_directory(place.directory.parent)  # also where it is there: who made it may have died before this
         known = _sound_ledger(place, [key.key for key in (signer, previous) if key is not None], rest)
         ledger = known.ledger
         self._origin = origin
@@ -280,7 +279,15 @@ class Notary:
         if not self._place.keys.exists() or self._place.keys.read_bytes() != keys:
             write_durably(self._disk, self._place.keys, keys)
         write_durably(self._disk, self._place.checkpoint, note.encode())
+        if not self._place.signed.exists():
+            self._mark()
         self._unshown = None
+
+    def _mark(self) -> None:
+        """That a head was signed, where it outlives the proof: not before it is so. Raises OSError."""
+        self._place.signed.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._disk.close(self._disk.create(self._place.signed))
+        self._disk.sync_directory(self._place.signed.parent)
 
 
 def _sound_ledger(place: ProofPlace, trusted: Sequence[NoteKey], rest: Callable[[], None]) -> Known:

@@ -6,6 +6,7 @@ proof/NODE.standing          how far the notary is, signed: it goes on from ther
 proof/NODE.timestamps        what time-stamp authorities signed for heads, appended only; where one is configured
 proof/NODE.keys              the public keys that signed, one a line: give auditors a copy
 locks/NODE.proof             held by the process that writes them
+locks/NODE.signed            empty, from the first signed head on: that there was a proof, where it is gone
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ class ProofPlace:
     @property
     def lock(self) -> Path:
         return self.root / "locks" / f"{self.node}.proof"
+
+    @property
+    def signed(self) -> Path:
+        return self.root / "locks" / f"{self.node}.signed"
 
     def ledger(self, number: int) -> Path:
         return self.directory / f"{self.node}.{number:06d}.ledger"

@@ -24,7 +24,7 @@ from pdp.transparency.note import parse_note
 from pdp.transparency.place import ProofPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from pdp.declog.layout import Layout, SegmentName
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 
 PROOF_SCHEMA: Final = "sekisho.proof/v1"
 CONSISTENCY_SCHEMA: Final = "sekisho.consistency/v1"
+_SHOWN: Final = 5  # records of one id that are named to whoever has to choose
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which of several records of one id is meant: its segment, its number there, and its bytes as they are kept.
+    """Which of several records of one id is meant: its segment, its number there, and its bytes as they are kept,
+    where somebody has them.
 
     Ids of ours are one each. What other OPAs push (`POST /logs`) brings ids of theirs, and whoever may push can choose
     one.
@@ -44,7 +46,15 @@ class Place:
 
     segment: str
     seq: int
-    body: bytes
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """The proven records of a segment that lies here, or was given back."""
+
+    seqs: list[int]
+    bodies: list[bytes]
 
 
 def prove(  # noqa: PLR0913  # each is one fact of what is looked for, and where
@@ -59,10 +69,10 @@ def prove(  # noqa: PLR0913  # each is one fact of what is looked for, and where
     """The proof of one decision under the newest head of its node. Reads its segments and the ledger whole.
 
     `archived` are segments without a file of their own, which `restore` gives again. `only`: this one record, and no
-    other of its id; else the first that is found.
+    other of its id. Without it they must all be the same, byte for byte (a record that was written anew stands twice).
 
-    Raises BadRequestError where there is no such record, NotReadyError where no head covers it yet,
-    RecordDamagedError where the log is not what was signed for, OSError.
+    Raises BadRequestError where there is no such record, or several that differ; NotReadyError where no head covers it
+    yet, RecordDamagedError where the log is not what was signed for, OSError.
     """
     others = {parts for parts in map(segment_name, archived) if parts is not None}
     names = sorted({*layout.names(), *others})
@@ -70,22 +80,40 @@ def prove(  # noqa: PLR0913  # each is one fact of what is looked for, and where
         names = segments_near(names, decision_id, everywhere=everywhere)
     else:
         names = [name for name in names if str(name) == only.segment]
+    first: tuple[SegmentName, _Numbered | Leaves, int] | None = None
+    found: dict[bytes, list[Place]] = {}  # by the leaf: a record that lost its names has no bytes to compare
     for name in names:
         records = _records(layout, name, restore)
-        position = _position(records, str(UUID(decision_id)), only)
-        if position is not None:
-            return prove_record(ProofPlace(layout.root, name.node), str(name), records, position)
-    raise BadRequestError(f"no record of `{decision_id}` is in the decision log")
+        for position, place, leaf in _positions(name, records, str(UUID(decision_id)), only):
+            found.setdefault(leaf, []).append(place)
+            first = first or (name, records, position)
+    if first is None:
+        raise BadRequestError(f"no record of `{decision_id}` is in the decision log")
+    if len(found) > 1:
+        shown = [f"`--segment {one.segment} --seq {one.seq}`" for one, *_ in list(found.values())[:_SHOWN]]
+        raise BadRequestError(
+            f"{len(found)} records that differ have the id `{decision_id}`",
+            next_step=f"say which one is meant: {', '.join(shown)}",
+        )
+    name, records, position = first
+    bodies = records if isinstance(records, Leaves) else records.bodies
+    return prove_record(ProofPlace(layout.root, name.node), str(name), bodies, position)
 
 
-def _position(records: list[bytes] | Leaves, wanted: str, only: Place | None) -> int | None:
+def _positions(
+    name: SegmentName, records: _Numbered | Leaves, wanted: str, only: Place | None
+) -> Iterator[tuple[int, Place, bytes]]:
+    """Of the records under this id: which in the segment, the place of each, and its leaf."""
     if isinstance(records, Leaves):
-        if only is None:
-            return records.ids.index(wanted) if wanted in records.ids else None
-        at = only.seq - records.first_seq
-        return at if 0 <= at < len(records.ids) and records.ids[at] == wanted else None
-    found = (at for at, record in enumerate(records) if wanted.encode() in record and id_of(record) == wanted)
-    return next((at for at in found if only is None or records[at] == only.body), None)
+        for at, (kept, leaf) in enumerate(zip(records.ids, records.hashes, strict=True)):
+            if kept == wanted and (only is None or only.seq == records.first_seq + at):
+                yield at, Place(str(name), records.first_seq + at), leaf
+        return
+    for at, (seq, body) in enumerate(zip(records.seqs, records.bodies, strict=True)):
+        if wanted.encode() not in body or id_of(body) != wanted:
+            continue
+        if only is None or (only.seq == seq and only.body in (None, body)):
+            yield at, Place(str(name), seq), leaf_hash(body)
 
 
 def prove_record(place: ProofPlace, segment: str, records: Iterable[bytes] | Leaves, position: int) -> dict[str, Any]:
@@ -150,19 +178,22 @@ def prove_consistency(root: Path, older: str, newer: str) -> dict[str, Any]:
     raise BadRequestError(f"no log `{before.origin}` lies here")
 
 
-def _records(
-    layout: Layout, name: SegmentName, restore: Callable[[str], bytes | Leaves | None]
-) -> list[bytes] | Leaves:
-    records: list[bytes] = []
+def _records(layout: Layout, name: SegmentName, restore: Callable[[str], bytes | Leaves | None]) -> _Numbered | Leaves:
+    records = _Numbered([], [])
+
+    def keep(seq: int, body: bytes) -> None:
+        records.seqs.append(seq)
+        records.bodies.append(body)
+
     path = layout.open_path(name)
     path = path if path.exists() else layout.sealed_path(name)
     if path.exists():
-        roots_of(path, set(), records.append)
+        roots_of(path, set(), keep)
     else:
         again = restore(str(name))
         if isinstance(again, Leaves):
             return again
-        roots_over((again or b"").splitlines(keepends=True), set(), records.append)
+        roots_over((again or b"").splitlines(keepends=True), set(), keep)
     return records
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pdp.errors import SettingsError
-from pdp.wire.error_answer import JSON, echo, is_request_id, method_not_allowed
+from pdp.wire.error_answer import JSON, echo, method_not_allowed, request_id_of
 from pdp.wire.exchange import HttpAnswer
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class Metadata:
         self._body = msgspec.json.encode(document)
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
-        ids = [value for name, value in request.headers if name == "x-request-id"]
-        request_id = ids[0] if len(ids) == 1 and is_request_id(ids[0]) else None
+        request_id = request_id_of(request)
         if request.method not in ("GET", "HEAD"):
             return method_not_allowed("GET", request_id)
         caching = ("cache-control", f"public, max-age={MAX_AGE_S}")

@@ -29,7 +29,7 @@ from pdp.identity.levels import ACR_OF_LEVEL
 from pdp.identity.signing import MAX_AGE
 from pdp.model.request import AccessRequest, AssertedClaims, Network
 from pdp.strict_json import parse_json
-from pdp.wire.error_answer import JSON, echo, error_answer, is_request_id, method_not_allowed
+from pdp.wire.error_answer import JSON, echo, error_answer, method_not_allowed, request_id_of
 from pdp.wire.exchange import HttpAnswer, Refusal
 from pdp.wire.traceparent import trace_id_of
 
@@ -117,7 +117,7 @@ class CloudflareAccess:
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         """Raises only what is a bug."""
-        request_id = _request_id(request)
+        request_id = request_id_of(request)
         if request.method != "POST":
             return method_not_allowed("POST", request_id)
         now = self._clock()
@@ -174,7 +174,7 @@ class CloudflareAccess:
                 country=identity.geo.country,
             ),
             request_id=request_id,
-            trace_id=trace_id_of(_single(request, "traceparent")),
+            trace_id=trace_id_of(request.single("traceparent")),
             wire=WIRE,
         )
 
@@ -196,7 +196,7 @@ class CloudflareKeys:
 
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         if request.method not in ("GET", "HEAD"):
-            return method_not_allowed("GET", _request_id(request))
+            return method_not_allowed("GET", request_id_of(request))
         body = msgspec.json.encode({"keys": self._keys.published(self._clock())})
         return HttpAnswer(200, (JSON, ("cache-control", f"public, max-age={int(MAX_AGE.total_seconds())}")), body)
 
@@ -255,16 +255,6 @@ def _address(text: str) -> str | None:
 def _what(fault: msgspec.ValidationError) -> str:
     text = str(fault)
     return text[:1].lower() + text[1:200]
-
-
-def _single(request: HttpRequest, name: str) -> str | None:
-    values = [value for known, value in request.headers if known == name]
-    return values[0] if len(values) == 1 else None
-
-
-def _request_id(request: HttpRequest) -> str | None:
-    text = _single(request, "x-request-id")
-    return text if text is not None and is_request_id(text) else None
 
 
 def cloudflare_routes(access: CloudflareAccess, keys: CloudflareKeys) -> tuple[dict[str, Any], dict[str, Any]]:

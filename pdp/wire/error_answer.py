@@ -21,6 +21,7 @@ from pdp.wire.exchange import HttpAnswer
 
 if TYPE_CHECKING:
     from pdp.errors import SekishoError
+    from pdp.wire.exchange import HttpRequest
 
 JSON: Final = ("content-type", "application/json")
 CHALLENGE: Final = ("www-authenticate", 'Bearer realm="sekisho"')  # RFC 6750 section 3
@@ -80,6 +81,12 @@ def method_not_allowed(allowed: str, request_id: str | None = None) -> HttpAnswe
     """405 with its `Allow` (RFC 9110 section 15.5.6)."""
     body = error_body("method_not_allowed", "this path does not take this method", f"use {allowed}")
     return HttpAnswer(405, (JSON, ("allow", allowed), *echo(request_id, None)), body)
+
+
+def request_id_of(request: HttpRequest) -> str | None:
+    """What the caller named the exchange, where that can be echoed and stands once."""
+    text = request.single("x-request-id")
+    return text if text is not None and is_request_id(text) else None
 
 
 def is_request_id(text: str) -> bool:

@@ -47,6 +47,11 @@ class HttpRequest(msgspec.Struct, frozen=True, gc=False):
             raise BadRequestError(f"the header `{name}` stands more than once")
         return values[0] if values else None
 
+    def single(self, name: str) -> str | None:
+        """The header's value; None where it is absent or stands more than once, which is then nobody's word."""
+        values = [value for known, value in self.headers if known == name]
+        return values[0] if len(values) == 1 else None
+
 
 class HttpAnswer(msgspec.Struct, frozen=True, gc=False):
     status: int

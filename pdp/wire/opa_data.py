@@ -16,10 +16,8 @@ INVARIANT (one door): `allow` is written from `Verdict.permits`, in `_document` 
 
 from __future__ import annotations
 
-import re
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec.structs import replace
@@ -36,42 +34,28 @@ from pdp.errors import (
     TooManyRequestsError,
 )
 from pdp.model.decision import BAD_INPUT, Outcome
-from pdp.strict_json import parse_json
 from pdp.wire.authzen_call import Call, require
 from pdp.wire.authzen_mapping import access_request
 from pdp.wire.cache_control import wants_fresh
-from pdp.wire.error_answer import CHALLENGE, JSON, echo, is_request_id, told
+from pdp.wire.error_answer import CHALLENGE, JSON, echo, request_id_of, told
 from pdp.wire.exchange import HttpAnswer, Refusal
+from pdp.wire.opa_question import ABSENT, V0, V1, RefusedError, UndefinedError, input_of, member_of, parameters_of
 from pdp.wire.traceparent import trace_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from pdp.bundle.bundle import Bundle
     from pdp.callers.caller import Caller
     from pdp.model.decision import Decision
     from pdp.wire.exchange import Decider, HttpRequest
 
-    Parameters = Mapping[str, str]
-
 WIRE: Final = "opa"
-V1: Final = "/v1/data"
-V0: Final = "/v0/data"
 HEALTH: Final = "/health"
 # Paths of an OPA server that change it or ask it anything; here policies are published with a second person's word.
 CLOSED: Final = ("/v1/policies", "/v1/query", "/v1/compile", "/v1/config", "/v1/status")
 
-_SEGMENTS: Final = re.compile(
-    r"(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*/?", re.ASCII
-)  # no escapes: none of our names needs one
-_MAX_QUERY: Final = 256 * 1024  # characters; `GET …?input=` carries a whole question
-_MAX_PARAMETERS: Final = 32
-_PARAMETERS: Final = frozenset(
-    {"pretty", "metrics", "instrument", "provenance", "explain", "strict-builtin-errors", "input", "bundles", "plugins"}
-)
-_EXPLANATIONS: Final = ("off", "notes")  # no policy of ours writes notes; the others would need OPA's own tracer
 _NO_INPUT: Final = {"code": "api_usage_warning", "message": "'input' key missing from the request"}
-_ABSENT: Final[Any] = object()
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -82,18 +66,6 @@ class Probe(Protocol):
     def name(self) -> str: ...
     @property
     def ok(self) -> bool: ...
-
-
-class _UndefinedError(Exception):
-    """There is no such document."""
-
-
-class _RefusedError(Exception):
-    """OPA's own form of an error: a code that its clients know."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 class OpaData:
@@ -112,7 +84,7 @@ class OpaData:
     async def __call__(self, request: HttpRequest) -> HttpAnswer:
         """Raises only what is a bug."""
         begun_ns = perf_counter_ns()
-        request_id = _request_id(request)
+        request_id = request_id_of(request)
         caller: Caller | None = None
         try:
             caller = await self._admit(request)
@@ -122,7 +94,7 @@ class OpaData:
                     f"the question is larger than this caller's {caller.limits.body_bytes} bytes"
                 )
             return await self._answer(request, caller, request_id, begun_ns)
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return _error(refused.status, refused.code, refused.message, request_id)
         except TooManyRequestsError as fault:
             answer = _error(fault.status, fault.code, fault.message, request_id)
@@ -140,16 +112,16 @@ class OpaData:
         if request.method not in ("GET", "POST"):
             return HttpAnswer(405, (("allow", "GET, POST"), *echo(request_id, None)))
         raw = request.path.startswith(V0)
-        parameters = _parameters(request)
+        parameters = parameters_of(request)
         bundle = self._bundle()
-        given = _input(request, parameters, raw=raw)
+        given = input_of(request, parameters, raw=raw)
         try:
-            member = _member(request.path, bundle.entrypoint)
+            member = member_of(request.path, bundle.entrypoint)
             decision_id, document = await self._decided(given, request, caller, request_id, bundle)
-            result = document if member is None else document.get(member, _ABSENT)
-        except _UndefinedError as undefined:
+            result = document if member is None else document.get(member, ABSENT)
+        except UndefinedError as undefined:
             fault = BadRequestError(f"no such document: `{str(undefined)[:128]}`")
-            decision_id, result = await self._refused(fault, request, caller, request_id), _ABSENT
+            decision_id, result = await self._refused(fault, request, caller, request_id), ABSENT
         if raw:
             return self._raw(request, result, request_id, decision_id)
         body: dict[str, Any] = {"decision_id": decision_id}
@@ -159,9 +131,9 @@ class OpaData:
             body["metrics"] = {"timer_server_handler_ns": perf_counter_ns() - begun_ns}
         if parameters.get("explain", "off") != "off":
             body["explanation"] = []
-        if given is _ABSENT and request.method == "POST":
+        if given is ABSENT and request.method == "POST":
             body["warning"] = _NO_INPUT
-        if result is not _ABSENT:
+        if result is not ABSENT:
             body["result"] = result
         encoded = _encode(body)
         if "pretty" in parameters:
@@ -170,7 +142,7 @@ class OpaData:
 
     def _raw(self, request: HttpRequest, result: Any, request_id: str | None, decision_id: str) -> HttpAnswer:
         """Version 0: the result alone, and 404 where there is none."""
-        if result is _ABSENT:
+        if result is ABSENT:
             name = request.path.removeprefix(V0).strip("/").replace("/", ".")
             answer = _error(404, "undefined_document", f"document undefined: data.{name[:128]}", request_id)
             return replace(answer, headers=(*answer.headers, ("x-decision-id", decision_id)))
@@ -180,8 +152,8 @@ class OpaData:
         self, given: Any, request: HttpRequest, caller: Caller, request_id: str | None, bundle: Bundle
     ) -> tuple[str, dict[str, Any]]:
         """(the decision's id, the document at the entry point). Raises NotPermittedError and NotReadyError."""
-        fresh = caller.may("bypass_cache") and wants_fresh(_single(request, "cache-control"))
-        call = Call(caller, request_id, trace_id_of(_single(request, "traceparent")), request.body, fresh=fresh)
+        fresh = caller.may("bypass_cache") and wants_fresh(request.single("cache-control"))
+        call = Call(caller, request_id, trace_id_of(request.single("traceparent")), request.body, fresh=fresh)
         try:
             asked = replace(access_request(_question(given), bundle.profile, call, "/input"), wire=WIRE)
         except NotPermittedError as fault:
@@ -216,7 +188,7 @@ class OpaHealth:
 async def closed(request: HttpRequest) -> HttpAnswer:
     """What an OPA server would let its clients change or ask: not here, whoever calls."""
     message = "this service publishes policies with `pdp bundle`, and answers decisions only"
-    return _error(404, "resource_not_found", message, _request_id(request))
+    return _error(404, "resource_not_found", message, request_id_of(request))
 
 
 def _question(given: Any) -> dict[str, Any]:
@@ -240,69 +212,6 @@ def _document(decision: Decision) -> dict[str, Any]:
     return document
 
 
-def _member(path: str, entrypoint: str) -> str | None:
-    """Which member of the document the path names; None: the whole. Raises _UndefinedError."""
-    below = path.removeprefix(V0).removeprefix(V1)
-    if _SEGMENTS.fullmatch(below) is None:
-        raise _UndefinedError(below)
-    names, own = below.strip("/").split("/"), entrypoint.split("/")
-    if names[: len(own)] != own or len(names) > len(own) + 1:
-        raise _UndefinedError(below)
-    return names[len(own)] if len(names) > len(own) else None
-
-
-def _parameters(request: HttpRequest) -> Parameters:
-    """The query parameters that count; one that is `false` is as good as absent. Raises _RefusedError."""
-    if len(request.query) > _MAX_QUERY:
-        raise _RefusedError(400, "invalid_parameter", "the query is too long")
-    try:
-        pairs = parse_qsl(
-            request.query, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS, encoding="utf-8"
-        )
-    except ValueError:
-        raise _RefusedError(400, "invalid_parameter", "the query parameters cannot be read") from None
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        if name not in _PARAMETERS or name in found:
-            what = "stands twice" if name in found else "is not supported"
-            raise _RefusedError(400, "invalid_parameter", f"the query parameter `{name[:64]}` {what}")
-        found[name] = value
-    if found.get("explain", "off") not in _EXPLANATIONS:
-        raise _RefusedError(400, "invalid_parameter", "`explain` may be `off` or `notes`; see `pdp replay`")
-    return {name: value for name, value in found.items() if name in ("explain", "input") or value.lower() != "false"}
-
-
-def _input(request: HttpRequest, parameters: Parameters, *, raw: bool) -> Any:
-    """The `input`, or _ABSENT. Raises _RefusedError for what is no JSON, as OPA does."""
-    if request.method == "GET":
-        text = parameters.get("input")
-        return _ABSENT if text is None or raw else _parsed(text.encode())
-    if "input" in parameters:
-        raise _RefusedError(400, "invalid_parameter", "`input` belongs into the body of a POST")
-    if (coding := _single(request, "content-encoding")) not in (None, "", "identity"):
-        raise _RefusedError(
-            415, "invalid_parameter", f"the content coding `{str(coding)[:32]}` is not read; send plain JSON"
-        )
-    if not request.body.strip():
-        return _ABSENT
-    body = _parsed(request.body)
-    if raw:
-        return body
-    if type(body) is not dict:
-        raise _RefusedError(400, "invalid_parameter", "body contains malformed input document: it must be an object")
-    return body.get("input", _ABSENT)
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return parse_json(text)
-    except PayloadTooLargeError as fault:
-        raise _RefusedError(fault.status, "invalid_parameter", told(fault)) from None
-    except BadRequestError as fault:
-        message = f"body contains malformed input document: {told(fault)}"
-        raise _RefusedError(400, "invalid_parameter", message) from None
-
-
 def _provenance(bundle: Bundle) -> dict[str, Any]:
     """`version` is ours: a client that compares it with releases of OPA compares the wrong thing."""
     return {
@@ -312,17 +221,6 @@ def _provenance(bundle: Bundle) -> dict[str, Any]:
         "build_hostname": "",
         "bundles": {"sekisho": {"revision": bundle.revision}},
     }
-
-
-def _single(request: HttpRequest, name: str) -> str | None:
-    """The header's value; None where it is absent or stands more than once, which is then nobody's word."""
-    values = [value for known, value in request.headers if known == name]
-    return values[0] if len(values) == 1 else None
-
-
-def _request_id(request: HttpRequest) -> str | None:
-    text = _single(request, "x-request-id")
-    return text if text is not None and is_request_id(text) else None
 
 
 def _error(status: int, code: str, message: str, request_id: str | None) -> HttpAnswer:

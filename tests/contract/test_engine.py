@@ -20,6 +20,7 @@ from pdp.engine.opa_server import OpaServerEngine
 from pdp.engine.port import MAX_DOCUMENT_BYTES
 from pdp.engine.regorus import RegorusEngine
 from pdp.errors import BundleError, EngineDiedError, EngineError, EngineSupersededError, EngineTimeoutError
+from tests.processes import children_of
 from tests.servers import OpaServer, opa_server, wait_until_stopped
 
 if TYPE_CHECKING:
@@ -105,15 +106,7 @@ class Part:
 
 def evaluator_pids() -> set[int]:
     """The evaluator processes of this test process."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"regorus_child" in (entry / "cmdline").read_bytes():
-                found.add(int(entry.name))
-        except (OSError, ValueError, IndexError):  # it ended meanwhile, or is no process
-            continue
-    return found
+    return children_of(os.getpid(), "regorus_child")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from pdp.engine.evaluator import GRACE_S
 from pdp.engine.regorus import RegorusEngine
 from pdp.engine.syntax import parse_modules
 from pdp.errors import BundleError, EngineDiedError, EngineError, EngineTimeoutError
+from tests.processes import children_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,16 +64,8 @@ def echo(value: Any) -> bytes:
     return json.dumps({"echo": value}).encode()
 
 
-def children_of(parent: int) -> set[int]:
-    found = set()
-    for entry in Path("/proc").iterdir():
-        try:
-            stat = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(stat[1]) == parent and stat[0] != "Z" and b"regorus_child" in (entry / "cmdline").read_bytes():
-                found.add(int(entry.name))
-        except (OSError, ValueError, IndexError):  # it ended meanwhile, or is no process
-            continue
-    return found
+def evaluators_of(parent: int) -> set[int]:
+    return children_of(parent, "regorus_child")
 
 
 def environment_of(pid: int) -> bytes:
@@ -127,12 +120,12 @@ async def comes_back(engine: RegorusEngine) -> bool:
 
 
 async def test_a_panic_is_one_error_and_a_fresh_process(engine):
-    before = children_of(os.getpid())
+    before = evaluators_of(os.getpid())
     first, panic, after = await answers(engine, echo(1), b'{"panic": "xx"}', echo(2))
     assert (first, after) == (1, 2)
     assert isinstance(panic, EngineDiedError)
     assert "panicked" in str(panic)
-    assert not before & children_of(os.getpid())
+    assert not before & evaluators_of(os.getpid())
 
 
 async def test_an_evaluation_that_eats_memory_dies_alone():
@@ -150,17 +143,17 @@ async def test_a_policy_cannot_pretend_to_be_undefined_nor_be_taken_for_a_value(
 
 async def test_a_document_that_ended_a_process_is_not_tried_again(engine):
     """Two processes are used up by two endless documents: a second try would need more, and more time."""
-    seen = set(children_of(os.getpid()))
+    seen = set(evaluators_of(os.getpid()))
     running = asyncio.ensure_future(
         answers(engine, b'{"endless": 1}', echo(1), b'{"endless": 2}', *map(echo, range(2, 40)))
     )
     while not running.done():
-        seen |= children_of(os.getpid())
+        seen |= evaluators_of(os.getpid())
         await asyncio.sleep(0.01)
     said = running.result()
     assert [type(one) for one in said[:3]] == [EngineTimeoutError, int, EngineTimeoutError]
     assert said[3:] == list(range(2, 40))
-    assert len(seen | children_of(os.getpid())) == 3
+    assert len(seen | evaluators_of(os.getpid())) == 3
 
 
 async def test_the_deadline_holds_although_the_service_blocks_the_alarm_signal():
@@ -187,19 +180,19 @@ async def the_kernel_ends_an_endless_evaluation() -> None:
 
 
 async def test_signals_to_the_whole_group_do_not_end_an_evaluator(engine):
-    before = children_of(os.getpid())
+    before = evaluators_of(os.getpid())
     for pid in before:
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGTERM)
     assert await answers(engine, echo(1)) == [1]
-    assert children_of(os.getpid()) == before
+    assert evaluators_of(os.getpid()) == before
 
 
 async def test_the_secrets_of_the_service_are_not_in_the_evaluators_environment(monkeypatch):
     monkeypatch.setenv("PDP_OPA_TOKEN", "a-secret-of-the-service")
-    before = children_of(os.getpid())
+    before = evaluators_of(os.getpid())
     async with engine_with():
-        environments = [environment_of(pid) for pid in children_of(os.getpid()) - before]
+        environments = [environment_of(pid) for pid in evaluators_of(os.getpid()) - before]
     assert environments
     assert not any(b"a-secret-of-the-service" in environment for environment in environments)
 
@@ -217,32 +210,32 @@ async def test_several_evaluators_work_at_the_same_time():
 
 async def test_a_worker_begins_with_one_process_and_needs_no_other_while_nobody_waits():
     async with engine_with(children=3) as engine:
-        first = children_of(os.getpid())
+        first = evaluators_of(os.getpid())
         assert len(first) == 1
         for number in range(50):
             assert await answers(engine, echo(number)) == [number]
-        assert children_of(os.getpid()) == first
+        assert evaluators_of(os.getpid()) == first
 
 
 async def test_behind_a_document_that_does_not_end_another_process_is_started_and_answers():
     async with engine_with(children=2, deadline=timedelta(seconds=30)) as engine:
-        first = children_of(os.getpid())
+        first = evaluators_of(os.getpid())
         endless = asyncio.create_task(engine.evaluate([b'{"endless": 1}']))
         await asyncio.sleep(0)  # it is asked first
         for number in range(20):
             assert await answers(engine, echo(number)) == [number]
         assert not endless.done()
-        assert len(children_of(os.getpid()) - first) == 1
+        assert len(evaluators_of(os.getpid()) - first) == 1
         endless.cancel()
 
 
 async def test_however_many_wait_no_more_processes_are_started_than_were_allowed():
-    before = children_of(os.getpid())
+    before = evaluators_of(os.getpid())
     async with engine_with(children=2) as engine:
         running = asyncio.create_task(answers(engine, *[b'{"endless": true}'] * 4, *map(echo, range(40))))
         most = 0
         while not running.done():
-            most = max(most, len(children_of(os.getpid()) - before))
+            most = max(most, len(evaluators_of(os.getpid()) - before))
             await asyncio.sleep(0.01)
         assert [type(one) for one in running.result()] == [EngineTimeoutError] * 4 + [int] * 40
         assert most == 2
@@ -252,7 +245,7 @@ async def test_a_process_that_is_started_later_and_fails_takes_nothing_from_the_
     python, tried = tmp_path / "python", tmp_path / "tried"
     python.symlink_to(sys.executable)
     async with engine_with(children=2, deadline=timedelta(seconds=30), python=str(python)) as engine:
-        (first,) = children_of(os.getpid())
+        (first,) = evaluators_of(os.getpid())
         python.unlink()
         python.write_text(f"#!/bin/sh\ntouch {tried}\nexit 1\n")
         python.chmod(0o700)
@@ -263,14 +256,14 @@ async def test_a_process_that_is_started_later_and_fails_takes_nothing_from_the_
                 await asyncio.sleep(0.01)
         os.kill(first, signal.SIGCONT)
         assert await asked == list(range(20))
-        assert children_of(os.getpid()) == {first}
+        assert evaluators_of(os.getpid()) == {first}
 
 
 async def test_a_process_that_is_on_its_way_when_the_engine_closes_does_not_stay():
     async with engine_with(children=2, deadline=timedelta(seconds=30)) as engine:
         asked = asyncio.create_task(answers(engine, b'{"endless": 1}', echo(1)))
         async with asyncio.timeout(20):
-            while len(found := children_of(os.getpid())) < 2:  # noqa: ASYNC110  # the kernel knows
+            while len(found := evaluators_of(os.getpid())) < 2:  # noqa: ASYNC110  # the kernel knows
                 await asyncio.sleep(0)
         await engine.close()
         assert all(isinstance(one, EngineError) for one in await asked)
@@ -279,11 +272,11 @@ async def test_a_process_that_is_on_its_way_when_the_engine_closes_does_not_stay
 
 async def test_of_several_evaluators_all_are_replaced_or_none():
     async with engine_with(children=2) as engine:
-        before = children_of(os.getpid())
+        before = evaluators_of(os.getpid())
         with pytest.raises(BundleError):
             await engine.activate(bundle("package p\n\nanswer := x\n"))
-        assert await asyncio.to_thread(wait_until_gone, children_of(os.getpid()) - before)
-        assert children_of(os.getpid()) == before
+        assert await asyncio.to_thread(wait_until_gone, evaluators_of(os.getpid()) - before)
+        assert evaluators_of(os.getpid()) == before
         await engine.activate(bundle(POLICY + "\n# another\n"))
         assert await answers(engine, *map(echo, range(20))) == list(range(20))
         assert await asyncio.to_thread(wait_until_gone, before)
@@ -363,7 +356,7 @@ def test_an_evaluator_does_not_outlive_a_killed_service(state):
     try:
         assert service.stdout is not None
         assert service.stdout.readline() == b"ready\n"
-        children = children_of(service.pid)
+        children = evaluators_of(service.pid)
         for child in children if state == "stopped" else ():
             os.kill(child, signal.SIGSTOP)
     finally:

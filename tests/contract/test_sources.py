@@ -8,8 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import text
 
 from connectors.port import Page
@@ -20,8 +18,7 @@ from pdp.model.directory import Device, Post, PostureReport
 from pdp.sources import register
 from pdp.sources.approval import approve, forget, waiting
 from pdp.sources.runner import Source, enrol_all
-from pdp.store import store as store_module
-from pdp.store.store import Store, open_store
+from pdp.store.store import Store, open_store, upgrade
 from tests.contract.stores import Databases, postgres_databases, sqlite_databases
 from tests.postgres_server import postgres_server
 from tests.unit.sources.simulated import NOW, Simulated, Stage, report, settings, user
@@ -126,11 +123,7 @@ def test_reports_from_before_there_were_sources_keep_what_they_say(databases: Da
     store = open_store(databases.empty())
     try:
         with store.write() as connection:
-            config = Config()
-            config.set_main_option("script_location", str(store_module._MIGRATIONS).replace("%", "%%"))
-            config.set_main_option("path_separator", "os")
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0002")
+            upgrade(connection, "0002")
             connection.execute(
                 text(
                     "INSERT INTO devices (id, class, shared, state, takeout, returned_from_outside)"

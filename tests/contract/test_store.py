@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
@@ -54,8 +52,7 @@ from pdp.model.directory import (
     User,
     WorkPermit,
 )
-from pdp.store import store as store_module
-from pdp.store.store import HEAD, Store, open_store
+from pdp.store.store import HEAD, Store, open_store, upgrade
 from pdp.store.tables import metadata
 from tests.contract.stores import Databases, child, postgres_databases, quiet, sqlite_databases
 from tests.postgres_server import postgres_server
@@ -136,11 +133,7 @@ async def test_marks_from_before_they_knew_their_issuer_count_for_every_issuer(d
     store = open_store(databases.empty())
     try:
         with store.write() as connection:
-            config = Config()
-            config.set_main_option("script_location", str(store_module._MIGRATIONS).replace("%", "%%"))
-            config.set_main_option("path_separator", "os")
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0011")
+            upgrade(connection, "0011")
             connection.execute(
                 text(
                     "INSERT INTO revocations (kind, id, not_before, created_at)"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bench.processes import family, free_port
+from tests.processes import command_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,13 +31,6 @@ AGAIN_S: Final = 0.1  # after a request that had no answer
 PATH: Final = "/access/v1/evaluation"
 
 Part = Literal["worker", "parent", "notary", "all"]
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 class Service:
@@ -133,7 +127,7 @@ class Service:
         if part == "parent":
             return below[:1]
         sign = "pdp.notary_child" if part == "notary" else "spawn_main"
-        return [pid for pid in below[1:] if sign in _command(pid)]
+        return [pid for pid in below[1:] if sign in command_of(pid)]
 
     def kill(self, part: Part, dice: random.Random) -> bool:
         """SIGKILL for one of that part, or for all; False where there was none."""

@@ -18,8 +18,13 @@ from dockerfile_parse import DockerfileParser
 from pdp.audit.metrics import AuditMetrics
 from pdp.cache_metrics import CacheMetrics
 from pdp.callers.crl_metrics import CrlMetrics
+from pdp.delivery.metrics import DeliveryMetrics
 from pdp.log_metrics import ProofMetrics, StoreMetrics
 from pdp.metrics import Metrics
+from pdp.opa_sink.metrics import SinkMetrics
+from pdp.outgrown.metrics import CopyMetrics
+from pdp.outgrown.standing import Standings
+from pdp.privacy.metrics import MaskingMetrics
 from pdp.revisions.metrics import RevisionMetrics
 from pdp.settings import Settings, load_settings
 from pdp.shipping.ledger import Ledger
@@ -165,6 +170,10 @@ def live_names() -> set[str]:
     TableMetrics(metrics.registry)
     ReceivingMetrics(metrics.registry)
     SendingMetrics(metrics.registry)
+    CopyMetrics(metrics.registry, Standings(Path("nowhere")), ())
+    DeliveryMetrics(metrics.registry, Path("nowhere"))
+    MaskingMetrics(metrics.registry)
+    SinkMetrics(metrics.registry)
     names: set[str] = set()
     for family in metrics.registry.collect():
         names |= {family.name} | {f"{family.name}{end}" for end in _ENDS[family.type]}
@@ -184,6 +193,20 @@ def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
         asked = set(_PROMQL_NAME.findall(path.read_text(encoding="utf-8")))
         assert asked
         assert asked <= names, (path, asked - names)
+
+
+def test_whatever_counts_a_loss_has_an_alert() -> None:
+    """A metric that says of itself that something is lost, refused for good, erased or away, and wakes nobody."""
+    asked = set(_PROMQL_NAME.findall((DEPLOY / "prometheus" / "alerts.yaml").read_text(encoding="utf-8")))
+    lossy = {
+        name
+        for name in live_names()
+        if re.search(
+            r"unrecorded|spilling|altered|lost|let_go|shipping_refused\Z|masking_failures_total|unfinished", name
+        )
+    }
+    assert len(lossy) >= 8
+    assert lossy <= asked
 
 
 def test_the_dashboard_is_whole_and_speaks_both_languages() -> None:

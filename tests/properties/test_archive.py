@@ -10,9 +10,10 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pdp.archive.arrow_tables import table_of
 from pdp.archive.bodies import bodies_of
-from pdp.archive.columns import body_of, row_of, table_of
 from pdp.archive.intake import Intake
+from pdp.archive.rows import body_of, row_of
 from pdp.archive.schema import INDEX
 from pdp.archive.tail import publish_tails
 from pdp.declog.record import encode_record, read_record

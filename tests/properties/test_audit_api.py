@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pdp.audit.document import OPERATIONS, audit_document
+from pdp.audit.document import OPERATIONS, REFUSALS, audit_document
 from pdp.store.store import open_store
 from pdp.trail.event import ACTIONS
 from tests.unit.audit.world import DAY, OPERATE, READ, World, some_log, world
@@ -91,7 +91,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def documented(template: str, method: str, status: int, media: str) -> bool:
-    responses = OPERATIONS[method, template].responses()
+    responses = OPERATIONS[method, template].route(REFUSALS)["responses"]
     return status in responses and media in responses[status]["content"]
 
 

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdp.archive.columns import body_of, row_of
+from pdp.archive.rows import body_of, row_of
 from pdp.declog.record import encode_record, read_record
 from tests.unit.declog.test_record_versions import as_first
 from tests.unit.privacy.samples import a_record, masking, rule

@@ -10,6 +10,7 @@ import pytest
 from pdp.bundle.bundle import Bundle
 from pdp.errors import BundleError, EngineError, SpaceError
 from pdp.table.decision_table import table_of
+from pdp.table.laid import laid_out
 from pdp.table.proof import proof_documents
 from tests.oracle.documents import random_document, set_at
 from tests.properties.random_policies import DATA, RandomPolicy
@@ -63,7 +64,7 @@ def differences(of: Bundle, asked: list[bytes]) -> tuple[list[bytes], int] | Non
         space = build(of)
     except (SpaceError, BundleError, EngineError):
         return None
-    table = table_of(of.digest, space.facts, space.diagram, space.verdict)
+    table = table_of(laid_out(space.bundle.digest, space.facts, space.diagram, space.verdict))
     asked = [*asked, *proof_documents(space)]
     said = engine_answers(of, asked)
     answered = [(one, table.answer(one), other) for one, other in zip(asked, said, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,12 +15,13 @@ import pytest
 
 from bench.prefecture import OFFICE, PEP, PHONE, stream_of
 from pdp.directory.snapshot import load_snapshot
-from pdp.space.keeping import Shelf, dumped, file_of, key_of, sealed
+from pdp.space.keeping import Shelf
 from pdp.store.store import open_store
+from pdp.table.kept import KeptTables, keep_table
 from tests.fleet import House, Service, house, services, until
 from tests.spaces import shipped_space
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 QUESTIONS = 120
 PASSING = ("id", "expires_at", "cache")
@@ -31,20 +33,34 @@ NETWORKS: tuple[dict[str, Any], ...] = (
 )
 
 
+SECRET = b"t" * 32
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """A house whose service finds the space of the shipped policy, sealed under its own secret."""
-    found = house(tmp_path_factory.mktemp("table"))
-    state, secret = found.place / "one" / "state", b"t" * 32
-    (state / "spaces").mkdir(parents=True)
-    (state / "spaces.key").write_bytes(secret)
-    space = shipped_space()
-    kept(found).write_bytes(sealed(dumped(space), key_of(space.bundle), secret))
-    return found
+    return with_table(house(tmp_path_factory.mktemp("table")))
 
 
-def kept(home: House) -> Path:
-    return file_of(Shelf(home.place / "one" / "state" / "spaces", b"t" * 32), shipped_space().bundle)
+def with_table(home: House) -> House:
+    """Whose service finds the table of the shipped policy, sealed under its own secret."""
+    state = home.place / "one" / "state"
+    state.mkdir(parents=True)
+    (state / "spaces.key").write_bytes(SECRET)
+    keep_table(Shelf(state / "spaces", SECRET), shipped_space())
+    return home
+
+
+def kept(home: House) -> list[Path]:
+    return sorted((home.place / "one" / "state" / "spaces").iterdir())
+
+
+def told(service: Service, words: str) -> None:
+    """Every worker says so in its `/readyz`: which of them answers is chance."""
+    until(
+        lambda: all(words in service.details()["decision_table"] for _ in range(12)),
+        lambda: str(service.details()),
+        60,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +109,11 @@ def lasting(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_answer_that_stands_in_the_table_is_the_one_that_the_engine_gives(home: House, service: Service) -> None:
-    before = kept(home).stat().st_mtime_ns
+    (table,) = kept(home)
+    before = table.stat().st_ino
     until(lambda: service.metrics().get(("decision_table_ready", "")) == 1, lambda: str(service.details()), 60)
-    until(
-        lambda: all("different answers over" in service.details()["decision_table"] for _ in range(12)),
-        lambda: str(service.details()),
-    )
-    assert kept(home).stat().st_mtime_ns == before, "it was found, and not made anew"
+    told(service, "different answers over")
+    assert (kept(home), table.stat().st_ino) == ([table], before), "it was found, and not made anew"
     connections = [service.connect() for _ in range(6)]
     outcomes = set()
     try:
@@ -124,3 +138,25 @@ def test_every_answer_that_stands_in_the_table_is_the_one_that_the_engine_gives(
     assert counted["decision_table_checks_total", "differs"] == 0
     assert [line for line in service.log() if line["level"] == "error"] == []
     assert service.audit()["ok"]
+
+
+def test_a_doubt_of_another_process_ends_the_table_on_each_worker_and_at_each_start(tmp_path: Path) -> None:
+    home = with_table(house(tmp_path))
+    settings = {"one": {"workers": 2, "decision_table": "on"}}
+    (question, *_) = questions(home)
+    with services(home, settings) as started:
+        service = started["one"]
+        told(service, "different answers over")
+        connection = service.connect()
+        before = asked(connection, home.key, question)
+        connection.close()
+        asyncio.run(KeptTables(kept(home)[0].parent, SECRET).doubt(shipped_space().bundle.digest))
+        told(service, "the engine answers otherwise than the table")
+        assert service.metrics()["decision_table_ready", ""] == 0
+    with services(home, settings) as started:
+        service = started["one"]
+        told(service, "the engine answers otherwise than the table")
+        connection = service.connect()
+        assert lasting(asked(connection, home.key, question)) == lasting(before), "the engine decides"
+        connection.close()
+    assert [file.suffix for file in kept(home)] == [".doubted"]

@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.processes import command_of, parents
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(30)]
 
 START_S = 40.0
@@ -113,10 +115,12 @@ class Served:
     def evaluators(self) -> dict[int, int]:
         """The process id of each evaluator below this service, and of the worker that it belongs to."""
         below = {self.process.pid}
-        parents = _parents()
-        while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        started_by = parents()
+        while more := {pid for pid, parent in started_by.items() if parent in below} - below:
             below |= more
-        return {pid: parents[pid] for pid in below if pid in parents and "pdp.engine.regorus_child" in _command(pid)}
+        return {
+            pid: started_by[pid] for pid in below if pid in started_by and "pdp.engine.regorus_child" in command_of(pid)
+        }
 
     def end(self) -> int:
         self.process.terminate()
@@ -152,25 +156,6 @@ def reachable(url: str) -> bool:
     except ConnectionRefusedError:
         return False
     return True
-
-
-def _parents() -> dict[int, int]:
-    found: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after_name = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has just ended
-            continue
-        if after_name[0] != "Z":
-            found[int(stat.parent.name)] = int(after_name[1])
-    return found
-
-
-def _command(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
 
 
 @contextmanager
@@ -227,7 +212,7 @@ def test_an_evaluator_that_is_killed_is_replaced_and_the_service_goes_on(one: Se
 
     until(allowed, "no allow any more")
     (evaluator,) = until(lambda: set(one.evaluators()) - before, "no new evaluator")
-    assert evaluator != killed and killed not in _parents()
+    assert evaluator != killed and killed not in parents()
     assert one.process.poll() is None
 
 
@@ -239,7 +224,7 @@ def test_a_term_signal_ends_the_service_without_a_traceback_and_no_secret_was_to
         began = time.monotonic()
         assert served.end() in (0, -signal.SIGTERM)
         assert time.monotonic() - began < STOP_S
-        assert not set(children) & set(_parents()), "an evaluator outlived its worker"
+        assert not set(children) & set(parents()), "an evaluator outlived its worker"
     assert any(line["event"] == "Application shutdown complete." for line in served.log())
     assert not [line for line in served.log() if line["level"] in ("error", "critical") or "exception" in line]
     for secret in (question.key, question.key.rpartition("_")[2], "sekisho_ab_cd"):

@@ -24,6 +24,14 @@ def test_the_key_is_made_once_and_is_the_same_ever_after(tmp_path: Path) -> None
     assert list(path.parent.iterdir()) == [path], "nothing is left aside"
 
 
+def test_a_key_that_is_there_is_read_and_nothing_is_written(tmp_path: Path) -> None:
+    """A start on a disk that is full."""
+    first = shared_key(tmp_path / "key")
+    before = tmp_path.stat().st_mtime_ns
+    assert shared_key(tmp_path / "key") == first
+    assert tmp_path.stat().st_mtime_ns == before
+
+
 def test_two_places_have_two_keys(tmp_path: Path) -> None:
     assert shared_key(tmp_path / "a") != shared_key(tmp_path / "b")
 

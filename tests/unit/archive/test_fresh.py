@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdp.archive.columns import body_of, rows_of
+from pdp.archive.arrow_tables import rows_of
 from pdp.archive.fresh import TailMemory
+from pdp.archive.rows import body_of
 from pdp.archive.store import LocalStore
 from pdp.archive.tail import publish_tails
 from tests.unit.archive.logs import Worker, names, some_records

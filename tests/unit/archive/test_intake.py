@@ -5,14 +5,15 @@ import pyarrow as pa
 import pytest
 
 from pdp.archive.arrow_schema import IN_MEMORY
+from pdp.archive.arrow_tables import table_of
 from pdp.archive.bodies import bodies_of
-from pdp.archive.columns import row_of, table_of
 from pdp.archive.instants import micros_of, texts_of
 from pdp.archive.intake import Intake, Parts
+from pdp.archive.rows import row_of
 from pdp.declog.record import encode_record, read_record
 from pdp.errors import RecordDamagedError
 from tests.unit.archive.logs import facts, record, some_records
-from tests.unit.archive.test_columns import BODIES, changed
+from tests.unit.archive.test_rows import BODIES, changed
 from tests.unit.declog.samples import START
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdp.archive.columns import rows_of
+from pdp.archive.arrow_tables import rows_of
 from pdp.archive.duck import DuckQueries
 from pdp.archive.entries import Hold
 from pdp.archive.keeper import Keeper

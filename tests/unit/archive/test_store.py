@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pdp.archive.columns import body_of, rows_of
+from pdp.archive.arrow_tables import rows_of
 from pdp.archive.datafile import prove_file
 from pdp.archive.entries import StoredFile
+from pdp.archive.rows import body_of
 from pdp.archive.schema import INDEX
 from pdp.archive.sealed import lines_again
 from pdp.archive.snapshot import Scope, take_snapshot

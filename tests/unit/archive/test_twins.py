@@ -12,21 +12,34 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pdp.archive.arrow_tables import complete
 from pdp.archive.bodies import bodies_of
-from pdp.archive.columns import complete
+from pdp.archive.duck import DuckQueries
+from pdp.archive.entries import WHOLE, WITH_TWINS
 from pdp.archive.inspection import inspect_store
+from pdp.archive.pseudonymising import RuleSet, carry_out, plan
+from pdp.archive.restoring import prove_store, restorer
 from pdp.archive.snapshot import Scope, take_snapshot
 from pdp.archive.store import LocalStore
 from pdp.archive.tail import publish_tails
 from pdp.archive.twins import passed_over
 from pdp.declog.layout import Layout, SegmentName
+from pdp.declog.record import read_record
 from pdp.declog.recovery import recover_dead
+from pdp.declog.verify import BREAKS, verify_segments
 from pdp.declog.writer import SegmentWriter
+from pdp.errors import RecordDamagedError
 from pdp.outgrown.sealed_rows import sealed_rows
+from pdp.privacy.masking import Masking
+from pdp.privacy.old_records import OLD_RECORDS, text_of
+from pdp.transparency.inspection import inspect
+from pdp.transparency.proofs import prove
 from tests.unit.archive.logs import some_records
 from tests.unit.declog.disks import FaultyDisk, HastyDisk
 from tests.unit.declog.logs import writer_at
 from tests.unit.declog.samples import START, Clock
+from tests.unit.privacy.samples import PSEUDONYMS
+from tests.unit.transparency.notaries import notary_at
 
 RECORDS = some_records(START, 12)
 NOW = START + timedelta(hours=2)
@@ -176,7 +189,7 @@ def test_a_segment_with_twins_keeps_its_file_and_its_own_data_file(world: World)
     first, second = world.layout.names()
     world.store_these(first, second)
     stored = {str(row[0]): (row[4], row[5]) for row in world.store.manifest.overview()}
-    assert [stored[str(name)][0] for name in (first, second)] == [0, 1]
+    assert [stored[str(name)][0] for name in (first, second)] == [WITH_TWINS, WHOLE]
     assert stored[str(first)][1] != stored[str(second)][1]
     assert first not in world.store.removable(NOW + timedelta(days=1000))
 
@@ -192,6 +205,76 @@ def test_a_record_that_was_refused_and_not_written_anew_counts_where_it_stands(w
     world.write(RECORDS[5:])
     assert world.seen() == once(RECORDS)
     assert passed_over(world.store, world.layout.names()) == {}
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_verify_says_that_they_were_written_anew_and_finds_no_break(world: World, twice: bool):
+    world.write(RECORDS[:3])
+    world.fail(RECORDS[3:8], twice=twice)
+    world.write(RECORDS[8:])
+    world.end()
+    names = world.layout.names()
+    found = verify_segments(world.layout)[1]
+    assert [(one.segment, one.at) for one in found if one.kind == "written_anew"] == [
+        (str(name), 5) for name in names[:-1]
+    ]
+    assert not BREAKS & {one.kind for one in found}
+
+
+def test_a_segment_with_twins_is_no_damaged_one(world: World):
+    world.write(RECORDS[:3])
+    world.fail(RECORDS[3:8])
+    world.end()
+    world.store_these(*world.layout.names())
+    (row,) = DuckQueries([world.layout.root]).run("report_10_completeness", {}).to_pylist()
+    assert (row["segments"], row["damaged_segments"], row["records"]) == (2, 0, 8)
+
+
+def test_old_records_of_a_segment_with_twins_lose_their_names_and_keep_their_proof(world: World):
+    world.write(RECORDS[:3])
+    world.fail(RECORDS[3:8])
+    world.write(RECORDS[8:])
+    world.end()
+    root = world.layout.root
+    notary = notary_at(root)
+    notary.turn()
+    notary.close()
+    later = writer_at(root, clock=Clock(NOW), previous=None)
+    later.open()  # so that none of them is the newest
+    first, second = world.layout.names()[:2]
+    world.store_these(first, second)
+    rules = RuleSet(Masking(OLD_RECORDS, PSEUDONYMS), text_of(OLD_RECORDS), PSEUDONYMS.epoch)
+    at = START + timedelta(days=800)
+    steps = plan(world.store, 13, at)
+    assert [step.what for step in steps] == ["pseudonymise"] * 2
+    with world.store.held():
+        assert len(carry_out(world.store, steps, rules, at, "auditor")) == 2
+    left = b"".join(path.read_bytes() for path in root.rglob("*") if path.is_file())
+    assert b"u-0001" not in left
+    assert prove_store(world.store) == (len(RECORDS), [])
+    archived, restore = restorer(root)
+    seen = inspect(world.layout, archived=archived, restore=restore)
+    assert [one for one in seen.findings if one.kind in BREAKS] == []
+    assert seen.signed == {str(first): 8, str(second): 9}
+    assert seen.held == seen.signed
+    for body in RECORDS:
+        assert prove(world.layout, read_record(body).id, archived=archived, restore=restore, everywhere=True)
+
+
+def test_a_segment_with_twins_that_is_not_what_was_stored_keeps_its_names(world: World):
+    world.write(RECORDS[:3])
+    world.fail(RECORDS[3:8])
+    world.end()
+    writer_at(world.layout.root, clock=Clock(NOW)).open()
+    first, second = world.layout.names()[:2]
+    world.store_these(first, second)
+    path = world.layout.sealed_path(first)
+    path.write_bytes(path.read_bytes().replace(b'"allow"', b'"alloW"', 1))
+    rules = RuleSet(Masking(OLD_RECORDS, PSEUDONYMS), text_of(OLD_RECORDS), PSEUDONYMS.epoch)
+    at = START + timedelta(days=800)
+    with world.store.held(), pytest.raises(RecordDamagedError, match="not what was stored"):
+        carry_out(world.store, plan(world.store, 13, at), rules, at, "auditor")
+    assert path.exists()
 
 
 def test_an_ordinary_log_has_none(tmp_path: Path):

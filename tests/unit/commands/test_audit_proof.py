@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,9 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pdp.archive.store import LocalStore
-from pdp.declog.layout import SEALED
+from pdp.declog.disk import PosixDisk
+from pdp.declog.layout import SEALED, Layout
+from pdp.declog.reader import records_of
+from pdp.declog.writer import Epoch, SegmentWriter
 from tests.unit.commands.conftest import only_json, told
 from tests.unit.commands.test_replay import decided
+from tests.unit.declog.samples import Clock
 
 __all__ = ["decided"]
 
@@ -70,6 +75,33 @@ def test_keys_that_are_none_and_ids_that_are_unknown_are_said(pdp, decided, plac
     (place / "auditor.keys").write_text("no key\n")
     assert "holds something else" in told(pdp("audit", "verify", "--keys", "auditor.keys"))[0]
     assert "no record" in told(pdp("audit", "prove", "no-id"))[0]
+
+
+def test_of_a_doubled_id_the_record_that_is_named_is_proven(pdp, decided, place: Path):
+    log = place / "var" / "decisions"
+    (name,) = Layout(log).names()
+    record = next(body for _, body in records_of(Layout(log).sealed_path(name)) if decided["deny"].encode() in body)
+    other, clock = Epoch(name.node, "w7", name.epoch), Clock(name.created_at)
+    writer = SegmentWriter(
+        Layout(log), other, None, durability="power", max_segment_bytes=1 << 20, clock=clock, disk=PosixDisk()
+    )
+    writer.open()
+    writer.commit([record.replace(b'"deny"', b'"allow"', 1)])
+    writer.seal("close")
+    pdp("audit", "checkpoint")
+    pdp("audit", "keys", "--out", "auditor.keys")
+    message, next_step = told(pdp("audit", "prove", decided["deny"]))
+    assert "2 records that differ" in message
+    found = re.findall(r"--segment (\S+) --seq (\d+)", next_step)
+    assert len(found) == 2
+    outcomes = set()
+    for segment, seq in found:
+        said = pdp("audit", "prove", decided["deny"], "--segment", segment, "--seq", seq, "--out", "proof.json")
+        assert said.exit_code == 0, said.stderr
+        assert script("--keys", "auditor.keys", "proof.json").returncode == 0
+        outcomes.add(json.loads(json.loads((place / "proof.json").read_text())["record"])["outcome"])
+    assert outcomes == {"deny", "allow"}
+    assert "belong together" in told(pdp("audit", "prove", decided["deny"], "--seq", "1"))[0]
 
 
 def test_without_a_log_or_a_head_nothing_is_ready(pdp, place: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -54,19 +55,29 @@ def broken(state: Path, **others: object) -> list[tuple[str, str]]:
     return [(finding.segment, finding.kind) for finding in look(state, **others).breaks]
 
 
-def test_a_proof_that_is_taken_away_is_missed_for_the_lock_that_its_notary_held(tmp_path: Path):
+def test_a_proof_that_is_taken_away_is_missed_for_the_mark_of_its_notary(tmp_path: Path):
     written(tmp_path)
     assert broken(tmp_path) == []
     shutil.rmtree(tmp_path / "decisions" / "proof")
     assert broken(tmp_path) == [(LEDGER, "missing_ledger")]
-    assert [one.traces for one in look(tmp_path).unproven] == [("lock",)]
+    assert [one.traces for one in look(tmp_path).unproven] == [("mark", "lock")]
+
+
+def test_a_lock_alone_shows_it_where_a_worker_had_ended_a_segment_by_itself(tmp_path: Path):
+    """The notary signs for it at the latest then; only what killed processes left may have nothing signed."""
+    written(tmp_path)
+    shutil.rmtree(tmp_path / "decisions" / "proof")
+    (tmp_path / "decisions" / "locks" / "local.signed").unlink()
+    assert broken(tmp_path) == [(LEDGER, "missing_ledger")]
+    assert [(one.traces, one.begun) for one in look(tmp_path).unproven] == [(("lock",), False)]
 
 
 def test_a_signed_trail_shows_that_the_decisions_were_signed_for(tmp_path: Path):
     written(tmp_path)
     written(tmp_path, "trail")
     shutil.rmtree(tmp_path / "decisions" / "proof")
-    (tmp_path / "decisions" / "locks" / "local.proof").unlink()
+    for name in ("local.proof", "local.signed"):
+        (tmp_path / "decisions" / "locks" / name).unlink()
     assert broken(tmp_path) == [(LEDGER, "missing_ledger")]
     assert [one.traces for one in look(tmp_path).unproven] == [("trail",)]
 
@@ -97,7 +108,8 @@ def test_an_anchor_of_the_settings_shows_that_there_was_one(tmp_path: Path):
     written(tmp_path, proof=False)
     anchored(tmp_path / "heads", sign(tmp_path, "decisions"))
     shutil.rmtree(tmp_path / "decisions" / "proof")
-    (tmp_path / "decisions" / "locks" / "local.proof").unlink()
+    for name in ("local.proof", "local.signed"):
+        (tmp_path / "decisions" / "locks" / name).unlink()
     assert broken(tmp_path) == []
     assert broken(tmp_path, heads=(tmp_path / "heads",)) == [(LEDGER, "missing_ledger")]
     assert broken(tmp_path, heads=(tmp_path / "not there",)) == []
@@ -118,7 +130,7 @@ def test_the_proof_of_one_of_two_nodes_is_missed(tmp_path: Path):
     segments = Layout(tmp_path / "decisions").segments
     (other,) = segments.glob("local.w1.*")
     other.rename(segments / other.name.replace("local.", "branch.", 1))
-    (tmp_path / "decisions" / "locks" / "branch.proof").touch()
+    (tmp_path / "decisions" / "locks" / "branch.signed").touch()
     assert ("branch.000001.ledger", "missing_ledger") in broken(tmp_path)
 
 
@@ -171,8 +183,40 @@ def test_verify_ends_with_1_and_says_why_and_what_next(pdp, served: Path):
     said = only_json(pdp("audit", "verify", "--json"))
     assert (said["ok"], said["unproven"]) == (
         False,
-        [{"node": "local", "traces": ["lock", "key"], "of_trail": False}],
+        [{"node": "local", "traces": ["mark", "lock", "key"], "of_trail": False, "begun": False}],
     )
+
+
+def test_verify_holds_the_log_against_the_file_anchors_of_the_settings(
+    pdp, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A proof that was taken away and begun anew within the hour: nothing but the anchor can tell."""
+    monkeypatch.setenv("PDP_NODE", "local")
+    written(place / "var", proof=False)
+    settings = load_settings(
+        environ={}, state_dir=str(place / "var"), node="local", log_anchors=[f"file:{place}/heads"]
+    )
+
+    def signs() -> None:
+        keeper = open_keeper(settings)
+        assert keeper.turn() is not None
+        keeper.stop()
+
+    signs()
+    assert (place / "heads").exists()
+    shutil.rmtree(place / "var" / "decisions" / "proof")
+    (place / "var" / "log-signing.pem").unlink()
+    (settings.decisions_path / "locks" / "local.signed").unlink()
+    anchors, settings = settings.log_anchors, load_settings(environ={}, state_dir=str(place / "var"), node="local")
+    signs()
+    result = pdp("audit", "verify")
+    assert (result.exit_code, "nothing here shows" in result.stdout) == (0, True)
+    assert "照合はしていない" in pdp("audit", "verify", lang="ja").stdout
+    assert only_json(pdp("audit", "verify", "--json"))["anchors"] == 0
+    (place / "pdp.toml").write_text(f"log_anchors = {json.dumps(list(anchors))}\n")
+    result = pdp("audit", "verify", "--json")
+    assert (result.exit_code, only_json(result)["anchors"]) == (1, 1)
+    assert "nothing here shows" not in result.stdout
 
 
 def test_the_doctor_misses_a_proof_that_was_taken_away(served: Path):

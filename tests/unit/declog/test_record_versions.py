@@ -8,7 +8,8 @@ from hashlib import sha256
 import msgspec
 import pytest
 
-from pdp.archive.columns import body_of, row_of, rows_of, table_of
+from pdp.archive.arrow_tables import rows_of, table_of
+from pdp.archive.rows import body_of, row_of
 from pdp.archive.schema import INDEX
 from pdp.declog.answer import answer_digest
 from pdp.declog.record import RECORD_SCHEMA, RECORD_SCHEMA_V1, encode_record, read_record

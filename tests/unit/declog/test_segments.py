@@ -267,3 +267,28 @@ async def test_a_life_begins_after_the_last_also_where_the_clock_was_set_back(tm
 
 def test_limits_are_finite():
     assert all(0 < value < float("inf") for value in (getattr(Limits(), name) for name in Limits.__slots__))
+
+
+async def test_who_comes_in_company_is_synced_in_company(tmp_path: Path):
+    """One record each millisecond: a group for each of them would cost a sync for each of them."""
+    disk = FaultyDisk()
+    async with opened(tmp_path, disk=disk, limits=replace(QUICK, gather_s=0.1)) as log:
+        first = [asyncio.ensure_future(log.append(line)) for line in lines(2)]
+        await asyncio.gather(*first)
+        before = len([what for what, _ in disk.done if what == "sync"])
+        following = []
+        for line in lines(200, 2):
+            following.append(asyncio.ensure_future(log.append(line)))
+            await asyncio.sleep(0.001)
+        await asyncio.gather(*following)
+        groups = len([what for what, _ in disk.done if what == "sync"]) - before
+    assert 1 <= groups <= 50
+    assert answered(tmp_path) == lines(202)
+
+
+async def test_a_caller_by_itself_is_not_made_to_wait_for_company(tmp_path: Path):
+    async with opened(tmp_path, limits=replace(QUICK, gather_s=60.0)) as log:
+        with anyio.fail_after(20):
+            for line in lines(50):
+                await log.append(line)
+    assert answered(tmp_path) == lines(50)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,11 @@ import pytest
 from pdp.bundle.bundle import Bundle
 from pdp.errors import SpaceError
 from pdp.gates.invariants import InvariantsGate
-from pdp.gates.proving import Order, find
+from pdp.gates.proving import MAX_FINDING, Order, find
 from pdp.revisions.files import bundle_of as plain_bundle
 from pdp.revisions.gate import Candidate
 from pdp.revisions.revision import GateResult
+from tests.processes import no_further_files, own_child
 from tests.revision_files import policy as plain
 from tests.unit.simulate.town import changed, policy
 from tests.unit.space.policy import bundle_of
@@ -97,10 +101,32 @@ async def test_a_draft_that_ignores_the_class_of_the_device_is_refused_with_the_
 
 async def test_a_process_that_gets_no_further_is_ended_and_lets_nothing_through() -> None:
     order = Order(policy().canonical.decode())
-    with pytest.raises(SpaceError, match="within"):
+    with pytest.raises(SpaceError, match=r"nothing was proven within 0\.05 seconds"):
         await find(order, prove_s=0.05)
     try:
         fault = (await find(order, memory_bytes=8 * 1024 * 1024)).fault
     except SpaceError as ended:  # the kernel may refuse memory to Python or to the engine: the one can still say so
         fault = ended.message
     assert fault
+
+
+async def test_a_process_that_is_killed_or_cannot_be_started_proves_nothing_and_says_so() -> None:
+    order = Order(policy().canonical.decode())
+    proving = asyncio.create_task(find(order))
+    os.kill(await own_child("pdp.gates.proving_child"), signal.SIGKILL)
+    with pytest.raises(SpaceError, match="the process that proves ended without an answer"):
+        await proving
+    with (
+        no_further_files(),
+        pytest.raises(SpaceError, match="the process that proves cannot be started: Too many open files"),
+    ):
+        await find(order)
+
+
+async def test_more_than_a_worker_may_hold_is_no_proof(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    text = "x" * MAX_FINDING
+    own.write_text(f"- {{id: a, ja: a, en: {text}, never: {{resource.group: [communication]}}}}\n", "utf-8")
+    draft = bundle_of('fine if input.resource.group == "communication"')
+    with pytest.raises(SpaceError, match="larger than 4194304 bytes"):
+        await find(Order(draft.canonical.decode(), str(own)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from pdp.gates import draft_tests
 from pdp.gates.draft_faults import faults_report
 from pdp.gates.draft_tests import mutation_report
 from pdp.gates.trying import MAX_REPORT, Order, attempt
+from tests.processes import no_further_files, own_child
 from tests.revision_files import policy
 from tests.unit.gates.small import small_files
 
@@ -87,7 +90,7 @@ async def test_a_draft_that_does_not_end_or_grows_without_bound_is_ended_itself(
         "\nx contains a if {\n\tsome a in numbers.range(1, 9999)\n\tsome b in numbers.range(1, 9999)\n\ta + b < 0\n}\n"
     )
     files = {**policy("2026.4"), "house/house_test.rego": f"package house_test\n{endless}\ntest_it if count(x) > 1\n"}
-    with pytest.raises(EngineTimeoutError):
+    with pytest.raises(EngineTimeoutError, match="it took longer than 1 seconds, and was ended"):
         await attempt(Order("tests", files), most_s=1.0)
     with pytest.raises((EngineError, BundleError)):
         await attempt(Order("tests", policy("2026.4")), memory_bytes=8 * 1024 * 1024)
@@ -122,3 +125,16 @@ async def test_a_small_draft_whose_report_would_be_huge_is_refused_and_not_held_
     assert sum(map(len, files.values())) < MAX_REPORT // 20
     with pytest.raises(BundleError, match="report"):
         await attempt(Order("tests", files))
+
+
+async def test_a_process_that_is_killed_or_cannot_be_started_has_no_report_and_says_so() -> None:
+    order = Order("tests", policy("2026.4"))
+    trying = asyncio.create_task(attempt(order))
+    os.kill(await own_child("pdp.gates.trying_child"), signal.SIGKILL)
+    with pytest.raises(EngineError, match="the process that tries drafts ended without a report"):
+        await trying
+    with (
+        no_further_files(),
+        pytest.raises(EngineError, match="the process that tries drafts cannot be started: Too many open files"),
+    ):
+        await attempt(order)

@@ -24,6 +24,7 @@ from pdp.revisions.results import Finding, Results
 from pdp.revisions.revision import Revision
 from pdp.settings import Settings
 from pdp.store.store import Store, open_store
+from tests.processes import children_of
 from tests.revision_files import AUTHOR, NOW, WHY, after, policy
 
 pytestmark = pytest.mark.anyio
@@ -331,22 +332,13 @@ async def test_a_child_ends_with_whoever_waits_for_it(tmp_path: Path) -> None:
     begun = asyncio.Event()
     waiting = asyncio.create_task(run_child(order, lambda _: begun.set(), seconds=60))
     await begun.wait()
-    assert children() != []
+    assert children()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert children() == []
+    assert not children()
 
 
-def children() -> list[str]:
+def children() -> set[int]:
     """Processes of ours that do a job."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            said = (process / "cmdline").read_text()
-        except (OSError, ValueError):
-            continue  # it has ended meanwhile
-        if parent == os.getpid() and "pdp.job_child" in said:
-            found.append(process.name)
-    return found
+    return children_of(os.getpid(), "pdp.job_child")

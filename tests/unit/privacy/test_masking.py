@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pdp.archive.columns import body_of, row_of
+from pdp.archive.rows import body_of, row_of
 from pdp.archive.schema import INDEX
 from pdp.declog.record import encode_record, read_record
 from pdp.errors import SettingsError

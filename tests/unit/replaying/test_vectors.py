@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdp.archive.columns import row_of
+from pdp.archive.rows import row_of
 from pdp.archive.schema import INDEX, INPUT
 from pdp.bundle.footprint import WHOLE, Footprint
 from pdp.model.input import encode_input

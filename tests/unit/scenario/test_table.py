@@ -20,8 +20,10 @@ from pdp.scenario import sheet
 from pdp.scenario.cells import CellError, guarded, meant, unguarded, written
 from pdp.scenario.files import read_all
 from pdp.scenario.format import Scenario, checked
+from pdp.scenario.from_table import from_rows
 from pdp.scenario.sheet import read_table, write_table
-from pdp.scenario.table import MAX_ROWS, TableError, from_rows, to_rows
+from pdp.scenario.table import MAX_ROWS, TableError
+from pdp.scenario.to_table import to_rows
 
 SHARED = Path(__file__).parents[3] / "../shared/scenarios"
 NAMES = ("scenarios.csv", "scenarios.xlsx")

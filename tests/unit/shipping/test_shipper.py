@@ -176,6 +176,40 @@ def test_a_shipper_says_how_much_of_what_is_refused_found_no_room(world: World, 
     assert shown == {"refused": 2.0, "refused_bytes": 65_536.0, "let_go": 2.0}
 
 
+def test_a_file_of_refused_records_that_somebody_moved_away_counts_for_nothing(world: World, box: Box):
+    world.write(some(20))
+    box.odd, box.refuses = {13}, RefusedError
+    shipper = world.shipper(box)
+    assert shipper.once() == ""
+    assert shipper.standing.refused_bytes > 0
+    refused = world.state / "shipping" / "siem.refused"
+    refused.rename(refused.with_name("looked-at"))
+    box.odd = set()
+    world.write(some(3), worker="w1")
+    assert shipper.once() == ""
+    assert (shipper.standing.refused, shipper.standing.refused_bytes) == (1, 0)
+
+
+def test_what_a_target_loses_is_counted_from_0_on_and_stays_where_its_position_cannot_be_read(world: World, box: Box):
+    """An alert looks for what was added: the first refusal must not be the first value."""
+    registry, at = CollectorRegistry(), datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+    metrics = ShippingMetrics(registry, world.ledger, [world.target])
+
+    def shown() -> dict[str, float | None]:
+        for _ in range(EVERY):
+            metrics.show(at)
+        names = ("refused", "let_go", "lost", "seen_age_seconds")
+        return {name: registry.get_sample_value(f"sekisho_shipping_{name}", {"target": "siem"}) for name in names}
+
+    assert shown() == {"refused": 0.0, "let_go": 0.0, "lost": 0.0, "seen_age_seconds": -1.0}
+    world.write(some(20))
+    box.odd, box.refuses = {13}, RefusedError
+    assert world.shipper(box).once() == ""
+    assert shown()["refused"] == 1.0
+    (world.state / "shipping" / "siem.json").write_text("not whole")
+    assert shown() == {"refused": 1.0, "let_go": 0.0, "lost": 0.0, "seen_age_seconds": -1.0}
+
+
 @pytest.mark.parametrize("count", [2, 30])
 def test_where_everything_is_refused_nothing_is_set_aside(world: World, box: Box, count: int):
     world.write(some(count))

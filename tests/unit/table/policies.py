@@ -17,6 +17,7 @@ from pdp.errors import EngineError
 from pdp.model.input import check_input, encode_input
 from pdp.space.space import DecisionSpace
 from pdp.table.decision_table import DecisionTable, table_of
+from pdp.table.laid import laid_out
 from tests.oracle.documents import random_document, set_at
 from tests.unit.space.policy import build
 
@@ -121,7 +122,7 @@ def space() -> DecisionSpace:
 @cache
 def table() -> DecisionTable:
     found = space()
-    return table_of(found.bundle.digest, found.facts, found.diagram, found.verdict)
+    return table_of(laid_out(found.bundle.digest, found.facts, found.diagram, found.verdict))
 
 
 def fine() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from pdp.engine.regorus import RegorusEngine
 from pdp.model.input import decode_input
 from pdp.table.decision_table import table_of
+from pdp.table.laid import laid_out
 from pdp.table.proof import ANOTHER, proof_documents
 from tests.unit.space.policy import bundle_of, space_for
 
@@ -34,7 +35,7 @@ async def judged(body: str, documents: list[bytes]) -> list[Any]:
 def looked_up(body: str, documents: list[bytes]) -> list[Any]:
     """The outcomes by the table of a policy."""
     space = space_for(body)
-    table = table_of(space.bundle.digest, space.facts, space.diagram, space.verdict)
+    table = table_of(laid_out(space.bundle.digest, space.facts, space.diagram, space.verdict))
     return [json.loads(table.answer(document) or b"{}")["outcome"] for document in documents]
 
 

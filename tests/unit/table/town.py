@@ -1,10 +1,10 @@
-"""A town with small policies of one fact, an engine that may lie or fail, and spaces that may be wrong or late."""
+"""A town with small policies of one fact, an engine that may lie or fail, and tables that may be wrong or late."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pdp.bundle.bundle import Bundle
@@ -13,7 +13,11 @@ from pdp.space.diagram import Diagram
 from pdp.space.facts import fact_of, schema_leaves
 from pdp.space.payloads import canonical
 from pdp.space.space import Built, DecisionSpace
+from pdp.table.decision_table import table_of
 from pdp.table.keeper import TableKeeper
+from pdp.table.kept import Found
+from pdp.table.laid import laid_out
+from pdp.table.proof import proof_documents
 from tests.unit.table.policies import encoded, fine, policy
 
 ALLOW = {"outcome": "allow", "reasons": ["OK"], "obligations": {}}
@@ -42,8 +46,14 @@ def space_with(of: Bundle, answers: Answers) -> DecisionSpace:
     return DecisionSpace(of, {LEVEL: fact}, diagram, diagram.node(LEVEL, kids), Built(1, 6, ("x", 6)))
 
 
+def found_in(space: DecisionSpace) -> Found:
+    return Found(
+        table_of(laid_out(space.bundle.digest, space.facts, space.diagram, space.verdict)), proof_documents(space)
+    )
+
+
 class Town:
-    """Implements the ports `Engine` and `Spaces`. What a test sets counts from the next call on."""
+    """Implements the ports `Engine` and `Tables`. What a test sets counts from the next call on."""
 
     name = "scripted"
 
@@ -51,17 +61,31 @@ class Town:
         self.policies: dict[str, Answers] = {}  # what the engine says, by digest
         self.spaces: dict[str, Answers] = {}  # what was counted out
         self.active_bundle: Bundle | None = None
-        self.faults: list[EngineError | SpaceError | None] = []  # of the next calls for a space
+        self.faults: list[EngineError | SpaceError | None] = []  # of the next calls for a table
         self.silent = 0  # how many of the next evaluations time out
-        self.absent = False  # another worker makes the space
+        self.absent = False  # another worker makes the table
+        self.making: asyncio.Event | None = None  # whoever makes a table waits for it
         self.made: list[str] = []
         self.called_wrong: list[str] = []
         self.doubts: set[str] = set()
+        self.unwritable = False  # the folder of the marks
+        self.now = 0.0
         self.asked: list[bytes] = []
         self.held: asyncio.Event | None = None  # an evaluation waits for it
         self.waiting = asyncio.Event()  # set when one does
-        self.sought = asyncio.Event()  # set when a space is
-        self.keeper = TableKeeper(self, self.active, self, settled_s=0)
+        self.sought = asyncio.Event()  # set when a table is
+        self.keeper = self.worker()
+
+    def worker(self, differed: Callable[[], None] = lambda: None) -> TableKeeper:
+        """One more of this town."""
+        return TableKeeper(self, self.active, self, differed=differed, settled_s=0, clock=lambda: self.now)
+
+    async def turn(self, keeper: TableKeeper | None = None) -> None:
+        """One of each of its three turns."""
+        one = self.keeper if keeper is None else keeper
+        await one.look()
+        await one.heed()
+        await one.check()
 
     def has(self, of: Bundle, answers: Answers, *, counted: Answers | None = None) -> Bundle:
         self.policies[of.digest], self.spaces[of.digest] = answers, answers if counted is None else counted
@@ -101,18 +125,22 @@ class Town:
     async def close(self) -> None:
         return
 
-    # The spaces.
+    # The tables.
 
-    async def space(self, bundle: Bundle) -> DecisionSpace | None:
+    async def table(self, bundle: Bundle) -> Found | None:
         self.made.append(bundle.revision)
         self.sought.set()
+        if self.making is not None:
+            await self.making.wait()
         if self.faults and (fault := self.faults.pop(0)) is not None:
             raise fault
-        return None if self.absent else space_with(bundle, self.spaces[bundle.digest])
+        return None if self.absent else found_in(space_with(bundle, self.spaces[bundle.digest]))
 
-    def doubt(self, bundle: Bundle) -> None:
-        self.called_wrong.append(bundle.revision)
-        self.doubts.add(bundle.digest)
+    async def doubt(self, digest: str) -> None:
+        if self.unwritable:
+            raise EngineError("the folder cannot be written")
+        self.called_wrong.append(digest)
+        self.doubts.add(digest)
 
-    async def doubted(self, bundle: Bundle) -> bool:
-        return bundle.digest in self.doubts
+    async def doubted(self, digest: str) -> bool:
+        return digest in self.doubts

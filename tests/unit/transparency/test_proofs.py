@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pdp.declog.layout import Layout
 from pdp.errors import BadRequestError, NotReadyError, RecordDamagedError
 from pdp.transparency.anchored import anchored_notes
-from pdp.transparency.proofs import prove, prove_consistency
+from pdp.transparency.proofs import Place, prove, prove_consistency
 from tests.unit.declog.logs import ids, lines, writer_at
 from tests.unit.transparency.notaries import notary_at, signed_log
 
@@ -135,6 +135,26 @@ def test_a_record_that_no_head_covers_yet_has_no_proof_yet(tmp_path: Path):
         prove(Layout(tmp_path), ids(1, 1)[0])
     with pytest.raises(BadRequestError, match="no record"):
         prove(Layout(tmp_path), ids(1, 2)[0])
+
+
+def test_of_several_records_of_one_id_that_differ_none_is_proven_until_one_is_named(tmp_path: Path):
+    """Whoever pushes decisions chooses their ids: the proof of one must not be taken for that of another."""
+    for worker, note in (("w0", "ours"), ("w1", "theirs")):
+        writer = writer_at(tmp_path, worker=worker)
+        writer.open()
+        writer.commit([*lines(2), *lines(1, 7, note)])
+    notary_at(tmp_path).turn()
+    (wanted,) = ids(1, 7)
+    with pytest.raises(BadRequestError, match="2 records that differ") as refused:
+        prove(Layout(tmp_path), wanted)
+    first, second = Layout(tmp_path).names()
+    for name, note in ((first, "ours"), (second, "theirs")):
+        assert f"--segment {name} --seq 3" in refused.value.next_step
+        proof = prove(Layout(tmp_path), wanted, only=Place(str(name), 3))
+        assert json.loads(proof["record"])["note"] == note
+    with pytest.raises(BadRequestError, match="no record"):
+        prove(Layout(tmp_path), wanted, only=Place(str(first), 2))
+    assert prove(Layout(tmp_path), ids(1)[0]), "the same bytes twice are one record"
 
 
 def test_a_log_that_was_rewritten_gives_no_proof(world: Path):

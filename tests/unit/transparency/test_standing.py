@@ -136,6 +136,8 @@ def test_a_standing_that_does_not_hold_is_not_believed_and_named(tmp_path: Path,
     writer.commit(lines(3))
     notary = notary_at(tmp_path)
     notary.turn()
+    writer.commit(lines(1, 3))
+    notary.turn()
     notary.close()
     standing = place(tmp_path).standing
     raw = standing.read_bytes()

@@ -32,7 +32,6 @@ PUSHED = {
     "endpoint_url": "https://gw.example.jp/events?tenant=1",
     "authorization_header": "Bearer s3cret",
 }
-VECTORS = Path(__file__).parents[5] / "shared" / "vectors" / "ssf"
 ALICE = User("alice", "staff")
 
 
@@ -100,12 +99,6 @@ async def test_the_configuration_names_every_endpoint_and_no_empty_value(transmi
     assert told["default_subjects"] == "ALL"
     assert all(told.values())
     assert all(value.startswith(f"{BASE}/") for name, value in told.items() if name.endswith(("_endpoint", "_uri")))
-    example = next(
-        one["text"]
-        for one in json.loads((VECTORS / "ssf-spec-examples.json").read_text())["http_examples"]
-        if one["title"] == "Example: Transmitter Configuration Response"
-    )
-    assert told.keys() == json.loads(example.partition("\n\n")[2]).keys()
 
 
 async def test_keys_are_public_and_long_enough(transmitter: Transmitter) -> None:
@@ -329,23 +322,6 @@ async def test_status_is_set_with_its_reason_and_only_to_a_word_that_exists(tran
     }
 
 
-async def test_subjects_of_every_shape_are_removed_and_added_and_nothing_is_learnt_of_them(
-    transmitter: Transmitter,
-) -> None:
-    at = {"stream_id": (await transmitter.stream())["stream_id"]}
-    cases = json.loads((VECTORS / "subject-identifiers.json").read_text())
-    for subject in [*cases["valid"], {"format": "phone", "phone_number": "+12065550123"}]:
-        asked = {**at, "subject": subject, "verified": True}
-        removed = await transmitter.api.post("/ssf/subjects:remove", json=asked)
-        assert (removed.status_code, removed.content) == (204, b""), subject
-        added = await transmitter.api.post("/ssf/subjects:add", json=asked)
-        assert (added.status_code, added.content) == (200, b""), subject
-    for case in cases["invalid"]:
-        answer = await transmitter.api.post("/ssf/subjects:add", json={**at, "subject": case["value"]})
-        assert answer.status_code == 400, case
-    assert (await transmitter.api.post("/ssf/subjects:add", json=at)).status_code == 400
-
-
 async def test_a_stream_leaves_out_so_many_subjects_and_no_more(
     transmitter: Transmitter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -435,30 +411,6 @@ async def test_a_poll_of_a_stream_that_is_deleted_meanwhile_ends(transmitter: Tr
     await asyncio.sleep(0.1)
     await transmitter.api.delete("/ssf/stream", params={"stream_id": made["stream_id"]})
     assert (await asyncio.wait_for(asking, 25)).status_code == 404
-
-
-async def test_the_examples_of_the_specification_are_taken(transmitter: Transmitter) -> None:
-    made = await transmitter.stream()
-    found = json.loads((VECTORS / "rfc8936-poll-examples.json").read_text())
-    bodies = [one for one in _objects(found) if one.keys() & {"ack", "setErrs", "maxEvents", "returnImmediately"}]
-    assert bodies
-    for body in bodies:
-        answer = await transmitter.api.post(f"/ssf/poll/{made['stream_id']}", json={**body, "returnImmediately": True})
-        assert answer.status_code == 200, body
-        assert answer.json() == {"sets": {}}
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    if isinstance(value, dict):
-        return [value, *(one for member in value.values() for one in _objects(member))]
-    if isinstance(value, list):
-        return [one for member in value for one in _objects(member)]
-    if isinstance(value, str) and "{" in value:
-        try:
-            return _objects(json.loads(value[value.index("{") :]))
-        except ValueError:
-            return []
-    return []
 
 
 @pytest.mark.parametrize(

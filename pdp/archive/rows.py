@@ -8,63 +8,28 @@ the same, so that it is found. The compactor proves the invariant again from wha
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
-from itertools import accumulate
-from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
-import pyarrow as pa
 from msgspec import UNSET, UnsetType
 
-from pdp.archive.arrow_schema import IN_MEMORY
-from pdp.archive.schema import (
-    ACTION,
-    CONTEXT,
-    DEVICE,
-    INDEX,
-    INPUT,
-    PEP,
-    POSTURE,
-    RECORD,
-    RESOURCE,
-    SOURCES,
-    STEPS,
-    SUBJECT,
-)
+from pdp.archive.documents import NO_DOCUMENT, document_of, seen_document
+from pdp.archive.schema import INDEX, INPUT, INT64, RECORD, STEPS
 from pdp.declog.record import RECORD_SCHEMA, RECORD_SCHEMA_V1, Record, encode_record, read_record
-from pdp.errors import BadRequestError, RecordDamagedError
-from pdp.model.input import (
-    SCHEMA,
-    Action,
-    Context,
-    Device,
-    InputV1,
-    Posture,
-    Resource,
-    Sources,
-    Subject,
-    decode_input,
-    encode_input,
-)
+from pdp.errors import RecordDamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from pdp.archive.schema import Column
 
 Row = tuple[Any, ...]
-_Part = TypeVar("_Part", bound=msgspec.Struct)
+"""Values of neighbouring columns; of a whole row, in the order of `COLUMNS`."""
 
-_INT64: Final = range(-(1 << 63), 1 << 63)
 _NULL: Final = b"null"
-_NO_INPUT: Final[Row] = (None,) * len(INPUT)
-FLAG: Final[dict[Any, bool]] = {"true": True, "false": False}
-_TEXT_OF_FLAG: Final[dict[Any, str]] = {True: "true", False: "false"}
 _INPUT_AT: Final = {column.name: at for at, column in enumerate(INPUT)}
-_FLAGS_AT: Final = tuple(at for at, column in enumerate(INPUT) if column.kind == "flag")
-_COUNTS_AT: Final = tuple(at for at, column in enumerate(INPUT) if column.kind == "count")
 _KNOWN_AT: Final = tuple(_INPUT_AT[name] for name in ("input_subject_id", "input_device_id", "input_resource_id"))
 _RECORD_AT: Final = {column.name: at for at, column in enumerate(RECORD)}
 _CANONICAL_KEYS: Final = msgspec.json.Encoder(order="deterministic")
@@ -136,85 +101,6 @@ def _record_row(record: Record) -> Row:
     )
 
 
-@lru_cache(maxsize=4_096)  # the same facts are recorded again for as long as they are cached; some 10 MB
-def seen_document(document: bytes) -> tuple[str, Row]:
-    """How the document is kept, and its columns."""
-    if document == _NULL:
-        return "none", _NO_INPUT
-    seen = _canonical(document)
-    if seen is None:
-        return "text", _NO_INPUT
-    return "columns", _in_columns(_values_of(seen), 0)
-
-
-def _in_columns(values: Row, first: int) -> Row:
-    """Values of consecutive columns of `INPUT`, from the one at `first` on, as the columns take them."""
-    taken = list(values)
-    for at in _FLAGS_AT:
-        if 0 <= at - first < len(taken):
-            taken[at - first] = _TEXT_OF_FLAG.get(taken[at - first], taken[at - first])
-    for at in _COUNTS_AT:
-        if 0 <= at - first < len(taken) and taken[at - first] == "unknown":
-            taken[at - first] = None
-    return tuple(taken)
-
-
-def subject_values(subject: Subject) -> Row:
-    """The columns of a document's subject."""
-    return _in_columns(_OF_SUBJECT(subject), 0)
-
-
-def device_values(device: Device) -> Row | None:
-    """The columns of a document's device and its posture; None where a number does not fit."""
-    posture = device.posture
-    if not all(number == "unknown" or number in _INT64 for number in (posture.patch_age_days, posture.age_hours)):
-        return None
-    return _in_columns((*_OF_DEVICE(device), *_OF_POSTURE(posture)), len(SUBJECT))
-
-
-def _canonical(document: bytes) -> InputV1 | None:
-    """The document where its columns give its bytes back, else None."""
-    try:
-        seen = decode_input(document)
-    except BadRequestError:
-        return None
-    return seen if encode_input(seen) == document and _fits(seen) else None
-
-
-def _fits(seen: InputV1) -> bool:
-    posture = seen.device.posture
-    return all(
-        number == "unknown" or number in _INT64
-        for number in (posture.patch_age_days, posture.age_hours, seen.resource.sensitivity)
-    )
-
-
-def _values_of(seen: InputV1) -> Row:
-    device, context = seen.device, seen.context
-    return (
-        *_OF_SUBJECT(seen.subject),
-        *_OF_DEVICE(device),
-        *_OF_POSTURE(device.posture),
-        *_OF_RESOURCE(seen.resource),
-        seen.action.name,
-        *_OF_CONTEXT(context),
-        context.sources.posture,
-        context.sources.identity,
-        context.pep,
-    )
-
-
-def _fields(struct: type[msgspec.Struct], *without: str) -> attrgetter[Row]:
-    return attrgetter(*(name for name in struct.__struct_fields__ if name not in without))
-
-
-_OF_SUBJECT: Final = _fields(Subject)
-_OF_DEVICE: Final = _fields(Device, "posture")
-_OF_POSTURE: Final = _fields(Posture)
-_OF_RESOURCE: Final = _fields(Resource)
-_OF_CONTEXT: Final = _fields(Context, "sources", "pep")
-
-
 def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
@@ -244,7 +130,7 @@ def _list(entries: list[str] | UnsetType) -> list[str] | None:
 
 
 def _number(value: int | None) -> int | None:
-    if value is not None and value not in _INT64:
+    if value is not None and value not in INT64:
         raise _NoColumnError
     return value
 
@@ -258,7 +144,7 @@ def _what_can_be_read(body: bytes) -> Row:
     values = found if isinstance(found, dict) else {}
     record = tuple(_readable(column, values.get(column.name)) for column in RECORD)
     subject, device, resource = (record[_RECORD_AT[name]] for name in ("subject_id", "device_id", "resource_id"))
-    return (*_who(_NO_INPUT, subject, device, resource), *record, *_NO_INPUT)
+    return (*_who(NO_DOCUMENT, subject, device, resource), *record, *NO_DOCUMENT)
 
 
 def _readable(column: Column, value: object) -> Any:  # noqa: PLR0911  # one for each kind
@@ -272,7 +158,7 @@ def _readable(column: Column, value: object) -> Any:  # noqa: PLR0911  # one for
                 return datetime.fromisoformat(value[:-1])
             case "digest", str():
                 return bytes.fromhex(value) if len(value) == 64 else None  # noqa: PLR2004  # SHA-256 in hex
-            case (("number" | "count"), int()) if not isinstance(value, bool) and value in _INT64:
+            case (("number" | "count"), int()) if not isinstance(value, bool) and value in INT64:
                 return value
             case "list", list() if all(isinstance(entry, str) for entry in value):
                 return value
@@ -289,13 +175,6 @@ _PLAIN: Final = tuple(
 )
 _TAKE: Final = itemgetter(*(_RECORD_VALUES[name] for name in _PLAIN))
 _FORMS: Final = {column.name: column.kind for column in RECORD}
-_FIRST_INPUT: Final = INDEX[INPUT[0].name]
-_SIZES: Final = tuple(map(len, (SUBJECT, DEVICE, POSTURE, RESOURCE, ACTION, CONTEXT, SOURCES, PEP)))
-_PARTS: Final = tuple(slice(end - size, end) for size, end in zip(_SIZES, accumulate(_SIZES), strict=True))
-SEEN_PARTS: Final = (
-    _PARTS[0], slice(_PARTS[1].start, _PARTS[2].stop), _PARTS[3], _PARTS[4], slice(_PARTS[5].start, _PARTS[7].stop)
-)  # fmt: skip
-"""Where the columns of subject, device, resource, action and context are among those of `INPUT`."""
 
 
 def body_of(row: Sequence[Any]) -> bytes:
@@ -324,7 +203,7 @@ def _record(row: Sequence[Any]) -> Record:
         "obligations": {} if obligations is None else _OBLIGATIONS.decode(obligations),
         "steps_us": {step: taken for step, taken in steps if taken is not None},
         "policy_context": msgspec.Raw(_NULL if context is None else context.encode()),
-        "input": msgspec.Raw(_document(row)),
+        "input": msgspec.Raw(document_of(row)),
     }
     return Record(**values)
 
@@ -357,86 +236,3 @@ def _uuid_text(value: bytes | UUID | str) -> str:
         return str(UUID(value))
     text = (value.bytes if isinstance(value, UUID) else value).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def document_of(row: Sequence[Any]) -> bytes:
-    """The document that the policy saw, as the record has it. Raises RecordDamagedError."""
-    try:
-        return _document(row)
-    except (ValueError, TypeError, KeyError, AttributeError) as fault:
-        raise RecordDamagedError(f"a row of the store does not give a document: {type(fault).__name__}") from None
-
-
-def _document(row: Sequence[Any]) -> bytes:
-    match row[INDEX["input_form"]]:
-        case "none":
-            return _NULL
-        case "text":
-            return bytes(row[INDEX["input_text"]].encode())
-        case "columns":
-            return encode_input(_input(row))
-        case other:
-            raise ValueError(other)
-
-
-def _input(row: Sequence[Any]) -> InputV1:
-    values = list(row[_FIRST_INPUT:])
-    for at in _FLAGS_AT:
-        values[at] = FLAG.get(values[at], values[at])
-    for at in _COUNTS_AT:
-        values[at] = "unknown" if values[at] is None else values[at]
-    parts = [values[part] for part in _PARTS]
-    subject, device, posture, resource, action, context, sources, pep = parts
-    return InputV1(
-        schema=SCHEMA,
-        subject=_made(Subject, subject),
-        device=_made(Device, [*device, _made(Posture, posture)]),
-        resource=_made(Resource, resource),
-        action=_made(Action, action),
-        context=_made(Context, [*context, _made(Sources, sources), *pep]),
-    )
-
-
-def _made(part: type[_Part], values: list[Any]) -> _Part:
-    return part(*values)
-
-
-# -- tables --------------------------------------------------------------------------------------------
-
-
-def table_of(rows: Iterable[Row]) -> pa.Table:
-    """Rows as an Arrow table in the in-memory schema."""
-    by_column = list(zip(*rows, strict=True)) or [()] * len(IN_MEMORY)
-    arrays = [_array(list(values), field.type) for values, field in zip(by_column, IN_MEMORY, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=IN_MEMORY)
-
-
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(kind):
-        return pa.array(values, pa.string()).dictionary_encode().cast(kind)
-    return pa.array(values, kind)
-
-
-def complete(table: pa.Table) -> pa.Table:
-    """The table with the columns of today; what an older store did not know is NULL, and what is not ours goes."""
-    for field in IN_MEMORY:
-        if field.name not in table.schema.names:
-            table = table.append_column(field.name, pa.nulls(table.num_rows, field.type))
-    return table.select(IN_MEMORY.names)
-
-
-def rows_of(table: pa.Table) -> Iterator[Row]:
-    """The rows of a table that has the columns of the store, in its order."""
-    names = IN_MEMORY.names
-    for batch in complete(table).select(names).to_batches(max_chunksize=8_192):
-        yield from zip(*(_values(batch.column(name)) for name in names), strict=True)
-
-
-def _values(array: pa.Array) -> list[Any]:
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
-    if isinstance(array, pa.DictionaryArray):
-        words = array.dictionary.to_pylist()
-        return [None if at is None else words[at] for at in array.indices.to_pylist()]
-    values: list[Any] = array.to_pylist()
-    return values

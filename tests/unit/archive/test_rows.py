@@ -6,8 +6,9 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from pdp.archive.columns import body_of, row_of, rows_of, table_of
+from pdp.archive.arrow_tables import rows_of, table_of
 from pdp.archive.datafile import write_table
+from pdp.archive.rows import body_of, row_of
 from pdp.archive.schema import ACTION, COLUMNS, CONTEXT, DEVICE, INDEX, PEP, POSTURE, RECORD, RESOURCE, STEPS, SUBJECT
 from pdp.declog.record import Record, encode_record, read_record, refusal_of
 from pdp.model import input as v1
