@@ -31,6 +31,9 @@ from pdp.commands import (
     scenario,
     serve,
     simulate,
+    ssf,
+    ssf_receiving,
+    ssf_stream,
     token,
 )
 from pdp.commands.group import ErrorsAsExitCodes
@@ -89,6 +92,9 @@ audit_search.register(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(token.app, name="token")
 app.add_typer(keys.app, name="keys")
+ssf_receiving.register(ssf.app)
+ssf_stream.register(ssf.app)
+app.add_typer(ssf.app, name="ssf")
 app.add_typer(console.app, name="console")
 
 

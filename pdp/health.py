@@ -51,13 +51,26 @@ class Health:
         self._callers_age = callers_age
         self._follower = follower
         self._table = table
+        self._further: list[Callable[[], Probe]] = []
+
+    def add(self, probe: Callable[[], Probe]) -> None:
+        """One more thing that an operator should know of; never a reason not to be ready."""
+        self._further.append(probe)
 
     def probes(self) -> Sequence[Probe]:
         """What must be well before decisions are answered, and what an operator should know of."""
         proof = () if self._proof is None else (self._signed(self._proof()),)
         callers = () if self._callers_age is None else (self._known_callers(self._callers_age()),)
         table = () if self._table is None else (self._counted_out(self._table()),)
-        rest = (*callers, self._redis(), *table, self._hearing(), self._sources(), *proof)
+        rest = (
+            *callers,
+            self._redis(),
+            *table,
+            self._hearing(),
+            self._sources(),
+            *proof,
+            *(probe() for probe in self._further),
+        )
         return (self._policy(), self._register(), self._record(), *rest)
 
     def measure(self, metrics: Metrics, cache_metrics: CacheMetrics, source_metrics: SourceMetrics) -> None:

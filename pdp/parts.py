@@ -183,6 +183,14 @@ def signing_keys_file(settings: Settings) -> Path:
     return settings.state_path / "cloudflare-keys.json"
 
 
+def security_event_keys_file(settings: Settings) -> Path:
+    """Where the keys stand that sign security events: as the settings say, else in the state directory."""
+    transmitter = settings.ssf_transmitter
+    if transmitter is not None and transmitter.keys_file:
+        return Path(transmitter.keys_file)
+    return settings.state_path / "ssf-keys.json"
+
+
 def redis_place(settings: Settings) -> RedisPlace:
     """Where Redis is; only with a `redis_url`."""
     from pdp.redis_client import RedisPlace

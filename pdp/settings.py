@@ -25,7 +25,9 @@ from pdp.model.log_target import LogTarget
 from pdp.model.log_token import TokenKey
 from pdp.model.policy_lease import LeaseEnd
 from pdp.model.provisioning import ScimTenant
+from pdp.model.signal_stream import SignalStream
 from pdp.model.source import Fact, SourceSettings
+from pdp.model.ssf_transmitter import SsfTransmitter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,8 +158,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     hip_edr_products: list[str] = msgspec.field(default_factory=list)  # our EDR, as HIP reports name the product
     hip_no_missing_patches_means_current: bool = False  # an empty list can also mean that nobody has looked yet
 
+    signal_streams: tuple[SignalStream, ...] = ()  # [[signal_streams]]: security events of other houses (SSF)
     scim: dict[ScimCaller, ScimTenant] = msgspec.field(default_factory=dict)  # [scim.CALLER]: who may provision people
     cloudflare: CloudflareAccount | None = None  # [cloudflare]: the account whose Access asks us at each log-in
+    ssf_transmitter: SsfTransmitter | None = None  # [ssf_transmitter]: security events to gateways and other houses
     console: ConsoleSettings | None = None  # [console]: pages for administrators and auditors at /console
     connectors: list[SourceSettings] = msgspec.field(default_factory=list)  # [[connectors]]: sources of people, posture
 
@@ -217,7 +221,9 @@ _JSON: Final = frozenset(
         "log_masking",
         "audit_pseudonymise",
         "scim",
+        "signal_streams",
         "cloudflare",
+        "ssf_transmitter",
         "console",
         "posture_push_facts",
         "audit_other_logs",

@@ -41,12 +41,16 @@ Permission = Literal[
     "read_cut_off",  # pull what is cut off at once: addresses, lost devices, whose they are
     "read_service",  # see how the workers are, and which callers and gateways there are
     "read_directory",  # look up people, devices and posture in the directory
+    "ssf_read",  # look at its own streams of security events, and take events from them
+    "ssf_manage",  # make, change and end its own streams of security events
     "manage_sessions",  # see who is logged in to the console, and end sessions
 ]
 
 PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
 # What a service shows of itself and of people it shows to callers who say who they are.
-_OF_SOMEBODY: Final = frozenset({"read_service", "read_directory", "read_cut_off", "manage_sessions"})
+_OF_SOMEBODY: Final = frozenset(
+    {"read_service", "read_directory", "read_cut_off", "manage_sessions", "ssf_read", "ssf_manage"}
+)
 _NOT_ANYBODYS: Final = ("audit_", "policy_")
 _NOT_THE_LOG: Final = frozenset(word for word in PERMISSIONS - _OF_SOMEBODY if not word.startswith(_NOT_ANYBODYS))
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 SCOPE_PREFIX: Final = "sekisho:"
 # `sekisho:decide` gives `decide`, and so on; settings may add a deployment's own scopes.
 DEFAULT_SCOPES: Final[Mapping[str, frozenset[Permission]]] = {
-    f"{SCOPE_PREFIX}{permission}": frozenset({permission}) for permission in PERMISSIONS
+    **{f"{SCOPE_PREFIX}{permission}": frozenset({permission}) for permission in PERMISSIONS},
+    # CAEP Interoperability Profile 1.0, section 2.7.2: the names that receivers ask their token for.
+    "ssf.read": frozenset({"ssf_read"}),
+    "ssf.manage": frozenset({"ssf_manage", "ssf_read"}),
 }
 
 

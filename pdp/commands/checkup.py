@@ -17,7 +17,9 @@ from pdp.commands.issuer_checkup import issuer_findings
 from pdp.commands.log_checkup import log_findings
 from pdp.commands.redis_checkup import shared_cache_findings
 from pdp.commands.scim_checkup import scim_findings
+from pdp.commands.signal_checkup import receiving_findings
 from pdp.commands.source_checkup import source_findings
+from pdp.commands.ssf_checkup import sending_findings
 from pdp.commands.tls_checkup import crl_findings, tls_findings
 from pdp.declog.limits import Limits
 from pdp.declog.survey import free_bytes, survey
@@ -190,7 +192,10 @@ class Checkup:
             findings.append(self._set_back(runs[0].at))
         sources = source_findings(self._pick, snapshot, self._settings.connectors, self._now)
         provisioners = scim_findings(self._pick, store, self._settings.scim, self._now)
-        return [*findings, *self._posture(snapshot), *sources, *provisioners, *self._callers(store)]
+        sends = self._settings.ssf_transmitter is not None
+        events = sending_findings(self._pick, store, self._now) if sends else []
+        signals = receiving_findings(self._pick, store, self._settings.signal_streams, self._now)
+        return [*findings, *self._posture(snapshot), *sources, *provisioners, *signals, *events, *self._callers(store)]
 
     def _posture(self, snapshot: Snapshot) -> list[Finding]:
         topic = self._pick("端末の状態", "posture")

@@ -25,7 +25,7 @@ def list_(call: StateCall) -> None:
     """Every key that is published, the oldest first. Private parts are never shown."""
     from pdp.identity.signing import list_keys
 
-    _show(list_keys(_file(call.settings())), call.terminal)
+    show_keys(list_keys(_file(call.settings())), call.terminal)
 
 
 @app.command()
@@ -38,7 +38,7 @@ def rotate(call: StateCall) -> None:
     from pdp.identity.signing import rotate_keys
     from pdp.parts import utc_now
 
-    _show(rotate_keys(_file(call.settings()), utc_now()), call.terminal)
+    show_keys(rotate_keys(_file(call.settings()), utc_now()), call.terminal)
 
 
 def _file(settings: Settings) -> Path:
@@ -47,7 +47,8 @@ def _file(settings: Settings) -> Path:
     return signing_keys_file(settings)
 
 
-def _show(keys: Sequence[ListedKey], terminal: Terminal) -> None:
+def show_keys(keys: Sequence[ListedKey], terminal: Terminal) -> None:
+    """The public halves, as every command shows them."""
     rows = [
         [
             key.kid,

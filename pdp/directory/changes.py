@@ -126,6 +126,10 @@ class Change:
         """The health of a source has changed: workers read it with the next snapshot."""
         self._touched["sources"].add("")
 
+    def note(self, register: Register, key: str) -> None:
+        """This row counts as another from now on, though the register itself says what it said."""
+        self._touched[register].add(key)
+
     def add(self, register: Register, rows: Mapping[str, Any]) -> None:
         """Insert rows whose keys are known to be new."""
         for part in PARTS[register]:

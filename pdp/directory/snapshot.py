@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, select
 
+from pdp.directory.holds import read_held, with_holds
 from pdp.directory.reading import (
     read_devices,
     read_emergencies,
@@ -96,7 +97,13 @@ def _load(connection: Connection, meta: _Meta, loaded_at: datetime | None) -> Sn
         posture_source=meta.posture_source,
         identity_source=meta.identity_source,
     )
-    return replace(read, **_sources(connection))
+    held = read_held(connection)
+    return replace(
+        read,
+        **_sources(connection),
+        users=with_holds(read.users, held.get("users", ())),
+        devices=with_holds(read.devices, held.get("devices", ())),
+    )
 
 
 def _sources(connection: Connection) -> dict[str, Any]:
@@ -128,13 +135,15 @@ def _caught_up(
         "identity_source": meta.identity_source,
         **_sources(connection),
     }
+    kept = read_held(connection) if "users" in touched or "devices" in touched else {}
     if keys := touched.get("users"):
-        new["users"] = _overlaid(held.users, keys, read_users(connection, reader, keys))
+        users = with_holds(read_users(connection, reader, keys), kept.get("users", ()))
+        new["users"] = _overlaid(held.users, keys, users)
     if keys := touched.get("devices"):
         posture = posture_by_device(read_posture(connection, reader, keys))
         bare = read_devices(connection, reader, keys)
         read = {id_: with_posture(device, posture.get(id_)) for id_, device in bare.items()}
-        new["devices"] = _overlaid(held.devices, keys, read)
+        new["devices"] = _overlaid(held.devices, keys, with_holds(read, kept.get("devices", ())))
         new["devices_by_certificate"] = _certificates(held, keys, read)
     if keys := touched.get("permits"):
         new["permits"] = _overlaid(held.permits, keys, _by_device(read_permits(connection, reader, keys)))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pdp.api.surface import Surface
-from pdp.fronts import bringing, deciding, governing
+from pdp.fronts import bringing, deciding, governing, telling
 from pdp.fronts.front import Front, Parts
 
 if TYPE_CHECKING:
@@ -35,9 +35,11 @@ async def open_surface(parts: Parts) -> AsyncIterator[Surface]:
             await bringing.scim(parts),
             await stack.enter_async_context(deciding.cloudflare(parts)),
             bringing.logout(parts),
+            await stack.enter_async_context(bringing.signals(parts)),
             await stack.enter_async_context(governing.governance(parts)),
             governing.bundles(parts),
             governing.cut_off(parts),
+            await stack.enter_async_context(telling.security_events(parts)),
         ]
         fronts.append(await stack.enter_async_context(governing.console(parts, audit, fronts)))
         if parts.settings.grpc_port:

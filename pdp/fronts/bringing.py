@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
+import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pdp.api.body import Limits
+from pdp.api.surface import Probe
 from pdp.errors import DirectoryError
 from pdp.fronts.account import account_keys
 from pdp.fronts.front import Front
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from pdp.model.cloudflare import CloudflareAccount
     from pdp.model.rules import Condition
     from pdp.posture.access import AccessCaller
+    from pdp.signals.port import Kind
 
 
 _log = get_log("pdp.fronts")
@@ -167,3 +172,38 @@ def logout(parts: Parts) -> Front:
         await parts.revocations.refresh()
 
     return Front({PATH: BackchannelLogout(LogoutTokens(parts.tokens.keys), end, utc_now)})
+
+
+@asynccontextmanager
+async def signals(parts: Parts) -> AsyncIterator[Front]:
+    """Security events of other houses, pushed to us or polled, where the settings name a stream."""
+    settings = parts.settings
+    if not settings.signal_streams:
+        yield Front()
+        return
+    from pdp.ssf.receiving.opening import PREFIX, Around, open_receiving
+
+    looks = {"directory": parts.directory.refresh, "revocations": parts.revocations.refresh}
+
+    async def look(kinds: frozenset[Kind]) -> None:
+        """The others first: they hear it while this worker looks."""
+        for kind in kinds:
+            parts.news.publish(kind, "signal")
+        for kind in kinds & looks.keys():
+            try:
+                await looks[kind]()
+            except DirectoryError as fault:
+                _log.warning("a signal is not yet in force in this worker", code=fault.code)
+
+    around = Around(
+        clock=utc_now,
+        new_id=new_id,
+        new_state=lambda: secrets.token_urlsafe(24),
+        chance=random.random,
+        holder=f"{settings.node}/{os.getpid()}/{secrets.token_hex(4)}"[-64:],
+        registry=parts.metrics.registry,
+        look=look,
+    )
+    async with open_receiving(settings, parts.store, around) as receiving:
+        parts.health.add(lambda: Probe("signals", ok=True, detail=receiving.keeper.status()))
+        yield Front() if receiving.endpoint is None else Front(prefixes={PREFIX: receiving.endpoint})

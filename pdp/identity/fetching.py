@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 import httpx
 
@@ -20,7 +20,7 @@ from pdp.identity.keys import MAX_JWKS
 from pdp.model.issuer import LOOPBACK, check_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pdp.model.issuer import Issuer
 
@@ -32,6 +32,22 @@ _HTTP: Final = 80
 
 class FetchError(Exception):
     """The document was not had. The message is a short word for the operator's log, and names no address."""
+
+
+class Answered(NamedTuple):
+    """`body` is empty for every status but 200. `retry_after`: that header as it came."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+
+
+class _Asked(NamedTuple):
+    method: Literal["GET", "POST"]
+    headers: Mapping[str, str]
+    body: bytes
+    max_bytes: int
+    deadline_s: float
 
 
 class Resolver(Protocol):
@@ -64,24 +80,41 @@ class GuardedFetch:
         self._resolve = resolve
         self._deadline_s = deadline_s
         if transport is None:
-            context = _tls(issuer.ca_file)
+            context = tls_context(issuer.ca_file)
             transport = lambda: httpx.AsyncHTTPTransport(verify=context, trust_env=False)  # noqa: E731
         self._transport = transport
 
     async def __call__(self, url: str) -> bytes:
         """The body of the 200 answer. Raises FetchError for everything else, within the deadline."""
+        answer = await self.ask("GET", url, max_bytes=MAX_JWKS, deadline_s=self._deadline_s)
+        if answer.status != httpx.codes.OK:
+            raise FetchError(f"it answered {answer.status}")  # a redirect too: nobody is followed anywhere
+        return answer.body
+
+    async def ask(  # noqa: PLR0913  # what a request is made of
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        max_bytes: int,
+        deadline_s: float,
+    ) -> Answered:
+        """Whatever it answers, up to so many bytes. Raises FetchError where it does not, within the deadline."""
+        asked = _Asked(method, {**(headers or {})}, body, max_bytes, deadline_s)
         try:
-            async with asyncio.timeout(self._deadline_s):
-                return await self._fetch(url)
+            async with asyncio.timeout(deadline_s):
+                return await self._fetch(url, asked)
         except TimeoutError:
             raise FetchError("it did not answer in time") from None
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch(self, url: str, asked: _Asked) -> Answered:
         parts = httpx.URL(self._checked(url))
         fault: FetchError | None = None
         for address in (await self._addresses(parts))[:_MAX_ADDRESSES]:
             try:
-                return await self._from(parts, address)
+                return await self._from(parts, address, asked)
             except httpx.ConnectError:
                 fault = FetchError("it cannot be connected to, or its certificate does not hold")
             except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -113,16 +146,17 @@ class GuardedFetch:
                 raise FetchError("its address is a private one, and `private_hosts` does not name it")
         return list(found)
 
-    async def _from(self, url: httpx.URL, address: str) -> bytes:
+    async def _from(self, url: httpx.URL, address: str, asked: _Asked) -> Answered:
         headers = {"Host": url.netloc.decode("ascii"), "Accept": "application/json", "Accept-Encoding": "identity"}
         # The name stays in `Host`, in TLS and for the certificate; the connection goes to the checked address.
         pinned = url.copy_with(host=address)
-        extensions = {"sni_hostname": url.host, "timeout": dict.fromkeys(_TIMEOUTS, self._deadline_s)}
-        request = httpx.Request("GET", pinned, headers=headers, extensions=extensions)
+        extensions = {"sni_hostname": url.host, "timeout": dict.fromkeys(_TIMEOUTS, asked.deadline_s)}
+        sent = {**headers, **asked.headers}
+        request = httpx.Request(asked.method, pinned, headers=sent, content=asked.body or None, extensions=extensions)
         async with self._transport() as transport:
             answer = await transport.handle_async_request(request)
             try:
-                return await _body(answer)
+                return await _body(answer, asked.max_bytes)
             finally:
                 await answer.aclose()
 
@@ -130,17 +164,17 @@ class GuardedFetch:
 _TIMEOUTS: Final = ("connect", "read", "write", "pool")
 
 
-async def _body(answer: httpx.Response) -> bytes:
-    if answer.status_code != httpx.codes.OK:
-        raise FetchError(f"it answered {answer.status_code}")  # a redirect too: nobody is followed anywhere
+async def _body(answer: httpx.Response, max_bytes: int) -> Answered:
+    if answer.status_code != httpx.codes.OK:  # what it says of it is not read: nobody here would believe it
+        return Answered(answer.status_code, b"", answer.headers.get("retry-after", ""))
     if answer.headers.get("content-encoding", "identity") != "identity":
         raise FetchError("it answered in an encoding that was not asked for")
     body = bytearray()
     async for chunk in answer.stream:  # type: ignore[union-attr]  # an asynchronous transport's
         body += chunk
-        if len(body) > MAX_JWKS:
-            raise FetchError(f"it is larger than {MAX_JWKS} bytes")
-    return bytes(body)
+        if len(body) > max_bytes:
+            raise FetchError(f"it is larger than {max_bytes} bytes")
+    return Answered(answer.status_code, bytes(body))
 
 
 def allowed(address: IPv4Address | IPv6Address, *, private: bool, loopback: bool) -> bool:
@@ -167,7 +201,8 @@ def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 _NAT64: Final = bytes.fromhex("0064ff9b0000000000000000")  # RFC 6052 section 2.1
 
 
-def _tls(ca_file: str) -> ssl.SSLContext:
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Raises ValueError where `ca_file` is not a file of certificates; empty: the authorities of the system."""
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError):

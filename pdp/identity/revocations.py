@@ -62,6 +62,14 @@ def revoke(  # noqa: PLR0913  # what of whose, and two instants
     an instant in the future (whoever logs in until then would be shut out) or one that no token could be as old as;
     DirectoryError where the store does not answer.
     """
+    with store.write() as connection:
+        return revoke_within(connection, kind, marked_id, at=at, now=now, issuer=issuer)
+
+
+def revoke_within(  # noqa: PLR0913  # what of whose, and two instants
+    connection: Connection, kind: MarkKind, marked_id: str, *, at: datetime, now: datetime, issuer: str = EVERY
+) -> Mark:
+    """As `revoke`, within the caller's transaction: before anything else that changes a register."""
     if not 1 <= len(marked_id) <= MAX_ID or not marked_id.isprintable():
         raise BadRequestError(f"the {kind} is not 1 to {MAX_ID} printable characters")
     if at > now + SKEW:
@@ -71,17 +79,16 @@ def revoke(  # noqa: PLR0913  # what of whose, and two instants
     if kind != "subject":
         at = max(at, now)
     same = _same(kind, marked_id, issuer)
-    with store.write() as connection:
-        _changed(connection)
-        connection.execute(delete(_MARKS).where(_MARKS.c.not_before <= now - KEPT))
-        row = connection.execute(select(_MARKS).where(same)).first()
-        if row is None:
-            mark = Mark(kind, marked_id, at, now, issuer)
-            connection.execute(insert(_MARKS), mark._asdict())
-            return mark
-        mark = Mark(kind, marked_id, max(row.not_before, at), row.created_at, issuer)
-        connection.execute(update(_MARKS).where(same).values(not_before=mark.not_before))
+    _changed(connection)
+    connection.execute(delete(_MARKS).where(_MARKS.c.not_before <= now - KEPT))
+    row = connection.execute(select(_MARKS).where(same)).first()
+    if row is None:
+        mark = Mark(kind, marked_id, at, now, issuer)
+        connection.execute(insert(_MARKS), mark._asdict())
         return mark
+    mark = Mark(kind, marked_id, max(row.not_before, at), row.created_at, issuer)
+    connection.execute(update(_MARKS).where(same).values(not_before=mark.not_before))
+    return mark
 
 
 def lift(store: Store, kind: MarkKind, marked_id: str, *, issuer: str = EVERY) -> None:

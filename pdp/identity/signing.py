@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -65,18 +66,26 @@ class SigningKeys:
         self._keys = _read(path)
         self._seen = _mark(path)
         self._looked_at = stopwatch()
+        self._read_key: tuple[str, Any] | None = None
 
-    def sign(self, claims: Mapping[str, Any], now: datetime) -> str:
-        """A compact JWS over the claims, by the newest key whose time has come."""
+    def sign(self, claims: Mapping[str, Any], now: datetime, typ: str = "JWT") -> str:
+        """A compact JWS over the claims, by the newest key whose time has come. `typ`: RFC 8725 section 3.11."""
         keys = self._current()
         in_time = [key for key in keys if key.signs_from <= now]  # none, where the clock was set back
         key = max(in_time or keys[:1], key=lambda one: one.signs_from)
-        text: str = jwt.encode(dict(claims), key.pem, algorithm=ALGORITHM, headers={"kid": key.kid})
+        headers = {"typ": typ, "kid": key.kid}
+        text: str = jwt.encode(dict(claims), self._signer(key), algorithm=ALGORITHM, headers=headers)
         return text
 
     def published(self, now: datetime) -> list[dict[str, str]]:
         """The public keys (RFC 7517 section 5): those that sign, signed lately or will sign soon."""
         return [_public(key) for key in self._current() if key.published_until is None or now < key.published_until]
+
+    def _signer(self, key: _Key) -> Any:
+        """Read once: reading a private key takes a hundred times as long as signing with it."""
+        if self._read_key is None or self._read_key[0] != key.kid:
+            self._read_key = (key.kid, jwk.construct(key.pem, ALGORITHM))
+        return self._read_key[1]
 
     def _current(self) -> Sequence[_Key]:
         """As the file stands now; where it cannot be read, as it was: a key in memory is as good as before."""
@@ -120,7 +129,8 @@ def _new_key(signs_from: datetime) -> _Key:
     return _Key(_thumbprint(_members(pem)), pem, signs_from)
 
 
-def _members(pem: str) -> dict[str, str]:
+@lru_cache(maxsize=16)  # reading a key takes tens of milliseconds, and anybody may ask for the key set
+def _members(pem: str) -> Mapping[str, str]:
     """`e`, `kty` and `n` of the public key."""
     told = jwk.construct(pem, ALGORITHM).public_key().to_dict()
     return {
@@ -154,7 +164,8 @@ def _read(path: Path) -> tuple[_Key, ...]:
         sound = bool(keys) and all(_thumbprint(_members(key.pem)) == key.kid for key in keys)
     except FileNotFoundError:
         raise SettingsError(
-            f"there is no `{path.name}` yet", next_step="configure `[cloudflare]`: the service makes it when it starts"
+            f"there is no `{path.name}` yet",
+            next_step="configure what signs with it: the service makes the file when it starts",
         ) from None
     except Exception:  # noqa: BLE001  # a key library's own errors, and none may repeat what the file holds
         sound = False

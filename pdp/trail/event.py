@@ -79,6 +79,14 @@ Action = Literal[
     "export.fill",  # people and devices into the groups and attributes that rules name
     "cut_off.add",  # an address, at once
     "cut_off.lift",
+    "ssf.stream.status",  # of a stream of security events that another house asked for
+    "ssf.stream.verify",
+    "ssf.stream.delete",
+    "ssf.keys.rotate",
+    "ssf.receive",  # a security event of another house: what it said, and what it did here
+    "ssf.events",  # those that were taken were looked at
+    "ssf.verify",  # a stream's transmitter was asked to show that it is there
+    "ssf.lift",  # what a signal held
     "policy.job",
     "policy.job.cancel",
     "policy.request",

@@ -30,6 +30,8 @@ from pdp.settings import Settings, load_settings
 from pdp.shipping.ledger import Ledger
 from pdp.shipping.metrics import ShippingMetrics
 from pdp.source_metrics import SourceMetrics
+from pdp.ssf.receiving.metrics import ReceivingMetrics
+from pdp.ssf.sending.metrics import SendingMetrics
 from pdp.table.metrics import TableMetrics
 
 ROOT: Final = Path(__file__).parents[2]
@@ -166,6 +168,8 @@ def live_names() -> set[str]:
     RevisionMetrics(metrics.registry)
     CrlMetrics(metrics.registry)
     TableMetrics(metrics.registry)
+    ReceivingMetrics(metrics.registry)
+    SendingMetrics(metrics.registry)
     CopyMetrics(metrics.registry, Standings(Path("nowhere")), ())
     DeliveryMetrics(metrics.registry, Path("nowhere"))
     MaskingMetrics(metrics.registry)

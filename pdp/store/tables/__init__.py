@@ -52,7 +52,9 @@ from pdp.store.tables.policies import (
 )
 from pdp.store.tables.revocations import revocation_meta, revocations
 from pdp.store.tables.scim import scim_groups, scim_members, scim_removals, scim_tenants, scim_users
+from pdp.store.tables.signals import directory_holds, ssf_events, ssf_receptions
 from pdp.store.tables.sources import source_runs, source_users, sources
+from pdp.store.tables.ssf_sending import ssf_outbox, ssf_removed_subjects, ssf_sender, ssf_streams, ssf_told
 
 __all__ = [
     "ID_LENGTH",
@@ -69,6 +71,7 @@ __all__ = [
     "device_aliases",
     "devices",
     "directory_changes",
+    "directory_holds",
     "directory_meta",
     "emergencies",
     "import_runs",
@@ -101,6 +104,13 @@ __all__ = [
     "source_runs",
     "source_users",
     "sources",
+    "ssf_events",
+    "ssf_outbox",
+    "ssf_receptions",
+    "ssf_removed_subjects",
+    "ssf_sender",
+    "ssf_streams",
+    "ssf_told",
     "users",
     "work_permit_devices",
     "work_permit_resources",

@@ -1,0 +1,1 @@
+"""Events of other houses: taken, kept, and acted on. `streams.py` first."""
