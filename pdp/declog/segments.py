@@ -1,7 +1,7 @@
 """The decision log as segment files: open `SegmentLog` first.
 
-Group commit with interval 0: a thread takes everything that waits, writes it at once, syncs once and
-answers all; while it does so the next group gathers by itself. Measured: log-store, section 2c.
+Group commit: a thread takes everything that waits, writes it at once, syncs once and answers all; while it
+does so the next group gathers by itself, and in company a little longer (ADR 30). Measured: log-store, section 2c.
 
     append -> PendingQueue -> CommitThread -> SegmentWriter -> Disk
                                    └-> event loop: the waiters
