@@ -147,7 +147,7 @@ async def opa_sink(parts: Parts) -> AsyncIterator[Front]:
     from pdp.opa_sink.memory import Memory
     from pdp.opa_sink.metrics import SinkMetrics
 
-    memory = await asyncio.to_thread(Memory, parts.settings.state_path / "other-opas.db")
+    memory = Memory(parts.settings.state_path / "other-opas.db")
     counted = SinkMetrics(parts.metrics.registry)
     desk = Desk(introducing(parts.callers), parts.log, memory, utc_now, new_id, counted.count, parts.mask)
     exact, prefixes = opa_sink_routes(desk)

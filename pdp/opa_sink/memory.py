@@ -30,17 +30,26 @@ CREATE TABLE IF NOT EXISTS instances (
 
 
 class Memory:
-    """Every method blocks, may be called from any thread, and raises sqlite3.Error."""
+    """Every method blocks, may be called from any thread, and raises sqlite3.Error.
+
+    The file is opened at the first use: a disk that is full keeps no service from deciding.
+    """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
         self._lock = threading.Lock()
         self._pruned = 0
-        self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
+        self._opened: sqlite3.Connection | None = None
+        self._closed = False
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """Under the lock. One that could not be opened is tried again with the next use."""
+        if self._closed:
+            raise sqlite3.ProgrammingError("the memory is closed")
+        if self._opened is None:
+            self._opened = _open(self._path)
+        return self._opened
 
     def known(self, digests: Collection[bytes]) -> set[bytes]:
         with self._lock:
@@ -73,7 +82,30 @@ class Memory:
 
     def close(self) -> None:
         with self._lock:
-            self._db.close()
+            self._closed = True
+            if self._opened is not None:
+                self._opened.close()
 
     def _has(self, digest: bytes) -> bool:
         return self._db.execute("SELECT 1 FROM seen WHERE digest = ?", (digest,)).fetchone() is not None
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Raises sqlite3.Error."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    except OSError as fault:
+        raise sqlite3.OperationalError(f"its folder cannot be made: {fault.strerror}") from None
+    try:
+        path.chmod(0o600)
+        made.execute("PRAGMA journal_mode = WAL")
+        made.execute("PRAGMA synchronous = FULL")
+        made.executescript(_SCHEMA)
+    except OSError as fault:
+        made.close()
+        raise sqlite3.OperationalError(f"its file cannot be kept to its owner: {fault.strerror}") from None
+    except sqlite3.Error:
+        made.close()
+        raise
+    return made

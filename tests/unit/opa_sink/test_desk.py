@@ -196,6 +196,19 @@ async def test_a_memory_that_cannot_be_read_is_not_ready(sink: Sink, tmp_path: P
     assert (await sink.post(b"{}", "/status")).status == 503
 
 
+async def test_a_memory_that_cannot_be_opened_stops_no_start_and_is_opened_when_it_can_be(sink: Sink, tmp_path: Path):
+    (tmp_path / "no-folder").write_bytes(b"")
+    memory = Memory(tmp_path / "no-folder" / "other-opas.db")  # as on a disk that takes no more
+    sink.desk = Desk(sink._introduce, sink.log, memory, lambda: NOW, new_id, sink._count)
+    assert (await sink.send(event("a"))).status == 503
+    assert sink.records() == []
+    (tmp_path / "no-folder").unlink()
+    assert (await sink.send(event("a"))).status == 200
+    assert (await sink.send(event("a"))).status == 200
+    assert len(sink.records()) == 1
+    memory.close()
+
+
 async def test_an_entry_that_is_no_event_does_not_block_those_beside_it(sink: Sink):
     odd: list[Any] = [
         {"decision_id": "x"},
