@@ -170,8 +170,7 @@ def open_pseudonyms(settings: Settings) -> Pseudonyms:
     if settings.log_pseudonym_key_file:
         return read_pseudonyms(Path(settings.log_pseudonym_key_file))
     path = settings.state_path / "pseudonyms.key"
-    if not path.exists():
-        make_key_file(path)
+    make_key_file(path)
     return read_pseudonyms(path)
 
 

@@ -66,7 +66,12 @@ def check_of(epoch: int, key: bytes) -> str:
 
 
 def make_key_file(path: Path) -> None:
-    """A first key, readable by us alone. Written aside and then linked: whoever finds the name finds the whole key."""
+    """A first key, readable by us alone, where there is none: a start on a disk that is full needs no room.
+
+    Written aside and then linked: whoever finds the name finds the whole key. Raises SettingsError.
+    """
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:

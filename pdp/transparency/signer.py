@@ -53,6 +53,8 @@ def read_signer(path: Path, name: str) -> FileSigner:
 
 def make_key_file(path: Path) -> None:
     """A new key for the owner alone, unless there is one; also where several start at once. Raises OSError."""
+    if path.exists():
+        return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")

@@ -1,8 +1,9 @@
-"""The secret that the workers of one host share."""
+"""The secrets that the workers of one host share, each in a file that the first of them makes."""
 
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -11,6 +12,8 @@ import pytest
 
 from pdp.errors import SettingsError
 from pdp.parts import shared_key
+from pdp.privacy import pseudonym
+from pdp.transparency import signer
 
 AT_ONCE = 4
 TRIES = 25  # a race that is lost half of the time is not won so often
@@ -24,12 +27,13 @@ def test_the_key_is_made_once_and_is_the_same_ever_after(tmp_path: Path) -> None
     assert list(path.parent.iterdir()) == [path], "nothing is left aside"
 
 
-def test_a_key_that_is_there_is_read_and_nothing_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [shared_key, pseudonym.make_key_file, signer.make_key_file])
+def test_a_key_that_is_there_is_read_and_nothing_is_written(make: Callable[[Path], object], tmp_path: Path) -> None:
     """A start on a disk that is full."""
-    first = shared_key(tmp_path / "key")
-    before = tmp_path.stat().st_mtime_ns
-    assert shared_key(tmp_path / "key") == first
-    assert tmp_path.stat().st_mtime_ns == before
+    make(tmp_path / "key")
+    first, before = (tmp_path / "key").read_bytes(), tmp_path.stat().st_mtime_ns
+    make(tmp_path / "key")
+    assert ((tmp_path / "key").read_bytes(), tmp_path.stat().st_mtime_ns) == (first, before)
 
 
 def test_two_places_have_two_keys(tmp_path: Path) -> None:
