@@ -22,9 +22,9 @@ from pdp.model.signal_stream import SignalStream
 from pdp.signals.port import Kind
 from pdp.ssf.receiving import inbox, register
 from pdp.ssf.receiving.acting import Acting
+from pdp.ssf.receiving.incoming import Incoming
 from pdp.ssf.receiving.metrics import ReceivingMetrics
 from pdp.ssf.receiving.opening import incoming_of
-from pdp.ssf.receiving.reception import Incoming
 from pdp.ssf.receiving.resolving import Resolver
 from pdp.ssf.receiving.taking import Desk
 from pdp.store.store import Store
@@ -113,9 +113,12 @@ class House:
 
     async def send(self, event: str, subject: Any, members: Any = None, **more: Any) -> Event:
         """Take it, wait until it is done, and give what stands in the trail."""
+        return await self.send_to("idp", event, subject, members, **more)
+
+    async def send_to(self, name: str, event: str, subject: Any, members: Any = None, **more: Any) -> Event:
         text = signed_set(TX, event, subject, at=self.now.timestamp(), members=members, **more)
         before = len(self.trail.events)
-        await self.take(text)
+        await self.take(text, name)
         await until(lambda: len(self.trail.events) > before)
         return self.trail.events[-1]
 

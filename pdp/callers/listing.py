@@ -11,10 +11,12 @@ from pdp.callers.bounds import ANYWHERE, UNBOUND, CallerBounds, KeyBounds, bound
 from pdp.store import tables
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy import Connection
 
+    from pdp.callers.caller import Permission
     from pdp.store.store import Store
 
 _KEYS: Final = tables.caller_keys
@@ -63,6 +65,20 @@ def list_callers(store: Store) -> tuple[ListedCaller, ...]:
             )
             for row in connection.execute(select(tables.callers).order_by(tables.callers.c.id))
         )
+
+
+def holders(connection: Connection, permissions: Collection[Permission]) -> frozenset[str]:
+    """The callers with one of these permissions, and a key or a binding that nobody revoked.
+
+    For what goes on without its caller's asking. A key that has run out is no reason to end it: nobody decided that.
+    """
+    known = {
+        caller_id
+        for table in (_KEYS, _BINDINGS)
+        for caller_id in connection.execute(select(table.c.caller_id).where(table.c.revoked_at.is_(None))).scalars()
+    }
+    rows = connection.execute(select(tables.callers.c.id, tables.callers.c.permissions))
+    return frozenset(row.id for row in rows if row.id in known and not set(permissions).isdisjoint(row.permissions))
 
 
 def _keys(connection: Connection) -> dict[str, list[ListedKey]]:

@@ -35,7 +35,7 @@ def receiving_findings(
         except SettingsError as fault:
             found.append(fail(topic, f"{stream.name}: {fault.message}", fault.next_step))
             continue
-        trouble = troubles(held.get(stream.name), stream.silent_after_s, now)
+        trouble = troubles(held.get(stream.name), stream.silent_after_s, now, pick)
         if trouble:
             found.append(warn(topic, f"{stream.name}: {trouble}", see))
         elif not stream.effects:

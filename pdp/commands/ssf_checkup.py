@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from pdp.callers.listing import holders
 from pdp.commands.finding import ok, warn
 from pdp.ssf.sending import outbox, register
 
@@ -24,10 +25,16 @@ def sending_findings(pick: Callable[[str, str], str], store: Store, now: datetim
     """A line for each stream in which something is wrong, or one for all. Raises DirectoryError."""
     topic = pick("セキュリティイベントの送信（SSF）", "security events sent (SSF)")
     streams, waiting = register.listed(store), outbox.standings(store)
+    with store.read() as connection:
+        callers = holders(connection, outbox.NEEDED)
+    nobody = pick(
+        "呼び出し元が失効しているため送らない。不要なら `pdp ssf stream delete`",
+        "its caller was revoked, or lacks the permission: nothing is pushed; `pdp ssf stream delete` ends it",
+    )
     found = [
         warn(topic, f"{one.id} ({one.caller}): {fault}", pick("`pdp ssf stream list`", "see `pdp ssf stream list`"))
         for one in streams
-        if (fault := _fault(pick, one, waiting.get(one.id), now))
+        if (fault := _fault(pick, one, waiting.get(one.id), now) if one.caller in callers else nobody)
     ]
     return found or [ok(topic, pick(f"ストリーム {len(streams)} 本", f"{len(streams)} streams"))]
 

@@ -48,7 +48,7 @@ def status(call: StoreCall) -> None:
     with store_of(settings) as store, store.read() as connection:
         held = {one.stream: one for one in receptions.read_all(connection)}
     rows = [
-        (one, held.get(one.name), troubles(held.get(one.name), one.silent_after_s, now))
+        (one, held.get(one.name), troubles(held.get(one.name), one.silent_after_s, now, terminal.pick))
         for one in settings.signal_streams
     ]
     if terminal.as_json:

@@ -92,15 +92,22 @@ def list_holds(connection: Connection) -> list[Hold]:
     ]
 
 
-def read_held(connection: Connection) -> dict[HeldRegister, set[str]]:
-    """The ids that are held, by register. There are few: whoever is disabled leaves the registers in the end."""
+def read_held(connection: Connection, among: Collection[str] | None = None) -> dict[HeldRegister, set[str]]:
+    """The ids that are held, by register. `among`: only these are asked about.
+
+    There may be many: whoever left stays held for good, and workers read after every change of a register.
+    """
+    query = _QUERY_HELD
+    if among is not None and len(among) <= _MOST_NAMED:
+        query = query.where(_T.c.id.in_(sorted(among)))
     found: dict[HeldRegister, set[str]] = defaultdict(set)
-    for register, id_ in connection.execute(_QUERY_HELD):
+    for register, id_ in connection.execute(query):
         found[register].add(id_)
     return found
 
 
 _QUERY_HELD: Final = select(_T.c.register, _T.c.id).where(_T.c.held).distinct()
+_MOST_NAMED: Final = 500  # ids in one query; beyond it all that are held are read
 
 
 def with_holds(rows: Mapping[str, _Held], held: Collection[str]) -> Mapping[str, _Held]:

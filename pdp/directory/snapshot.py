@@ -135,7 +135,8 @@ def _caught_up(
         "identity_source": meta.identity_source,
         **_sources(connection),
     }
-    kept = read_held(connection) if "users" in touched or "devices" in touched else {}
+    named = touched.get("users", set()) | touched.get("devices", set())
+    kept = read_held(connection, named) if named else {}
     if keys := touched.get("users"):
         users = with_holds(read_users(connection, reader, keys), kept.get("users", ()))
         new["users"] = _overlaid(held.users, keys, users)

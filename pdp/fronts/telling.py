@@ -68,7 +68,7 @@ def _probe(sender: Sender) -> Probe:
     if status.waiting:
         detail += f", the oldest for {int(status.oldest_s)} s"
     if status.failing:
-        detail += f"; {status.failing} receivers do not take what is pushed"
+        detail += f"; {status.failing} receivers do not take events"
     if status.dropped:
         detail += f"; {status.dropped} events were let go"
     return Probe("security_events", ok=True, detail=detail)

@@ -47,12 +47,13 @@ _log = get_log("pdp.identity.provider")
 
 
 class KeyState(NamedTuple):
-    """For metrics and `pdp doctor`. `fault` None: the last fetch was good."""
+    """For metrics and `pdp doctor`. `fault` None: the last fetch, which began at `tried_at`, was good."""
 
     issuer: str
     keys: int
     confirmed_at: datetime | None
     fault: str | None
+    tried_at: datetime | None = None
 
 
 class IssuerKeys:
@@ -119,7 +120,7 @@ class IssuerKeys:
 
     def state(self) -> KeyState:
         usable = 0 if self._keys is None else self._keys.usable
-        return KeyState(self.issuer.issuer, usable, self._confirmed_at, self._fault)
+        return KeyState(self.issuer.issuer, usable, self._confirmed_at, self._fault, self._tried_at)
 
     async def close(self) -> None:
         if self._flight is not None:

@@ -83,9 +83,10 @@ class SigningKeys:
 
     def _signer(self, key: _Key) -> Any:
         """Read once: reading a private key takes a hundred times as long as signing with it."""
-        if self._read_key is None or self._read_key[0] != key.kid:
-            self._read_key = (key.kid, jwk.construct(key.pem, ALGORITHM))
-        return self._read_key[1]
+        held = self._read_key  # once: another thread may be signing with the next key
+        if held is None or held[0] != key.kid:
+            held = self._read_key = (key.kid, jwk.construct(key.pem, ALGORITHM))
+        return held[1]
 
     def _current(self) -> Sequence[_Key]:
         """As the file stands now; where it cannot be read, as it was: a key in memory is as good as before."""

@@ -47,7 +47,8 @@ class SsfTransmitter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             host, port = (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
         except ValueError:
             return "is no URL"
-        if not url.isascii() or not url.isprintable() or "@" in parts.netloc or parts.fragment or not host:
+        plain = url.isascii() and url.isprintable() and " " not in url
+        if not plain or "@" in parts.netloc or parts.fragment or not host:
             return "must have a host, and no user, fragment, blank or unusual character"
         if parts.scheme != "https" and not (parts.scheme == "http" and self.http_on_loopback and host in LOOPBACK):
             return "must begin with https://"

@@ -244,8 +244,15 @@ def _only(members: Mapping[str, Any], names: tuple[str, ...]) -> None:
 
 
 def _canonical(form: str, name: str, value: object) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT or not value.isprintable():
-        raise BadRequestError(f"`{name}` of a subject is missing, or is no printable text of 1 to {MAX_TEXT}")
+    """INVARIANT (read again): what this gives, it takes and leaves as it is; a telephone number of `-` is none."""
+    if isinstance(value, str) and 1 <= len(value) <= MAX_TEXT and value.isprintable():
+        plain = _plain(form, value)
+        if 1 <= len(plain) <= MAX_TEXT:
+            return plain
+    raise BadRequestError(f"`{name}` of a subject is missing, or is no printable text of 1 to {MAX_TEXT}")
+
+
+def _plain(form: str, value: str) -> str:
     if form == "email":
         if not all(value.rpartition("@")) or any(letter.isspace() for letter in value):
             raise BadRequestError("`email` of a subject is no address")

@@ -94,9 +94,10 @@ class SetVerifier:
             keys = await self._keys.with_key(kid, now)
         except TokenRefusedError as fault:
             raise NotReadyError(f"the keys of `{issuer.issuer}` cannot be had: {fault.reason}") from None
-        confirmed_at = self._keys.state().confirmed_at
-        if kid not in keys and (confirmed_at is None or confirmed_at < now):
-            # They are asked for at most once a minute. A refusal would be final, and the key may be a new one.
+        state = self._keys.state()
+        if kid not in keys and (state.fault is not None or state.tried_at is None or state.tried_at < now):
+            # They are asked for at most once a minute, and a fetch that was on its way may have read the set from
+            # before the change. A refusal would be final, and the key may be a new one.
             raise NotReadyError(f"the keys of `{issuer.issuer}` do not have this one, and were not read just now")
         return judged(jws, keys, issuer, now, legacy=self._legacy)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,7 +15,7 @@ import pytest
 from sqlalchemy import update
 
 from pdp.directory.changes import change
-from pdp.directory.holds import Hold, lift_by_hand, list_holds, set_hold
+from pdp.directory.holds import Hold, lift_by_hand, list_holds, read_held, set_hold
 from pdp.directory.snapshot import load_snapshot, refresh_snapshot
 from pdp.errors import NotReadyError
 from pdp.identity.revocations import EVERY
@@ -474,3 +475,221 @@ async def test_a_trail_whose_disk_hangs_keeps_no_session_alive(store: Store, tmp
         assert house.trail.events == []
         house.trail.hangs = False
         await until(lambda: len(house.trail.events) == 2)
+
+
+def named(id_: str) -> dict[str, str]:
+    return {"format": "opaque", "id": id_}
+
+
+def together(**members: Any) -> dict[str, Any]:
+    return {"format": "complex", **members}
+
+
+FAILS, PASSES = {"current_status": "not-compliant"}, {"current_status": "compliant"}
+STRANGE = {"format": "agreed-elsewhere", "x": "1"}
+
+
+async def test_an_event_from_the_future_does_not_outrun_one_that_came_after_it(store: Store, tmp_path: Path) -> None:
+    """The attack: a lift that is dated ahead, acted on late, so that it counts as newer than the hold behind it."""
+    house = House(store, stream_of(tmp_path))
+    for kind, ahead in ((events.ACCOUNT_DISABLED, 0), (events.ACCOUNT_ENABLED, 3_600), (events.ACCOUNT_DISABLED, 0)):
+        at = house.now.timestamp()
+        await house.take(signed_set(TX, kind, PERSON, at=at, members={"event_timestamp": at + ahead}))
+        house.now += timedelta(seconds=1)
+    for one in reversed(house.latest()):
+        act(store, one.id, house.acting, house.now + timedelta(minutes=1))
+    assert status(store) == "suspended"
+
+
+@pytest.mark.parametrize(
+    ("members", "held", "lifted", "stays"),
+    [
+        ({}, together(user=PERSON, tenant=named("t-1")), together(user=PERSON, tenant=named("t-2")), True),
+        ({"tenants": ("t-1", "t-2")}, together(user=PERSON, tenant=named("t-1")), together(user=PERSON, tenant=named("t-2")), True),
+        ({}, PERSON, together(user=PERSON, tenant=named("t-1")), True),
+        ({}, PERSON, together(user=PERSON, application=named("mail")), True),
+        ({}, PERSON, together(user=PERSON, group=STRANGE), True),
+        ({}, PERSON, together(user=PERSON, device=DEVICE), True),
+        ({"tenants": ("t-1",)}, together(user=PERSON, tenant=named("t-1")), together(user=PERSON, tenant=STRANGE), True),
+        ({"tenants": ("t-1",)}, PERSON, together(user=PERSON, tenant=named("t-1")), False),
+        ({}, together(user=PERSON, tenant=named("t-1")), together(tenant=named("t-1"), user=PERSON), False),
+        ({}, PERSON, {"format": "email", "email": "u-1@pref.example.jp"}, False),
+        ({}, PERSON, together(user=PERSON), False),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_what_is_enabled_in_a_part_lifts_nothing_of_the_whole(
+    store: Store, tmp_path: Path, members: Any, held: Any, lifted: Any, stays: bool
+) -> None:
+    async with working(store, stream_of(tmp_path, **members)) as house:
+        await house.send(events.ACCOUNT_DISABLED, held)
+        assert status(store) == "suspended"
+        house.now += timedelta(minutes=1)
+        await house.send(events.ACCOUNT_ENABLED, lifted)
+        assert status(store) == ("suspended" if stays else "active")
+
+
+@pytest.mark.parametrize(
+    ("held", "lifted", "stays"),
+    [
+        ({"format": "iss_sub", "iss": "https://a.example", "sub": "d-1"}, {"format": "iss_sub", "iss": "https://b.example", "sub": "d-1"}, True),
+        (DEVICE, {"format": "iss_sub", "iss": "https://b.example", "sub": "d-1"}, True),
+        (DEVICE, {"format": "iss_sub", "iss": TX, "sub": "d-1"}, False),
+        (together(device=DEVICE, user=PERSON), together(device=DEVICE, user=named("u-2")), False),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_device_of_another_house_of_the_same_name_lifts_nothing(
+    store: Store, tmp_path: Path, held: Any, lifted: Any, stays: bool
+) -> None:
+    async with working(store, stream_of(tmp_path)) as house:
+        await house.send(events.DEVICE_COMPLIANCE_CHANGE, held, FAILS)
+        assert state(store) == "quarantined"
+        house.now += timedelta(minutes=1)
+        await house.send(events.DEVICE_COMPLIANCE_CHANGE, lifted, PASSES)
+        assert state(store) == ("quarantined" if stays else "in_service")
+
+
+async def test_a_critical_member_in_a_format_that_nobody_reads_is_not_read(store: Store, tmp_path: Path) -> None:
+    async with working(store, stream_of(tmp_path, critical_members=("user",))) as house:
+        subject = together(device=DEVICE, user=STRANGE)
+        assert result(await house.send(events.DEVICE_COMPLIANCE_CHANGE, subject, FAILS)) == "critical_member"
+
+
+@pytest.mark.parametrize("session", [named("s-1"), {"format": "jwt_id", "iss": IDP, "jti": "t-1"}], ids=str)
+@pytest.mark.parametrize("ids", ["sid", "own"])
+async def test_a_session_of_somebody_elses_person_does_not_end(
+    store: Store, tmp_path: Path, ids: str, session: Any
+) -> None:
+    async with working(store, stream_of(tmp_path, organisations=("tsu",), session_ids=ids)) as house:
+        event = await house.send(events.SESSION_REVOKED, together(user=PERSON, session=session))
+        assert result(event) == "other_organisation" and house.marks() == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "members"),
+    [
+        (events.CREDENTIAL_COMPROMISE, {"credential_type": "password"}),
+        (events.CREDENTIAL_CHANGE, {"credential_type": "password", "change_type": "revoke"}),
+        (events.RISK_LEVEL_CHANGE, {"principal": "USER", "current_level": "HIGH"}),
+    ],
+)
+async def test_what_concerns_a_person_ends_all_sessions_though_one_is_named(
+    store: Store, tmp_path: Path, kind: str, members: Any
+) -> None:
+    subject = together(user=PERSON, session=named("s-1"))
+    async with working(store, stream_of(tmp_path, session_ids="sid")) as house:
+        await house.send(kind, subject, members)
+        assert {("subject", "u-1", IDP), ("session", "s-1", EVERY)} <= house.marks()
+
+
+async def test_capital_letters_in_a_name_keep_no_session_alive(store: Store, tmp_path: Path) -> None:
+    with change(store, NOW) as inside:
+        inside.put_user(User("T.Suzuki", "staff"))
+    async with working(store, stream_of(tmp_path, email_domains=frozenset({"Pref.example.jp"}))) as house:
+        await house.send(events.ACCOUNT_DISABLED, {"format": "email", "email": "t.Suzuki@pref.example.jp"})
+        assert status(store, "T.Suzuki") == "suspended"
+        assert house.marks() == {("subject", "T.Suzuki", EVERY)}
+        assert result(await house.send(events.SESSION_REVOKED, named("t.suzuki"))) == "acted"
+        assert ("session", "t.suzuki", EVERY) in house.marks(), "what is opaque is compared letter for letter"
+
+
+async def test_a_worker_that_does_not_know_a_stream_yet_leaves_its_events(store: Store, tmp_path: Path) -> None:
+    """While a new stream comes to one host after another, none may throw away what another one took."""
+    await House(store, stream_of(tmp_path)).take(signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp()))
+    async with working(store, stream_of(tmp_path, name="older")) as older:
+        await older.send_to("older", events.SESSION_REVOKED, {**PERSON, "sub": "u-2"})
+        assert older.marks() == {("subject", "u-2", IDP)}
+    async with working(store, stream_of(tmp_path)) as house:
+        await until(lambda: house.trail.events)
+        assert result(house.trail.events[0]) == "acted" and ("subject", "u-1", IDP) in house.marks()
+
+
+async def test_an_event_of_a_stream_that_is_gone_ends_after_a_day(store: Store, tmp_path: Path) -> None:
+    await House(store, stream_of(tmp_path)).take(signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp()))
+    async with working(store, stream_of(tmp_path, name="other")) as house:
+        house.now += inbox.FORSAKEN
+        house.desk.wake()
+        await until(lambda: house.trail.events)
+        assert result(house.trail.events[0]) == "stream_unknown" and house.marks() == set()
+
+
+async def test_an_event_that_waited_long_is_told_by_one_worker(store: Store, tmp_path: Path) -> None:
+    """Whoever acts has its time to tell from then on; another one must not think it gone, and tell it again."""
+    stream = stream_of(tmp_path)
+    await House(store, stream).take(signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp()))
+    async with working(store) as first, working(store) as second:
+        assert first.trail.events == second.trail.events == []
+    async with working(store, stream) as slow:
+        slow.trail.hangs, slow.now = True, NOW + timedelta(minutes=5)
+        slow.desk.wake()
+        await until(slow.marks)
+        async with working(store, stream) as other:
+            other.now = slow.now + timedelta(seconds=1)
+            await other.send(events.SESSION_ESTABLISHED, PERSON)
+            other.desk.wake()
+            await other.send(events.SESSION_ESTABLISHED, PERSON)
+            assert [result(one) for one in other.trail.events] == ["no_effect", "no_effect"]
+        slow.trail.hangs = False
+        await until(lambda: slow.trail.events)
+
+
+def test_what_a_worker_left_untold_is_given_to_one_other(store: Store, tmp_path: Path) -> None:
+    house = House(store, stream_of(tmp_path))
+    asyncio.run(house.take(signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp())))
+    (taken,) = house.latest()
+    act(store, taken.id, house.acting, NOW)
+
+    def claim(at: Any) -> int:
+        with store.write() as connection:
+            return len(inbox.claim_untold(connection, at))
+
+    assert claim(NOW + inbox.UNTOLD / 2) == 0
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(claim, [NOW + inbox.UNTOLD] * 3)) == [0, 0, 1]
+    assert claim(NOW + inbox.UNTOLD) == 0
+    assert claim(NOW + 2 * inbox.UNTOLD) == 1, "whoever was to tell it may be gone too"
+
+
+async def test_one_house_that_floods_us_shuts_out_no_other(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MAX_WAITING", 1)
+    (tmp_path / "other").mkdir()
+    house = House(store, stream_of(tmp_path), stream_of(tmp_path / "other", name="other"))
+    await house.take(signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp()))
+    with pytest.raises(NotReadyError):
+        await house.take(signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp()))
+    assert await house.take(signed_set(TX, events.SESSION_REVOKED, PERSON, at=NOW.timestamp()), "other")
+
+
+def test_workers_that_catch_up_ask_about_what_was_touched(store: Store) -> None:
+    """Who left stays held for good: what is read after each report of a device must not grow with them."""
+    with change(store, NOW) as inside:
+        for id_ in ("u-1", "u-2", *(f"left-{n}" for n in range(30))):
+            set_hold(inside, Hold("users", id_, "ssf:idp", "account", held=True, at=NOW, changed_at=NOW))
+        set_hold(inside, Hold("devices", "d-1", "ssf:idp", "risk", held=True, at=NOW, changed_at=NOW))
+    with store.read() as connection:
+        assert read_held(connection, {"u-1", "d-1", "d-2"}) == {"users": {"u-1"}, "devices": {"d-1"}}
+        assert read_held(connection, set()) == {}
+        assert len(read_held(connection, {str(n) for n in range(501)})["users"]) == 32, "too many to name: all"
+        assert len(read_held(connection)["users"]) == 32
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_order_workers_act_in_the_latest_event_decides(store: Store, tmp_path: Path, seed: int) -> None:
+    chance, house = random.Random(seed), House(store, stream_of(tmp_path))  # the same each time
+    said = [(chance.randrange(20), chance.random() < 0.5) for _ in range(40)]
+    for at, enabled in said:
+        kind = events.ACCOUNT_ENABLED if enabled else events.ACCOUNT_DISABLED
+        when = {"event_timestamp": NOW.timestamp() - 100 + at}
+        await house.take(signed_set(TX, kind, PERSON, at=NOW.timestamp(), members=when))
+    ids = 2 * [one.id for one in house.latest()]
+    chance.shuffle(ids)
+    before = load_snapshot(store)
+    with ThreadPoolExecutor(4) as pool:
+        acted = list(pool.map(lambda id_: act(store, id_, house.acting, NOW), ids))
+    assert len([one for one in acted if one is not None]) == 40
+    last = max(at for at, _ in said)
+    expected = "active" if all(enabled for at, enabled in said if at == last) else "suspended"
+    assert status(store) == refresh_snapshot(store, before).users["u-1"].status == expected

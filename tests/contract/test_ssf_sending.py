@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,8 +13,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from pdp.callers.keys import add_caller, further_key, revoke_caller, set_permissions
 from pdp.directory.changes import change
 from pdp.directory.snapshot import load_snapshot, refresh_snapshot
 from pdp.errors import ConflictError, NotFoundError, NotPermittedError, TooManyRequestsError
@@ -76,7 +79,7 @@ def stream(store: Store, caller: str = "gw", **wish: Any) -> Stream:
 def waiting(store: Store, stream_id: str, most: int = 1_000) -> list[outbox.Waiting]:
     held = register.find(store, stream_id, None)
     with store.read() as connection:
-        return outbox.waiting(connection, held, most)
+        return outbox.waiting(connection, held, most, NOW)
 
 
 def told(store: Store, stream_id: str) -> list[tuple[str, dict[str, Any]]]:
@@ -303,6 +306,7 @@ def test_only_streams_in_which_something_may_go_are_pushed(store: Store) -> None
             return [one.id for one in outbox.to_push(connection)]
 
     push = {"method": "push", "endpoint_url": "https://gw.example.jp/"}
+    add_caller(store, "gw", ["ssf_read"], now=NOW)
     first, second = stream(store, **push), stream(store, **push)
     stream(store)
     assert ready() == []
@@ -313,6 +317,97 @@ def test_only_streams_in_which_something_may_go_are_pushed(store: Store) -> None
     with store.write() as connection:
         post().put_verification(connection, second, None, NOW)
     assert ready() == [first.id, second.id]
+
+
+def test_only_callers_that_nobody_revoked_are_pushed_to(store: Store) -> None:
+    def ready() -> list[str]:
+        with store.read() as connection:
+            return [one.caller for one in outbox.to_push(connection)]
+
+    push = {"method": "push", "endpoint_url": "https://gw.example.jp/"}
+    for caller in ("gone", "narrowed", "lapsed", "unknown"):
+        if caller != "unknown":
+            expires_at = NOW + SECOND if caller == "lapsed" else None
+            add_caller(store, caller, ["ssf_manage", "decide"], now=NOW, expires_at=expires_at)
+        stream(store, caller, **push)
+    put(store, "alice")
+    assert ready() == ["gone", "narrowed", "lapsed"]
+    revoke_caller(store, "gone", now=NOW)
+    set_permissions(store, "narrowed", ["decide"])
+    assert ready() == ["lapsed"]  # a key that runs out ends no stream: nobody decided that
+    further_key(store, "gone", now=NOW)
+    set_permissions(store, "narrowed", ["ssf_read"])
+    assert ready() == ["gone", "narrowed", "lapsed"]
+
+
+def test_what_a_receiver_cannot_take_yet_is_given_out_again_later_each_time(store: Store) -> None:
+    made = stream(store)
+    put(store, "alice", "bob")
+    first = waiting(store, made.id)[0].jti
+    now, gaps = NOW, []
+    for _ in range(9):
+        with store.write() as connection:
+            assert outbox.put_off(connection, made.id, {first: "invalid_key", "nobody": "x"}, now) == 1
+        held = register.find(store, made.id, None)
+        assert (held.fault, held.failing_since) == ("x", NOW)
+        since = now
+        while first not in due(store, made, now):
+            assert len(due(store, made, now)) == 1  # who is behind it does not wait for it
+            now += SECOND * 30
+        gaps.append((now - since).total_seconds())
+    assert gaps == [60, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]
+    with store.write() as connection:
+        assert outbox.put_off(connection, "nobody", {first: "x"}, now) == 0
+        assert outbox.acknowledged(connection, made.id, [first], now) == 1
+
+
+def due(store: Store, made: Stream, now: datetime) -> list[str]:
+    with store.read() as connection:
+        return [one.jti for one in outbox.waiting(connection, made, 10, now)]
+
+
+def test_an_acknowledgement_and_a_change_do_not_wait_for_each_other(store: Store, monkeypatch: Any) -> None:
+    """Both take the stream's row first. Else PostgreSQL ends one of them, and its caller is told of a broken store."""
+    if store.dialect == "sqlite":
+        pytest.skip("here writers queue from their start")
+    made = stream(store)
+    put(store, "alice", "bob")
+    jtis = [one.jti for one in waiting(store, made.id)]
+    between, further, let_go = threading.Event(), threading.Event(), outbox._let_go
+
+    def halfway(*args: Any) -> int:
+        count = let_go(*args)
+        between.set()
+        further.wait(20)
+        return count
+
+    monkeypatch.setattr(outbox, "_let_go", halfway)
+
+    def acknowledge() -> int:
+        with store.write() as connection:
+            return outbox.acknowledged(connection, made.id, jtis, NOW)
+
+    with ThreadPoolExecutor(2) as pool:
+        taken = pool.submit(acknowledge)
+        assert between.wait(20)
+        changed = pool.submit(register.set_status, store, made.id, "gw", ("disabled", ""), NOW)
+        until_somebody_waits(store)
+        further.set()
+        assert taken.result(40) == 2
+        assert changed.result(40).status == "disabled"
+
+
+def until_somebody_waits(store: Store) -> None:
+    """For a lock of the database; at the most a while."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    for _ in range(2_000):
+        with store.read() as connection:
+            if connection.execute(query).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 # The lease

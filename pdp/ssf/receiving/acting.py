@@ -16,7 +16,7 @@ from pdp.errors import BadRequestError
 from pdp.identity.revocations import KEPT, revoke_within
 from pdp.ssf import events
 from pdp.ssf.receiving import inbox, register
-from pdp.ssf.receiving.meaning import intents_of, whom
+from pdp.ssf.receiving.meaning import intents_of, scope_of, whom
 from pdp.ssf.receiving.resolving import SOURCE_PREFIX, Found
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from pdp.identity.revocations import MarkKind
-    from pdp.model.signal_stream import SignalStream
+    from pdp.model.signal_stream import SignalEffect, SignalStream
     from pdp.signals.port import Kind
     from pdp.ssf.events import Event
     from pdp.ssf.receiving.inbox import Taken
@@ -48,7 +48,7 @@ OUTCOMES: Final = (
     "other_tenant",
     "critical_member",
     "too_old",
-    "stream_unknown",  # of a stream that is configured no more
+    "stream_unknown",  # of a stream that no worker knows any more
     "verified",
     "stream_updated",
 )
@@ -91,7 +91,7 @@ def act(store: Store, event_id: int, streams: Mapping[str, Acting], now: datetim
         acting = streams.get(taken.stream)
         work = _Work(connection, acting, taken, now) if acting is not None else None
         acted = Acted("stream_unknown") if work is None else work.do()
-        inbox.note_acted(connection, event_id, acted.outcome, acted.done)
+        inbox.note_acted(connection, event_id, acted.outcome, acted.done, now)
         return taken, acted
 
 
@@ -104,8 +104,10 @@ class _Work:
         self._resolver = acting.resolver
         self._event: Event = taken.event
         self._known = taken.outcome
+        self._subject = taken.subject
         self._whom: Whom = whom(taken.event, taken.subject)
-        self._at = min(taken.happened_at, now)  # a clock that goes ahead shuts nobody out who logs in later
+        # A clock that goes ahead shuts nobody out who logs in later, and outruns no event that came after this one.
+        self._at = min(taken.happened_at, taken.received_at)
         self._now = now
         self._done: list[str] = []
         self._faults: list[str] = []
@@ -121,7 +123,7 @@ class _Work:
         if refused := self._refused() or ("" if allowed else "not_allowed"):
             return Acted(refused)
         for intent in allowed:  # marks before holds: the order in which everybody locks the registers
-            if intent.deed in ("end_sessions", "end_token"):
+            if intent.deed not in ("hold", "lift"):
                 self._end(intent)
         if holds := [intent for intent in allowed if intent.deed in ("hold", "lift")]:
             self._hold(holds)
@@ -140,8 +142,8 @@ class _Work:
         """Why an event that asks for something is not for us to act on; "" where it is."""
         if self._known:
             return self._known
-        tenants = self._whom.tenants
-        if tenants and self._stream.tenants and not any(one.values[-1] in self._stream.tenants for one in tenants):
+        ours, named = self._stream.tenants, self._whom.tenants
+        if ours and (named or "tenant" in self._whom.further) and not any(one.values[-1] in ours for one in named):
             return "other_tenant"
         return ""
 
@@ -156,24 +158,31 @@ class _Work:
                 self._mark(kind, mark)
 
     def _ends(self, intent: Intent) -> list[tuple[MarkKind, Found]]:
-        """What is to be marked. Where sessions have other names than ours, a session ends with all of its person's."""
+        """What is to be marked. Where sessions have other names than ours, a session ends with all of its person's.
+
+        Whose a session or a token is, only the person says who is named beside it.
+        """
         who = self._whom
+        users: list[tuple[MarkKind, Found]] = []
+        if who.users:
+            users = [("subject", self._resolver.users(self._connection, who.users))]
+        by_session = who.users != who.sessions  # else one name, of a person or of a session
+        if by_session and any(found.fault == "other_organisation" for _, found in users):
+            return users
         tokens: list[tuple[MarkKind, Found]] = [("token", self._resolver.tokens(who.tokens))] if who.tokens else []
         if intent.deed == "end_token":
             return tokens
         session: tuple[MarkKind, Found] = ("session", self._resolver.sessions(who.sessions))
-        if who.sessions and self._stream.session_ids == "sid" and who.users != who.sessions:
+        if who.sessions and self._stream.session_ids == "sid" and by_session and intent.deed == "end_session":
             return [session, *tokens]
-        users: list[tuple[MarkKind, Found]] = []
-        if who.users:
-            users = [("subject", self._resolver.users(self._connection, who.users))]
         if who.sessions and (self._stream.session_ids == "sid" or not any(found.marks for _, found in users)):
             users = [*(one for one in users if one[1].marks), session]
         return [*users, *tokens] or [("subject", _nobody())]
 
     def _mark(self, kind: MarkKind, mark: Named) -> None:
         try:
-            made = revoke_within(self._connection, kind, mark.id, at=self._at, now=self._now, issuer=mark.issuer)
+            at = min(self._at, self._now)  # whoever took it may have another clock
+            made = revoke_within(self._connection, kind, mark.id, at=at, now=self._now, issuer=mark.issuer)
         except BadRequestError:  # a name that no token can have
             self._faults.append("subject_unknown")
             return
@@ -189,12 +198,17 @@ class _Work:
             assert intent.cause is not None  # of every hold
             if rows.fault:
                 self._faults.append(rows.fault)
+            source, held = self._source(intent.effect), intent.deed == "hold"
             for id_ in rows.ids:
-                source, held = SOURCE_PREFIX + self._stream.name, intent.deed == "hold"
                 if set_hold(inside, Hold(register, id_, source, intent.cause, held, self._at, self._now)):  # type: ignore[arg-type]  # one of two words
                     self._done.append(f"{register} {id_} {'held' if held else 'no longer held'} ({intent.cause})")
                     self._changed.add("directory")
         inside.finish()
+
+    def _source(self, effect: SignalEffect) -> str:
+        """Whose the hold is: `ssf:STREAM`, and of what narrows the subject a digest."""
+        scope = scope_of(effect, self._subject, self._stream.issuer, self._stream.tenants)
+        return SOURCE_PREFIX + self._stream.name + (f"/{scope}" if scope else "")
 
     def _held(self, intent: Intent) -> Found:
         if intent.effect == "hold_devices":

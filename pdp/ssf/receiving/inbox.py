@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from pdp.ssf.events import Event
@@ -18,16 +18,18 @@ from pdp.ssf.subjects import read_subject
 from pdp.store import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from pdp.ssf.subjects import Subject
     from pdp.ssf.token import SecurityEventToken
 
 KEPT: Final = timedelta(days=31)  # a SET that is sent again within it is known; standards 2.5 has seven days
-MAX_WAITING: Final = 10_000  # that nobody has acted on: beyond it no more are taken
+MAX_WAITING: Final = 10_000  # of a stream, that nobody has acted on: beyond it no more of it are taken
+FORSAKEN: Final = timedelta(days=1)  # an event of a stream that no worker knows waits for one that does; then it ends
+UNTOLD: Final = timedelta(seconds=30)  # how long whoever acted, or tells next, has until another one tells it
 MOST: Final = 500  # of one look
 _TRIMMED: Final = 200  # old rows that go with each one that comes
 _T: Final = tables.ssf_events
@@ -56,9 +58,10 @@ def known(connection: Connection, stream: str, issuer: str, jti: str) -> bool:
     return connection.execute(select(_T.c.id).where(same)).first() is not None
 
 
-def waiting(connection: Connection) -> int:
-    """How many wait for somebody to act on them."""
-    count: int = connection.execute(select(func.count()).where(_T.c.state == "taken")).scalar_one()
+def waiting(connection: Connection, stream: str | None = None) -> int:
+    """How many wait for somebody to act on them; of one stream, so that none shuts out another, or of all."""
+    of_it = true() if stream is None else _T.c.stream == stream
+    count: int = connection.execute(select(func.count()).where(_T.c.state == "taken", of_it)).scalar_one()
     return count
 
 
@@ -98,9 +101,9 @@ def lock_taken(connection: Connection, event_id: int) -> Taken | None:
     return None if row is None else _taken(row)
 
 
-def note_acted(connection: Connection, event_id: int, outcome: str, effects: Sequence[str]) -> None:
+def note_acted(connection: Connection, event_id: int, outcome: str, effects: Sequence[str], now: datetime) -> None:
     values = {"state": "acted", "outcome": outcome, "effects": msgspec.json.encode(list(effects)).decode()}
-    connection.execute(update(_T).where(_T.c.id == event_id).values(values))
+    connection.execute(update(_T).where(_T.c.id == event_id).values(**values, tell_after=now + UNTOLD))
 
 
 def note_done(connection: Connection, event_ids: Sequence[int]) -> None:
@@ -108,16 +111,32 @@ def note_done(connection: Connection, event_ids: Sequence[int]) -> None:
     connection.execute(update(_T).where(_T.c.id.in_(event_ids)).values(state="done"))
 
 
-def ids_taken(connection: Connection, most: int = MOST) -> list[int]:
-    """Those that nobody has acted on, in the order in which they came."""
-    query = select(_T.c.id).where(_T.c.state == "taken").order_by(_T.c.id).limit(most)
+def ids_taken(connection: Connection, streams: Collection[str], now: datetime, most: int = MOST) -> list[int]:
+    """Those of these streams that nobody has acted on, in the order in which they came, and whatever is forsaken.
+
+    While settings change from host to host, a worker may see events of a stream that only others know yet.
+    """
+    ours = or_(_T.c.stream.in_(tuple(streams)), _T.c.received_at <= now - FORSAKEN)
+    query = select(_T.c.id).where(_T.c.state == "taken", ours).order_by(_T.c.id).limit(most)
     return list(connection.execute(query).scalars())
 
 
-def untold(connection: Connection, before: datetime, most: int = MOST) -> list[Taken]:
-    """Those that were taken before then, were acted on, and do not stand in the trail."""
-    late = select(_T).where(_T.c.state == "acted", _T.c.received_at <= before).order_by(_T.c.id).limit(most)
-    return [_taken(row) for row in connection.execute(late)]
+def any_untold(connection: Connection, now: datetime) -> bool:
+    """Whether an event was acted on, and whoever was to tell it has not."""
+    return connection.execute(select(_T.c.id).where(_late(now)).limit(1)).first() is not None
+
+
+def claim_untold(connection: Connection, now: datetime, most: int = MOST) -> list[Taken]:
+    """These are the caller's to tell; nobody else is given them for a while."""
+    late = select(_T).where(_late(now)).order_by(_T.c.id).limit(most).with_for_update(skip_locked=True)
+    found = [_taken(row) for row in connection.execute(late)]
+    these = _T.c.id.in_([one.id for one in found])
+    connection.execute(update(_T).where(these).values(tell_after=now + UNTOLD))
+    return found
+
+
+def _late(now: datetime) -> ColumnElement[bool]:
+    return (_T.c.state == "acted") & (_T.c.tell_after <= now)
 
 
 def latest(connection: Connection, most: int) -> list[Taken]:

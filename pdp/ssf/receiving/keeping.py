@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pdp.ending import end
-from pdp.errors import DirectoryError, NotReadyError, SekishoError
+from pdp.errors import DirectoryError, SekishoError
 from pdp.identity.fetching import FetchError
 from pdp.logs import get_log
 from pdp.ssf.receiving import inbox, register
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from pdp.model.signal_stream import SignalStream
+    from pdp.ssf.receiving.incoming import Incoming
     from pdp.ssf.receiving.metrics import ReceivingMetrics
-    from pdp.ssf.receiving.reception import Incoming
     from pdp.ssf.receiving.register import Reception
     from pdp.ssf.receiving.taking import Desk
     from pdp.store.store import Store
@@ -69,6 +70,8 @@ class Keeper:
         """Raises DirectoryError where the streams cannot be taken into the store."""
         await self._write(lambda connection: register.enrol(connection, self._names(), self._clock()))
         self._tasks = [asyncio.create_task(self._look_forever(), name="ssf streams")]
+        if any(one.stream.verify_every_s for one in self._streams):
+            self._tasks.append(asyncio.create_task(self._verify_forever(), name="ssf verifications"))
         self._tasks += [
             asyncio.create_task(self._poll_forever(one), name=f"ssf poll {one.stream.name}")
             for one in self._streams
@@ -108,7 +111,6 @@ class Keeper:
             try:
                 self._seen = await asyncio.to_thread(self._read)
                 self._show()
-                await self._verifications()
                 failing = False
             except SekishoError as fault:
                 if not failing:
@@ -133,19 +135,28 @@ class Keeper:
                 self._metrics.show(receptions[name], now)
         self._metrics.show_waiting(waiting)
 
-    async def _verifications(self) -> None:
-        """Ask where it is time; who polls a stream asks for it too."""
-        assert self._seen is not None
-        now = self._clock()
-        for one in self._streams:
-            held = self._seen[0].get(one.stream.name)
-            every = timedelta(seconds=one.stream.verify_every_s)
-            if not every or held is None:
-                continue
-            last = max((at for at in (held.asked_at, held.verified_at) if at is not None), default=None)
-            if (last is None or now - last >= every) and await self._claimed(one.stream.name):
-                with suppress(FetchError, NotReadyError):
-                    await ask_verification(self._store, one, self._new_state(), now)
+    async def _verify_forever(self) -> None:
+        """Ask where it is time. Apart from the looks: a transmitter that does not answer must hold up none of these."""
+        while True:
+            for one in self._streams:
+                try:
+                    if await self._is_to_verify(one.stream):
+                        await ask_verification(self._store, one, self._new_state(), self._clock())
+                except (FetchError, SekishoError) as fault:
+                    reason = fault.message if isinstance(fault, SekishoError) else str(fault)
+                    _log.warning("a verification could not be asked for", stream=one.stream.name, reason=reason)
+                except Exception:  # noqa: BLE001  # whoever stops asking would take silence for peace
+                    _log.exception("a verification could not be asked for", stream=one.stream.name)
+            await asyncio.sleep(LOOK_S)
+
+    async def _is_to_verify(self, stream: SignalStream) -> bool:
+        """Whether it is time, and this worker has the stream's lease: who polls a stream asks for it too."""
+        held = None if self._seen is None else self._seen[0].get(stream.name)
+        if not stream.verify_every_s or held is None:
+            return False
+        last = max((at for at in (held.asked_at, held.verified_at) if at is not None), default=None)
+        due = last is None or self._clock() - last >= timedelta(seconds=stream.verify_every_s)
+        return due and await self._claimed(stream.name)
 
     async def _poll_forever(self, incoming: Incoming) -> None:
         poller: Poller | None = None
@@ -182,10 +193,11 @@ class Keeper:
         await self._write(lambda connection: register.note_polled(connection, stream.name, self._clock()))
         if polled.kept_back:
             return stream.poll_pause_s
-        if polled.sets or polled.more:
+        if polled.fresh:
             return 0.0
+        # The attack: answers at once, without end, that bring nothing, or the same again and again.
         waited = asyncio.get_running_loop().time() - begun
-        return max(0.0, stream.poll_pause_s - waited)  # an answer that comes at once, and brings nothing
+        return max(0.0, stream.poll_pause_s - waited)
 
     async def _failed(self, name: str, fault: PollFaultError) -> None:
         """Later each time, and not all houses at once; the store keeps it, so that a restart is no way around."""
@@ -239,19 +251,27 @@ class Keeper:
         return await asyncio.to_thread(write)
 
 
-def troubles(reception: Reception | None, silent_after_s: int, now: datetime) -> str:
-    """What an operator should know of one stream; "" where it is well."""
+def troubles(
+    reception: Reception | None,
+    silent_after_s: int,
+    now: datetime,
+    pick: Callable[[str, str], str] = lambda _, english: english,
+) -> str:
+    """What an operator should know of one stream; "" where it is well. `pick`: of Japanese and English words."""
     if reception is None:
-        return "has never been looked at"
+        return pick("一度も確認されていない", "has never been looked at")
     if reception.failures:
-        return f"cannot be polled ({reception.fault})"
+        return pick(f"ポーリングできない（{reception.fault}）", f"cannot be polled ({reception.fault})")
     if reception.status != "enabled":
-        return f"is {reception.status} by its transmitter"
+        said = {"paused": "一時停止している", "disabled": "無効にしている"}.get(reception.status, reception.status)
+        return pick(f"送信元が{said}", f"is {reception.status} by its transmitter")
     silent = reception.silent_for(now)
     if silent_after_s and silent >= timedelta(seconds=silent_after_s):
-        return f"has been silent for {int(silent.total_seconds())} s"
+        silent_s = int(silent.total_seconds())
+        return pick(f"{silent_s} 秒間何も届いていない", f"has been silent for {silent_s} s")
     if reception.asked_state is not None and reception.asked_at is not None and now - reception.asked_at >= SHOWN_LATE:
-        return f"has not answered the verification of {reception.asked_at.isoformat(timespec='seconds')}"
+        asked = reception.asked_at.isoformat(timespec="seconds")
+        return pick(f"{asked} に求めた検証に応答がない", f"has not answered the verification of {asked}")
     return ""
 
 

@@ -7,25 +7,31 @@ of the same stream. No event gives anybody anything that the registers do not gi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
 
 from pdp.ssf import events
 from pdp.ssf.subjects import Complex, identifiers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from pdp.directory.holds import Cause
     from pdp.model.signal_stream import SignalEffect
     from pdp.ssf.events import Event
     from pdp.ssf.subjects import Simple, Subject
 
-Deed = Literal["end_sessions", "end_token", "hold", "lift"]
+Deed = Literal["end_session", "end_sessions", "end_token", "hold", "lift"]
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One thing to do. `effect`: which of the stream's effects allows it. `cause`: of a hold."""
+    """One thing to do. `effect`: which of the stream's effects allows it. `cause`: of a hold.
+
+    `end_session`: the one that is named, where its name is known here, else all of its person's.
+    """
 
     deed: Deed
     effect: SignalEffect
@@ -33,6 +39,7 @@ class Intent:
 
 
 _END: Final = Intent("end_sessions", "end_sessions")
+_END_SESSION: Final = Intent("end_session", "end_sessions")
 _END_TOKEN: Final = Intent("end_token", "end_sessions")
 _HOLD_ACCOUNT: Final = Intent("hold", "hold_accounts", "account")
 
@@ -60,8 +67,8 @@ def _assurance_level_change(event: Event) -> tuple[Intent, ...]:
     direction = event.text("change_direction")
     if direction not in events.LEVEL_DIRECTIONS:
         before, after = event.text("previous_level"), event.text("current_level")
-        return (_END,) if before and before != after else ()
-    return (_END,) if direction == "decrease" else ()
+        return (_END_SESSION,) if before and before != after else ()
+    return (_END_SESSION,) if direction == "decrease" else ()
 
 
 def _device_compliance_change(event: Event) -> tuple[Intent, ...]:
@@ -74,11 +81,13 @@ def _risk_level_change(event: Event) -> tuple[Intent, ...]:
     high, principal = event.text("current_level") == "HIGH", event.text("principal").upper()
     if principal == "DEVICE":
         return (Intent("hold" if high else "lift", "hold_devices", "risk"),)
-    return (_END,) if high and principal in ("USER", "SESSION") else ()
+    if principal == "SESSION":
+        return (_END_SESSION,) if high else ()
+    return (_END,) if high and principal == "USER" else ()
 
 
 _MEANINGS: Final[Mapping[str, Callable[[Event], tuple[Intent, ...]]]] = {
-    events.SESSION_REVOKED: _always(_END),
+    events.SESSION_REVOKED: _always(_END_SESSION),
     events.TOKEN_CLAIMS_CHANGE: _always(_END_TOKEN),  # a token with old claims ends; of anything else we keep none
     events.CREDENTIAL_CHANGE: _credential_change,
     events.ASSURANCE_LEVEL_CHANGE: _assurance_level_change,
@@ -96,7 +105,10 @@ _MEANINGS: Final[Mapping[str, Callable[[Event], tuple[Intent, ...]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """Whom an event is about, as it names them. `further`: members of a complex subject that nobody here reads."""
+    """Whom an event is about, as it names them.
+
+    `further`: members of a complex subject that nobody here reads, for what they are or for their format.
+    """
 
     users: tuple[Simple, ...] = ()
     sessions: tuple[Simple, ...] = ()
@@ -107,6 +119,30 @@ class Whom:
 
 
 _MEMBERS: Final = ("user", "session", "device", "tenant")
+_ABOUT: Final[Mapping[SignalEffect, frozenset[str]]] = {
+    "hold_accounts": frozenset({"user"}),
+    "hold_devices": frozenset({"device", "user", "session"}),  # who uses it says nothing of a device
+}
+
+
+def scope_of(effect: SignalEffect, subject: Subject, issuer: str, tenants: Collection[str]) -> str:
+    """What a hold is bound to beside its person or device, as a digest; "" for nothing.
+
+    The attack: an account is disabled in one tenant, or altogether, and an event that it is enabled in another one, or
+    in one application, lets it in. We hold it altogether, so only an event of the very scope lifts that. A device's
+    name is bound to whoever gave it, where that is not `issuer`, the transmitter itself. `tenants`: the stream's own;
+    where it has but one, that one narrows nothing.
+    """
+    members = dict(subject.members) if isinstance(subject, Complex) else {}
+    apart = {name: one for name, one in members.items() if name not in _ABOUT[effect]}
+    if len(tenants) == 1:
+        apart.pop("tenant", None)
+    bound: list[object] = [[name, one.to_json()] for name, one in sorted(apart.items())]
+    if effect == "hold_devices":
+        device = members.get("device", subject)
+        givers = {one.values[0] for one in identifiers_of(device) if one.format == "iss_sub"}
+        bound += sorted(givers - {issuer})
+    return sha256(msgspec.json.encode(bound, order="deterministic")).hexdigest()[:16] if bound else ""
 
 
 def whom(event: Event, subject: Subject) -> Whom:
@@ -120,7 +156,7 @@ def whom(event: Event, subject: Subject) -> Whom:
             tokens=tuple(one for one in sessions if one.format == "jwt_id"),
             devices=named.get("device", ()),
             tenants=named.get("tenant", ()),
-            further=frozenset(named.keys() - set(_MEMBERS)),
+            further=frozenset(name for name, ids in named.items() if name not in _MEMBERS or not ids),
         )
     these = identifiers_of(subject)
     principal = event.text("principal").upper() if event.type == events.RISK_LEVEL_CHANGE else ""

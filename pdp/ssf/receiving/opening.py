@@ -9,10 +9,10 @@ from pdp.errors import SettingsError
 from pdp.identity.fetching import GuardedFetch
 from pdp.identity.provider import IssuerKeys
 from pdp.ssf.receiving.acting import Acting
+from pdp.ssf.receiving.incoming import Incoming
 from pdp.ssf.receiving.keeping import Keeper
 from pdp.ssf.receiving.metrics import ReceivingMetrics
 from pdp.ssf.receiving.push import PREFIX, PushEndpoint
-from pdp.ssf.receiving.reception import Incoming
 from pdp.ssf.receiving.resolving import Resolver
 from pdp.ssf.receiving.secret import Secret
 from pdp.ssf.receiving.taking import Desk

@@ -6,17 +6,18 @@ judged or kept is neither acknowledged nor refused, and comes again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from pdp.errors import BadRequestError, NotReadyError
 from pdp.identity.fetching import FetchError
+from pdp.logs import get_log
 from pdp.ssf.token import MAX_ID, SetRefusedError
 from pdp.strict_json import parse_json
 
 if TYPE_CHECKING:
-    from pdp.ssf.receiving.reception import Incoming
+    from pdp.ssf.receiving.incoming import Incoming
     from pdp.ssf.receiving.taking import Desk
     from pdp.ssf.token import SecurityEventToken
 
@@ -25,6 +26,7 @@ MAX_ANSWER: Final = 4 * 1024 * 1024  # bytes; five hundred SETs of a common size
 MAX_SETS: Final = 1_000
 MAX_NODES: Final = 4 * MAX_SETS
 _OK: Final = 200
+_log = get_log("pdp.ssf")
 
 
 class PollFaultError(Exception):
@@ -37,10 +39,10 @@ class PollFaultError(Exception):
 
 
 class Polled(NamedTuple):
-    """How many SETs came; `more`: it says that others wait; `kept_back`: some could not be taken now."""
+    """How many SETs came; `fresh`: how many of them for the first time; `kept_back`: some could not be taken now."""
 
     sets: int
-    more: bool
+    fresh: int
     kept_back: bool
 
 
@@ -78,13 +80,11 @@ class Poller:
             raise PollFaultError(str(fault)) from None
         if answer.status != _OK:  # a redirect too: nobody is followed anywhere
             raise PollFaultError(f"it answered {answer.status}", _seconds(answer.retry_after))
-        sets, more = read_answer(answer.body)
+        sets = read_answer(answer.body)
         self._ack = [jti for jti in self._ack if jti not in said_ack]
         self._errs = {jti: err for jti, err in self._errs.items() if jti not in said_errs}
-        kept_back = False
-        for jti, text in sets.items():
-            kept_back = not await self._take(jti, text) or kept_back
-        return Polled(len(sets), more, kept_back)
+        became = [await self._take(jti, text) for jti, text in sets.items()]
+        return Polled(len(sets), became.count("fresh"), "kept_back" in became)
 
     def _token(self) -> str:
         try:
@@ -92,17 +92,20 @@ class Poller:
         except NotReadyError as fault:
             raise PollFaultError(fault.message) from None
 
-    async def _take(self, jti: str, text: str) -> bool:
-        """Whether something can be said of it."""
+    async def _take(self, jti: str, text: str) -> Literal["fresh", "known", "refused", "kept_back"]:
+        """What became of it. Of one that is kept back nothing is said, so that it comes again."""
         try:
-            token = await self._desk.take(self._incoming, text, check=lambda token: _same(token, jti))
+            fresh = await self._desk.take(self._incoming, text, check=lambda token: _same(token, jti))
         except SetRefusedError as fault:
             self._errs[jti] = {"err": fault.err, "description": fault.message}
-            return True
+            return "refused"
         except NotReadyError:
-            return False
-        self._ack.append(token.jti)
-        return True
+            return "kept_back"
+        except Exception:  # noqa: BLE001  # whatever is wrong with it, the others count
+            _log.exception("a SET could not be taken", stream=self._incoming.stream.name)
+            return "kept_back"
+        self._ack.append(jti)
+        return "fresh" if fresh else "known"
 
 
 def _same(token: SecurityEventToken, jti: str) -> None:
@@ -113,8 +116,11 @@ def _same(token: SecurityEventToken, jti: str) -> None:
         )
 
 
-def read_answer(raw: bytes) -> tuple[dict[str, str], bool]:
-    """(SETs by `jti`, whether more wait). Raises PollFaultError for anything else."""
+def read_answer(raw: bytes) -> dict[str, str]:
+    """SETs by `jti`. Raises PollFaultError for anything else.
+
+    `moreAvailable` is not read: after something new the next poll comes at once, and after nothing new it must not.
+    """
     try:
         value = parse_json(raw, max_bytes=MAX_ANSWER, max_nodes=MAX_NODES)
     except BadRequestError as fault:
@@ -124,7 +130,7 @@ def read_answer(raw: bytes) -> tuple[dict[str, str], bool]:
         raise PollFaultError("its answer has no `sets` that can be read")
     if not all(1 <= len(jti) <= MAX_ID and jti.isprintable() for jti in sets):
         raise PollFaultError("its answer has a `jti` that is none")
-    return sets, value.get("moreAvailable") is True
+    return sets
 
 
 def _seconds(retry_after: str) -> float | None:

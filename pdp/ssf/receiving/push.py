@@ -19,7 +19,7 @@ from pdp.wire.exchange import HttpAnswer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pdp.ssf.receiving.reception import Incoming
+    from pdp.ssf.receiving.incoming import Incoming
     from pdp.ssf.receiving.taking import Desk
     from pdp.wire.exchange import HttpRequest
 
@@ -45,6 +45,8 @@ class PushEndpoint:
         try:
             # One answer for a stream that does not exist and for a token that is not its own: names are not told.
             if incoming is None or not incoming.token.is_shown(request.header("authorization")):
+                if incoming is not None:
+                    self._desk.turn_away(incoming.stream)
                 return _refused(*_STRANGER)
             await self._desk.take(incoming, _text(request))
         except SetRefusedError as fault:

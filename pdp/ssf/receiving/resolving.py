@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from pdp.identity.revocations import EVERY, MAX_ID
 from pdp.posture.naming import match_devices
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pdp.ssf.subjects import Simple
 
 SOURCE_PREFIX: Final = "ssf:"  # so that no stream speaks with the name of a connector, a caller or an import
+
+
+_ADDRESSES: Final = ("email", "account")  # whose capital letters say nothing to a mail server
 
 
 class Named(NamedTuple):
@@ -46,6 +49,7 @@ class Resolver:
         """`issuers`: those whose tokens count here, by name."""
         self._stream = stream
         self._issuers = issuers
+        self._domains = frozenset(domain.lower() for domain in stream.email_domains)
 
     def users(self, connection: Connection, names: tuple[Simple, ...]) -> Found:
         """People of the directory. A `sub` of an issuer of ours is marked, known to the directory or not."""
@@ -54,16 +58,14 @@ class Resolver:
         elsewhere = False
         for name in names:
             id_, mark = self._person(name)
-            known, allowed = self._row(connection, id_)
-            elsewhere = elsewhere or not allowed
-            if not allowed:
-                continue
-            if known:
-                ids[id_] = None
-            if mark is not None:
+            rows = _rows(connection, id_, any_case=name.format in _ADDRESSES)
+            ours = [row for row, organisation in rows if self._may_touch(organisation)]
+            elsewhere = elsewhere or len(ours) < len(rows) or (not rows and bool(self._stream.organisations))
+            ids |= dict.fromkeys(ours)
+            if mark is None:
+                marks |= dict.fromkeys(Named(row, EVERY) for row in ours)
+            elif ours or not (rows or self._stream.organisations):
                 marks[mark] = None
-            elif known:
-                marks[Named(id_, EVERY)] = None
         if not marks:
             return Found(fault="other_organisation" if elsewhere else "subject_unknown")
         return Found(tuple(ids), tuple(marks))
@@ -78,18 +80,14 @@ class Resolver:
             return sub if issuer.subject_claim == "sub" else "", Named(sub, whose)
         if name.format == "opaque":
             return name.values[0], None
-        if name.format in ("email", "account"):
+        if name.format in _ADDRESSES:
             address = name.values[0].removeprefix("acct:")
             local, _, domain = address.rpartition("@")
-            return local if domain in self._stream.email_domains else address, None
+            return local if domain.lower() in self._domains else address, None
         return "", None
 
-    def _row(self, connection: Connection, id_: str) -> tuple[bool, bool]:
-        """(the directory knows this person, this stream may speak of it)."""
-        users = tables.users.c
-        row = connection.execute(select(users.organisation).where(users.id == id_)).first() if id_ else None
-        allowed = not self._stream.organisations or (row is not None and row[0] in self._stream.organisations)
-        return row is not None, allowed
+    def _may_touch(self, organisation: str) -> bool:
+        return not self._stream.organisations or organisation in self._stream.organisations
 
     def sessions(self, names: tuple[Simple, ...]) -> Found:
         """Ids of sessions, as marks can be made for."""
@@ -116,6 +114,18 @@ class Resolver:
         if self._stream.organisations:
             rows = tables.devices.c
             owner = connection.execute(select(rows.owner).where(rows.id == device)).scalar_one()
-            if owner is None or not self._row(connection, owner)[1]:
+            if not any(self._may_touch(organisation) for _, organisation in _rows(connection, owner or "")):
                 return Found(fault="other_organisation")
         return Found((device,))
+
+
+def _rows(connection: Connection, id_: str, *, any_case: bool = False) -> list[tuple[str, str]]:
+    """(id, organisation) of the person of this id. `any_case`: else of those whose ids differ in capitals alone."""
+    if not id_:
+        return []
+    users = tables.users.c
+    query = select(users.id, users.organisation)
+    rows = connection.execute(query.where(users.id == id_)).all()
+    if not rows and any_case:
+        rows = connection.execute(query.where(func.lower(users.id) == id_.lower())).all()
+    return [(row.id, row.organisation) for row in rows]

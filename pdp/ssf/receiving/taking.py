@@ -12,7 +12,6 @@ undone is done by the next look of any worker.
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from pdp.ending import end
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
     from pdp.signals.port import Kind
     from pdp.ssf.receiving.acting import Acting
     from pdp.ssf.receiving.inbox import Taken
+    from pdp.ssf.receiving.incoming import Incoming
     from pdp.ssf.receiving.metrics import ReceivingMetrics
-    from pdp.ssf.receiving.reception import Incoming
     from pdp.ssf.token import SecurityEventToken
     from pdp.store.store import Store
     from pdp.trail.keeping import TrailWriter
@@ -45,7 +44,6 @@ STORE_S: Final = 15.0  # the store itself gives up a lock after ten
 _PAUSE_S: Final = 1.0  # between two notes of what was refused
 _TOGETHER: Final = 20  # events between two looks: some tens of milliseconds
 LAST_WORDS_S: Final = 5.0  # for the trail, when the service ends
-LATE: Final = timedelta(seconds=30)  # an event that was acted on and is not in the trail by then: its worker is gone
 _log = get_log("pdp.ssf")
 
 
@@ -95,8 +93,8 @@ class Desk:
 
     async def take(
         self, incoming: Incoming, text: str, check: Callable[[SecurityEventToken], None] = lambda _: None
-    ) -> SecurityEventToken:
-        """Verify and keep it: when this returns, it stands in the store, now or from before.
+    ) -> bool:
+        """Verify and keep it: when this returns, it stands in the store. True: since now; False: from before.
 
         `check` may refuse it further. Raises SetRefusedError, which is counted; NotReadyError where it cannot be
         judged or kept now.
@@ -112,7 +110,7 @@ class Desk:
         if fresh:
             self._metrics.taken(stream.name, token.event.type)
             self._due.set()
-        return token
+        return fresh
 
     def refuse(self, stream: SignalStream, reason: str) -> None:
         """Count it here at once, and for everybody soon: a transmitter that lies must not wear out the disk."""
@@ -121,6 +119,10 @@ class Desk:
         count, _ = self._refused.get(stream.name, (0, ""))
         self._refused[stream.name] = (count + 1, reason)
         self._due.set()
+
+    def turn_away(self, stream: SignalStream) -> None:
+        """Somebody came without the stream's token: counted, and no more, as that may be anybody."""
+        self._metrics.refused(stream.name, "authentication_failed")
 
     async def _kept(self, incoming: Incoming, token: SecurityEventToken, now: datetime) -> bool:
         unreadable = unread(incoming.stream, incoming.transmitter.critical, token)
@@ -151,7 +153,7 @@ class Desk:
         if len(waiting) == inbox.MOST:
             self._due.set()
         if not self._telling:
-            late = await asyncio.to_thread(self._untold)
+            late = await asyncio.to_thread(self._left_untold)
             self._begin_to_tell([(taken, Acted(taken.outcome, taken.effects)) for taken in late])
 
     async def _do(self, event_id: int) -> tuple[Taken, Acted] | None:
@@ -166,12 +168,15 @@ class Desk:
 
     def _waiting(self) -> list[int]:
         with self._store.read() as connection:
-            return inbox.ids_taken(connection)
+            return inbox.ids_taken(connection, self._streams.keys(), self._clock())
 
-    def _untold(self) -> list[Taken]:
-        """What a worker that is gone has left."""
+    def _left_untold(self) -> list[Taken]:
+        """What a worker that is gone has left. Looked at often, and rarely there."""
         with self._store.read() as connection:
-            return inbox.untold(connection, self._clock() - LATE)
+            if not inbox.any_untold(connection, self._clock()):
+                return []
+        with self._store.write() as connection:
+            return inbox.claim_untold(connection, self._clock())
 
     async def _note_refused(self) -> None:
         """At most once a second, and never in the way of an event that counts."""
@@ -235,7 +240,7 @@ def _take(store: Store, stream: SignalStream, token: SecurityEventToken, outcome
     with store.write() as connection:
         if inbox.known(connection, stream.name, token.issuer, token.jti):
             return False
-        if inbox.waiting(connection) >= inbox.MAX_WAITING:
+        if inbox.waiting(connection, stream.name) >= inbox.MAX_WAITING:
             raise NotReadyError("too many events wait to be acted on")
         if token.event.type in (events.VERIFICATION, events.STREAM_UPDATED):
             _check_own(connection, stream, token, now)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pdp.model.ssf_transmitter import SsfTransmitter
     from pdp.ssf.sending.outbox import Post
     from pdp.ssf.sending.streams import Wish
+    from pdp.ssf.sending.threads import Threads
     from pdp.store.store import Store
     from pdp.wire.exchange import HttpRequest
 
@@ -50,6 +51,15 @@ class Place:
     post: Post
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    threads: Threads
+
+    async def in_store(self, act: Callable[[], _T]) -> _T:
+        """In a thread, and not for ever. Raises NotReadyError, and what `act` raises."""
+        try:
+            async with asyncio.timeout(STORE_S):
+                return await self.threads.run(act)
+        except TimeoutError:
+            raise NotReadyError("the store does not answer") from None
 
     def audience(self, caller: str) -> str:
         return self.settings.audiences.get(caller, caller)
@@ -109,7 +119,7 @@ class StreamDesk:
         try:
             caller = await permitted(self._place, request, permissions)
             asked = asked_in(request)
-            return await in_store(lambda: act(caller.id, asked))
+            return await self._place.in_store(lambda: act(caller.id, asked))
         except SekishoError as fault:
             return refused(fault)
 
@@ -197,15 +207,6 @@ def asked_in(request: HttpRequest) -> dict[str, Any]:
     if kind != "application/json":  # the specification's own examples have none
         raise UnsupportedMediaError("the content type must be `application/json`")
     return requests.read_object(request.body)
-
-
-async def in_store(act: Callable[[], _T]) -> _T:
-    """In a thread, and not for ever. Raises NotReadyError, and what `act` raises."""
-    try:
-        async with asyncio.timeout(STORE_S):
-            return await asyncio.to_thread(act)
-    except TimeoutError:
-        raise NotReadyError("the store does not answer") from None
 
 
 def refused(fault: SekishoError) -> HttpAnswer:

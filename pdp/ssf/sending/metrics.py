@@ -27,7 +27,7 @@ class SendingMetrics:
         )
         self._waiting = self._gauge(registry, "outbox_events", "Security events that wait in all streams.")
         self._oldest = self._gauge(registry, "outbox_oldest_seconds", "Age of the oldest security event that waits.")
-        self._failing = self._gauge(registry, "streams_failing", "Streams whose receiver does not take what is pushed.")
+        self._failing = self._gauge(registry, "streams_failing", "Streams whose receiver does not take events.")
         self._dropped = self._gauge(registry, "outbox_dropped", "Security events let go since more waited than may.")
         self._sender = self._gauge(registry, "sender", "1 where a worker of this deployment sends security events.")
 

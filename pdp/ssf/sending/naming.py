@@ -96,6 +96,9 @@ class Names:
     def _person(self, person: Person, form: SubjectFormat) -> list[Simple]:
         if form == "email":
             return [self._email(person.id) or opaque(person.id)]
+        if form == "iss_sub" and person.issuer and person.issuer not in self.by_sub:
+            # A logout says `sub`, a command may say the directory's id: one text, and maybe two people. Both are told.
+            return [iss_sub(person.issuer, person.id), opaque(person.id)]
         if form == "iss_sub":
             issuers = [one for one in self.by_sub if person.issuer in ("", one)]
             return [iss_sub(issuer, person.id) for issuer in issuers] or [opaque(person.id)]

@@ -20,6 +20,7 @@ from pdp.ssf.sending.push_client import PushClient
 from pdp.ssf.sending.routes import transmitter_router
 from pdp.ssf.sending.sender import Sender
 from pdp.ssf.sending.teller import Teller
+from pdp.ssf.sending.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -84,11 +85,25 @@ async def open_transmitter(settings: SsfTransmitter, ground: Ground) -> AsyncIte
         longest_retry_s=settings.retry_s,
         metrics=ground.metrics,
     )
-    place = Place(ground.introduce, ground.store, settings, issuer, ground.base_url, post, ground.clock, ground.new_id)
+    threads = Threads("ssf-api")
+    place = Place(
+        ground.introduce,
+        ground.store,
+        settings,
+        issuer,
+        ground.base_url,
+        post,
+        ground.clock,
+        ground.new_id,
+        threads,
+    )
     public = Metadata(issuer, ground.base_url, keys, ground.clock)
     router = transmitter_router(StreamDesk(place), PollDesk(place, sign, ground.metrics), public, issuer)
-    async with sender.working():
-        yield router, sender
+    try:
+        async with sender.working():
+            yield router, sender
+    finally:
+        threads.close()
 
 
 def names_of(settings: SsfTransmitter, issuers: Sequence[Issuer]) -> Names:

@@ -5,13 +5,15 @@ receiver has acknowledged it: so it is delivered at least once, and in the order
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import delete, exists, func, insert, literal, select, update
 
+from pdp.callers.listing import holders
 from pdp.ssf.events import STREAM_UPDATED, VERIFICATION
-from pdp.ssf.sending.register import removed_in, streams_in
+from pdp.ssf.sending.register import removed_in, stream_in, streams_in
 from pdp.ssf.subjects import opaque
 from pdp.store import tables
 from pdp.store.columns import Instant
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from pdp.callers.caller import Permission
     from pdp.ssf.sending.happenings import Happening
     from pdp.ssf.sending.naming import Names
     from pdp.ssf.sending.register import Removed
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from pdp.ssf.subjects import Subject
     from pdp.store.store import Store
 
+NEEDED: Final[tuple[Permission, ...]] = ("ssf_read", "ssf_manage")  # one of them, to be told anything
+PUT_OFF: Final = (timedelta(minutes=1), timedelta(hours=1))  # the shortest and the longest
 MAX_FRAMEWORK: Final = 100  # events of the stream itself that wait: verifications that nobody fetched
 _T: Final = tables.ssf_outbox
 _STREAMS: Final = tables.ssf_streams
@@ -134,24 +139,25 @@ class Post:
         }
 
 
-def waiting(connection: Connection, stream: Stream, most: int) -> list[Waiting]:
+def waiting(connection: Connection, stream: Stream, most: int, now: datetime) -> list[Waiting]:
     """The next ones that may be delivered now, in order. A stream that rests still delivers what is of itself."""
-    query = select(_T).where(_deliverable(stream)).order_by(_T.c.seq).limit(most)
+    due = _T.c.put_off_until.is_(None) | (_T.c.put_off_until <= now)
+    query = select(_T).where(_deliverable(stream), due).order_by(_T.c.seq).limit(most)
     return [
         Waiting(row.jti, row.type, msgspec.json.decode(row.claims), row.created_at) for row in connection.execute(query)
     ]
 
 
-def anything(connection: Connection, stream: Stream) -> bool:
-    return connection.execute(select(_T.c.seq).where(_deliverable(stream)).limit(1)).first() is not None
-
-
 def to_push(connection: Connection) -> list[Stream]:
-    """The pushed streams in which something may be delivered now."""
+    """The pushed streams in which something may be delivered now, of callers that still may have it."""
     goes = _T.c.framework.is_(True) | (_STREAMS.c.status == "enabled")
     ready = exists().where(_T.c.stream_id == _STREAMS.c.id, goes)
     ids = set(connection.execute(select(_STREAMS.c.id).where(_STREAMS.c.method == "push", ready)).scalars())
-    return [one for one in streams_in(connection) if one.id in ids] if ids else []
+    if not ids:
+        return []
+    # The attack: a caller that was revoked, and goes on being told who leaves. Who polls is asked who it is.
+    callers = holders(connection, NEEDED)
+    return [one for one in streams_in(connection) if one.id in ids and one.caller in callers]
 
 
 def _deliverable(stream: Stream) -> ColumnElement[bool]:
@@ -185,16 +191,35 @@ def failed(connection: Connection, stream_id: str, fault: str, now: datetime) ->
     connection.execute(update(_STREAMS).where(_STREAMS.c.id == stream_id).values(values))
 
 
+def put_off(connection: Connection, stream_id: str, faults: Mapping[str, str], now: datetime) -> int:
+    """The receiver cannot take these, and it can be mended (another key set, another audience): they stay, and are
+    given out again after as long as they have waited, a minute at least and an hour at most. How many they were.
+    """
+    if not faults or stream_in(connection, stream_id, lock=True) is None:
+        return 0
+    mine = (_T.c.stream_id == stream_id) & _T.c.jti.in_(list(faults))
+    held = connection.execute(select(_T.c.seq, _T.c.created_at).where(mine)).all()
+    for row in held:
+        until = now + min(max(now - row.created_at, PUT_OFF[0]), PUT_OFF[1])
+        connection.execute(update(_T).where(_T.c.seq == row.seq).values(put_off_until=until))
+    if held:
+        failed(connection, stream_id, list(faults.values())[-1], now)
+    return len(held)
+
+
 def standings(store: Store) -> dict[str, Standing]:
-    """By stream, what waits in it; without an entry nothing."""
+    """By stream, what waits in it; without an entry nothing. Counted in the index: every worker's sender asks often."""
     with store.read() as connection:
-        query = select(_T.c.stream_id, func.count().label("events"), func.min(_T.c.created_at).label("oldest"))
-        rows = connection.execute(query.group_by(_T.c.stream_id))
-        return {row.stream_id: Standing(row.events, row.oldest) for row in rows}
+        query = select(_T.c.stream_id, func.count().label("events"), func.min(_T.c.seq).label("first"))
+        counted = connection.execute(query.group_by(_T.c.stream_id)).all()
+        firsts = select(_T.c.seq, _T.c.created_at).where(_T.c.seq.in_([row.first for row in counted]))
+        oldest = {row.seq: row.created_at for row in connection.execute(firsts)}
+        return {row.stream_id: Standing(row.events, oldest[row.first]) for row in counted}
 
 
 def _let_go(connection: Connection, stream_id: str, jtis: Collection[str]) -> int:
-    if not jtis:
+    """The stream's row first and then what waits in it, as `register.change` does: else two wait for each other."""
+    if not jtis or stream_in(connection, stream_id, lock=True) is None:
         return 0
     gone = delete(_T).where(_T.c.stream_id == stream_id, _T.c.jti.in_(list(jtis)))
     return connection.execute(gone).rowcount
@@ -202,11 +227,11 @@ def _let_go(connection: Connection, stream_id: str, jtis: Collection[str]) -> in
 
 def _trim(connection: Connection, stream_id: str, most: int) -> None:
     """The attack: a receiver that never fetches fills the disk that decisions need. The oldest go, and are counted."""
-    mine = (_T.c.stream_id == stream_id) & _T.c.framework.is_(False)
+    mine = _T.c.stream_id == stream_id
     last = connection.execute(select(_T.c.seq).where(mine).order_by(_T.c.seq.desc()).offset(most).limit(1)).scalar()
-    if last is None:
+    if last is None or stream_in(connection, stream_id, lock=True) is None:
         return
-    gone = connection.execute(delete(_T).where(mine, _T.c.seq <= last)).rowcount
+    gone = connection.execute(delete(_T).where(mine, _T.c.framework.is_(False), _T.c.seq <= last)).rowcount
     connection.execute(update(_STREAMS).where(_STREAMS.c.id == stream_id).values(dropped=_STREAMS.c.dropped + gone))
 
 

@@ -13,7 +13,7 @@ import msgspec
 from pdp.errors import BadRequestError, SekishoError
 from pdp.logs import get_log
 from pdp.ssf.sending import outbox, register, requests
-from pdp.ssf.sending.desk import NO_STORE, asked_in, in_store, permitted, refused
+from pdp.ssf.sending.desk import NO_STORE, asked_in, permitted, refused
 from pdp.wire.error_answer import JSON
 from pdp.wire.exchange import HttpAnswer
 
@@ -61,7 +61,7 @@ class PollDesk:
         try:
             caller = await permitted(self._place, request, ("ssf_read", "ssf_manage"))
             poll = requests.read_poll(asked_in(request))
-            sets = await in_store(lambda: self._served(stream_id, caller.id, poll))
+            sets = await self._place.in_store(lambda: self._served(stream_id, caller.id, poll))
             free = stream_id not in self._waiting and len(self._waiting) < MAX_WAITING
             if not sets.waits and not poll.at_once and free:
                 sets = await self._something(stream_id, caller.id, poll.most)
@@ -77,7 +77,7 @@ class PollDesk:
             until = clock() + self._max_wait_s
             while True:
                 await asyncio.sleep(min(LOOK_S, max(0.0, until - clock())))
-                sets = await in_store(lambda: self._next(self._polled(stream_id, caller), most))
+                sets = await self._place.in_store(lambda: self._next(self._polled(stream_id, caller), most))
                 if sets.waits or clock() >= until:
                     return sets
         finally:
@@ -85,19 +85,25 @@ class PollDesk:
 
     def _served(self, stream_id: str, caller: str, poll: Poll) -> _Sets:
         stream = self._polled(stream_id, caller)
-        if poll.acks or poll.faults:
+        if poll.acks or poll.refused or poll.kept_back:
             self._settle(stream, poll)
         return self._next(stream, poll.most)
 
     def _settle(self, stream: Stream, poll: Poll) -> None:
         """Both are of what was given out before; what is not there any more was settled before, too."""
+        now = self._place.clock()
         with self._place.store.write() as connection:
-            taken = outbox.acknowledged(connection, stream.id, poll.acks, self._place.clock())
-            gone = outbox.refused(connection, stream.id, dict(poll.faults))
-        self._metrics.delivered("poll", "taken", taken)
-        self._metrics.delivered("poll", "refused", gone)
+            taken = outbox.acknowledged(connection, stream.id, poll.acks, now)
+            gone = outbox.refused(connection, stream.id, poll.refused)
+            kept = outbox.put_off(connection, stream.id, poll.kept_back, now)
+        for outcome, events in (("taken", taken), ("refused", gone), ("failed", kept)):
+            self._metrics.delivered("poll", outcome, events)
         if gone:
-            _log.error("a receiver refuses security events", stream=stream.id, events=gone, reason=poll.faults[-1][1])
+            reason = list(poll.refused.values())[-1]
+            _log.error("a receiver refuses security events for good", stream=stream.id, events=gone, reason=reason)
+        if kept:
+            reason = list(poll.kept_back.values())[-1]
+            _log.warning("a receiver cannot take security events", stream=stream.id, events=kept, reason=reason)
 
     def _polled(self, stream_id: str, caller: str) -> Stream:
         """Raises NotFoundError, and BadRequestError for a stream that is pushed."""
@@ -110,7 +116,7 @@ class PollDesk:
 
     def _next(self, stream: Stream, most: int) -> _Sets:
         with self._place.store.read() as connection:
-            events = outbox.waiting(connection, stream, most + 1)
+            events = outbox.waiting(connection, stream, most + 1, self._place.clock())
         told: dict[str, Any] = {"sets": {one.jti: self._sign(stream, one) for one in events[:most]}}
         if len(events) > most:
             told["moreAvailable"] = True

@@ -18,7 +18,7 @@ import msgspec
 from pdp.errors import SettingsError
 from pdp.identity.fetching import allowed, system_resolver, tls_context
 from pdp.model.issuer import LOOPBACK
-from pdp.ssf.sending.requests import said
+from pdp.ssf.sending.requests import is_of_the_set, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,6 @@ MAX_ANSWER: Final = 16 * 1024
 _MAX_ADDRESSES: Final = 3
 _TIMEOUTS: Final = ("connect", "read", "write", "pool")
 _PORTS: Final = {"https": 443, "http": 80}
-# RFC 8935 section 2.4: what is wrong with this very SET, and what is wrong between the two houses. The latter can be
-# mended, and then the SET still has to arrive.
-_OF_THE_SET: Final = frozenset({"invalid_request", "invalid_state"})
 
 Word = Literal["taken", "refused", "failed"]
 
@@ -76,6 +73,8 @@ class PushClient:
                 return await self._push(httpx.URL(wish.endpoint_url), wish.authorization_header, token)
         except TimeoutError:
             return Outcome("failed", "it did not answer in time")
+        except httpx.InvalidURL:
+            return Outcome("failed", "its URL cannot be read")
 
     async def _push(self, url: httpx.URL, authorization: str, token: str) -> Outcome:
         addresses = await self._addresses(url)
@@ -138,5 +137,4 @@ async def _outcome(answer: httpx.Response) -> Outcome:
         told = msgspec.json.decode(bytes(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Outcome("failed", "it answered 400, and no error of RFC 8935")
-    word = told.get("err") if isinstance(told, dict) else None
-    return Outcome("refused" if isinstance(word, str) and word in _OF_THE_SET else "failed", said(told))
+    return Outcome("refused" if is_of_the_set(told) else "failed", said(told))

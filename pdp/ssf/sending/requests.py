@@ -5,7 +5,7 @@ Members that nobody defined are ignored. A member that is ours to say may be rep
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pdp.errors import BadRequestError
@@ -31,16 +31,21 @@ MAX_URL: Final = 2_048
 MAX_EVENTS: Final = 100  # in one answer to a poll
 MAX_ACKS: Final = 1_000
 _METHODS: Final = {PUSH: "push", POLL: "poll"}
+_OF_THE_SET: Final = frozenset({"invalid_request", "invalid_state"})  # of RFC 8935 section 2.4, and of SSF 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """`most`: how many events at most; 0: none, it only acknowledges. `faults`: by `jti`, why it was not taken."""
+    """`most`: how many events at most; 0: none, it only acknowledges.
+
+    By `jti`, why it was not taken: `refused` for good, `kept_back` until something between the two houses is mended.
+    """
 
     most: int = MAX_EVENTS
     at_once: bool = False
     acks: tuple[str, ...] = ()
-    faults: tuple[tuple[str, str], ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    kept_back: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -163,7 +168,18 @@ def read_poll(asked: Mapping[str, Any]) -> Poll:
     faults = asked.get("setErrs", {})
     if not isinstance(faults, dict) or len(faults) > MAX_ACKS or not all(_is_jti(one) for one in faults):
         raise BadRequestError(f"`setErrs` must be an object with up to {MAX_ACKS} `jti`", pointer="/setErrs")
-    return Poll(min(most, MAX_EVENTS), at_once, tuple(acks), tuple((jti, said(one)) for jti, one in faults.items()))
+    refused = {jti: said(one) for jti, one in faults.items() if is_of_the_set(one)}
+    kept_back = {jti: said(one) for jti, one in faults.items() if jti not in refused}
+    return Poll(min(most, MAX_EVENTS), at_once, tuple(acks), refused, kept_back)
+
+
+def is_of_the_set(fault: object) -> bool:
+    """Whether a receiver's `{err, description}` finds fault with this very SET, which therefore never arrives.
+
+    What is wrong between the two houses (a key, an audience) can be mended, and then the SET still has to arrive.
+    """
+    word = fault.get("err") if isinstance(fault, dict) else None
+    return isinstance(word, str) and word in _OF_THE_SET
 
 
 def said(fault: object) -> str:
@@ -175,7 +191,7 @@ def said(fault: object) -> str:
 
 
 def _is_jti(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 256  # noqa: PLR2004  # ours have 36
+    return isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()  # noqa: PLR2004  # ours have 36
 
 
 def _types(value: Any) -> tuple[str, ...] | None:

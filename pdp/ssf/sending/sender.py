@@ -18,6 +18,7 @@ from pdp.errors import SekishoError
 from pdp.logs import get_log
 from pdp.ssf.sending import outbox, register
 from pdp.ssf.sending.push_client import Outcome
+from pdp.ssf.sending.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -83,6 +84,7 @@ class Sender:
         self._stopwatch = stopwatch
         self._longest_retry_s = longest_retry_s
         self._metrics = metrics
+        self._threads = Threads("ssf-push")  # the teller has one of the worker's: it must not wait for receivers
         self._pushing: dict[str, asyncio.Task[None]] = {}
         self._rests: dict[str, _Rest] = {}
         self._refusals: dict[str, int] = {}
@@ -101,6 +103,7 @@ class Sender:
             yield
         finally:
             await end(task, *self._pushing.values())
+            self._threads.close()
             with suppress(SekishoError):
                 await asyncio.to_thread(self._teller.close)
 
@@ -144,42 +147,54 @@ class Sender:
         rest = self._rests.get(stream.id)
         rests = rest is not None and rest.changed_at == stream.changed_at and self._stopwatch() < rest.until
         if (running is None or running.done()) and not rests:
-            self._pushing[stream.id] = asyncio.create_task(self._drain(stream.id), name=f"ssf-push-{stream.id}")
+            self._pushing[stream.id] = asyncio.create_task(self._drain(stream), name=f"ssf-push-{stream.id}")
 
-    async def _drain(self, stream_id: str) -> None:
+    async def _drain(self, stream: Stream) -> None:
+        """Until nothing waits. A fault of ours rests too: what was taken and could not be settled is sent again."""
         try:
-            async with self._turns:
-                while found := await asyncio.to_thread(self._next, stream_id):
-                    if not await self._push_all(*found):
-                        return
+            while await self._batch(stream.id):
+                pass
         except SekishoError as fault:
-            _log.warning("a stream is not pushed now; it is tried again", stream=stream_id, code=fault.code)
+            _log.warning("a stream is not pushed now; it is tried again", stream=stream.id, code=fault.code)
+            self._let_rest(stream)
         except Exception:  # noqa: BLE001  # one stream must not end the others
-            _log.exception("a stream cannot be pushed", stream=stream_id)
+            _log.exception("a stream cannot be pushed", stream=stream.id)
+            self._let_rest(stream)
+
+    async def _batch(self, stream_id: str) -> bool:
+        """A turn for each: who is slow, and is told much, lets the others go before. False where the rest waits."""
+        async with self._turns:
+            found = await self._threads.run(lambda: self._next(stream_id))
+            return found is not None and await self._push_all(*found)
 
     def _next(self, stream_id: str) -> tuple[Stream, list[Waiting]] | None:
         with self._store.read() as connection:
-            stream = next((one for one in register.streams_in(connection) if one.id == stream_id), None)
-            if stream is None or stream.wish.method != "push":
+            stream = next((one for one in outbox.to_push(connection) if one.id == stream_id), None)
+            if stream is None:
                 return None
-            events = outbox.waiting(connection, stream, BATCH)
+            events = outbox.waiting(connection, stream, BATCH, self._clock())
             return (stream, events) if events else None
 
     async def _push_all(self, stream: Stream, events: list[Waiting]) -> bool:
-        """False where the rest has to wait."""
+        """False where the rest has to wait. Of a stream that somebody changed meanwhile the rest is read anew."""
         for event in events:
             if not self._teller.is_sender():
                 return False
             outcome = await self._client.push(stream.wish, self._sign(stream, event))
             outcome = self._judged(event, outcome)
             self._metrics.delivered("push", outcome.word)
-            await asyncio.to_thread(self._settle, stream, event, outcome)
+            same = await self._settled(stream, event, outcome)
             if outcome.word == "failed":
                 self._let_rest(stream)
                 return False
             self._rests.pop(stream.id, None)
             self._refusals.pop(event.jti, None)
+            if not same:
+                return True
         return True
+
+    async def _settled(self, stream: Stream, event: Waiting, outcome: Outcome) -> bool:
+        return await self._threads.run(lambda: self._settle(stream, event, outcome))
 
     def _judged(self, event: Waiting, outcome: Outcome) -> Outcome:
         """A refusal counts only when it was repeated."""
@@ -188,7 +203,8 @@ class Sender:
         self._refusals[event.jti] = self._refusals.get(event.jti, 0) + 1
         return outcome if self._refusals[event.jti] >= REFUSALS else Outcome("failed", outcome.fault)
 
-    def _settle(self, stream: Stream, event: Waiting, outcome: Outcome) -> None:
+    def _settle(self, stream: Stream, event: Waiting, outcome: Outcome) -> bool:
+        """Whether the stream is what it was: the attack is a place that was given up, and goes on being told."""
         now = self._clock()
         with self._store.write() as connection:
             if outcome.word == "taken":
@@ -197,10 +213,13 @@ class Sender:
                 outbox.refused(connection, stream.id, {event.jti: outcome.fault})
             else:
                 outbox.failed(connection, stream.id, outcome.fault, now)
+            held = register.stream_in(connection, stream.id)
         if outcome.word == "refused":
             _log.error("a receiver refuses a security event for good", stream=stream.id, reason=outcome.fault)
         elif outcome.word == "failed" and not stream.failures and stream.id not in self._rests:
             _log.warning("a receiver does not take security events", stream=stream.id, reason=outcome.fault)
+        was = (stream.wish, stream.status, stream.changed_at)
+        return held is not None and (held.wish, held.status, held.changed_at) == was
 
     def _let_rest(self, stream: Stream) -> None:
         held = self._rests.get(stream.id)

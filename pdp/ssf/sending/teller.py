@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _TOLD: Final = tables.ssf_told
 _CHUNK: Final = 500
-MAX_ROWS: Final = 2_000  # states of one transaction: others wait for it
+MAX_ROWS: Final = 250  # states of one transaction, each an event or more in up to a hundred streams: others wait for it
 
 
 @dataclass

@@ -25,8 +25,9 @@ ssf_events: Final = Table(
     Column("happened_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("state", String(8), nullable=False),
-    Column("outcome", String(32), nullable=False),  # a word of `pdp.ssf.receiving.effects`; empty while taken
+    Column("outcome", String(32), nullable=False),  # a word of `pdp.ssf.receiving.acting`; empty while taken
     Column("effects", Text, nullable=False),  # JSON: what was done, in words
+    Column("tell_after", Instant),  # acted: from then on another worker may write it into the trail
     CheckConstraint("state IN ('taken', 'acted', 'done')", name="state"),
     Index("uq_ssf_events_stream_issuer_jti", "stream", "issuer", "jti", unique=True),
     Index(None, "state"),

@@ -63,6 +63,7 @@ ssf_outbox: Final = Table(
     Column("claims", Text, nullable=False),
     Column("framework", Boolean, nullable=False),  # of the stream itself: sent in a paused stream too
     Column("created_at", Instant, nullable=False),
+    Column("put_off_until", Instant),  # its receiver could not take it, and may later
     UniqueConstraint("stream_id", "jti"),
     Index(None, "stream_id", "seq"),
 )

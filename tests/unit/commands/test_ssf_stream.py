@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pdp.callers.keys import add_caller
 from pdp.identity.signing import SigningKeys
 from pdp.settings import load_settings
 from pdp.ssf.sending import outbox, register
@@ -66,6 +67,8 @@ def test_an_operator_pauses_verifies_resumes_and_deletes_a_stream(pdp: Pdp, plac
 def test_the_list_and_the_doctor_say_whose_receiver_does_not_take_events(pdp: Pdp, store: Store) -> None:
     with store.write() as connection:
         outbox.failed(connection, "s-1", "it answered 500", NOW - timedelta(hours=1))
+    assert "s-1 (sase): its caller was revoked, or lacks the permission" in pdp("doctor").stdout
+    add_caller(store, "sase", ["ssf_read"], now=NOW)
     row = listed(pdp)
     assert (row["failures"], row["fault"]) == (1, "it answered 500")
     assert "it answered 500" in pdp("ssf", "stream", "list").stdout

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from jose import jwk, jwt
@@ -72,6 +73,29 @@ def test_through_a_rotation_every_answer_can_be_verified_with_an_older_key_set(t
         assert verified(token, keys, fetched), at
         at += timedelta(minutes=10)
     assert [key["kid"] for key in keys.published(at)] == [new.kid]
+
+
+def test_threads_that_sign_around_a_rotation_never_mix_a_key_and_the_name_of_another(tmp_path: Path) -> None:
+    path, clock = tmp_path / "keys.json", Clock()
+    keys = opened(path, clock)
+    rotate_keys(path, NOW)
+    clock.seconds += 2
+    keys.sign({"a": 1}, NOW + AHEAD)
+    new = keys._read_key
+
+    class Meanwhile(tuple[str, Any]):
+        """Another thread signs with the new key, just as this one has looked at the name of the old."""
+
+        __slots__ = ()
+
+        def __getitem__(self, at: Any) -> Any:
+            keys._read_key = new
+            return super().__getitem__(at)
+
+    keys.sign({"a": 1}, NOW)
+    assert keys._read_key is not None
+    keys._read_key = Meanwhile(keys._read_key)
+    assert verified(keys.sign({"a": 1}, NOW), keys, NOW)
 
 
 def test_a_rotation_is_known_without_a_restart_and_not_asked_for_at_each_signature(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,8 +20,8 @@ from pdp.ssf.receiving import keeping, register
 from pdp.ssf.receiving.keeping import Keeper, troubles
 from pdp.ssf.receiving.metrics import ReceivingMetrics
 from pdp.store.store import Store
-from tests.signal_house import IDP, NOW, House, stream_of, until, working
-from tests.ssf_transmitter import CAEP, SSF, Lie, Transmitter, id_of
+from tests.signal_house import IDP, NOW, TX, House, stream_of, until, working
+from tests.ssf_transmitter import CAEP, SSF, Lie, Transmitter, id_of, signed_set
 
 pytestmark = pytest.mark.anyio
 PERSON = {"format": "iss_sub", "iss": IDP, "sub": "u-1"}
@@ -127,6 +128,31 @@ async def test_an_answer_that_brings_nothing_at_once_is_no_reason_to_hurry(
         assert house.reception().polled_at == first and transmitter.polls == []
 
 
+@pytest.mark.parametrize("same", [False, True], ids=["more, it says", "the same again"])
+async def test_answers_without_end_that_bring_nothing_new_are_no_reason_to_hurry(
+    store: Store, tmp_path: Path, transmitter: Transmitter, same: bool
+) -> None:
+    """The attack: a transmitter that keeps a worker asking, verifying and writing as fast as it can."""
+    text = transmitter.set(f"{CAEP}session-revoked", PERSON)
+    body = json.dumps({"sets": {id_of(text): text} if same else {}, "moreAvailable": True})
+    transmitter.lies["/poll"] = Lie(body=body.encode())
+    polls: list[object] = []
+    async with keeping_at(store, "a", polled(transmitter, tmp_path, poll_pause_s=600)) as (house, keeper):
+        ask = house.incoming["idp"].fetch.ask
+
+        async def counted(method: Any, url: str, **more: Any) -> Any:
+            polls.append(url)
+            return await ask(method, url, **more)
+
+        object.__setattr__(house.incoming["idp"].fetch, "ask", counted)
+        await until(lambda: house.reception().polled_at)
+        await asyncio.sleep(1.0)
+        assert len([url for url in polls if "/poll" in str(url)]) <= 1 + same, (
+            "the first is new, and its thanks are due"
+        )
+        assert keeper.status()
+
+
 async def test_a_verification_is_asked_for_when_it_is_time_and_its_answer_counts(
     store: Store, tmp_path: Path, transmitter: Transmitter
 ) -> None:
@@ -154,3 +180,39 @@ def test_what_an_operator_should_know_of_a_stream() -> None:
     asked = replace(well, asked_state="s", asked_at=NOW)
     assert "has not answered the verification" in troubles(asked, 0, later)
     assert troubles(asked, 0, NOW + timedelta(seconds=5)) == ""
+
+
+def test_an_operator_reads_it_in_japanese_too() -> None:
+    """Every trouble has its words in both languages."""
+    well = register.Reception(
+        "idp", None, None, NOW, NOW, None, None, 0, "", "enabled", "", None, None, None, 0, None, ""
+    )
+    unwell = (
+        None,
+        replace(well, failures=1, fault="it answered 500"),
+        replace(well, status="paused"),
+        replace(well, status="disabled"),
+        replace(well, asked_state="s", asked_at=NOW),
+        well,
+    )
+    later = NOW + timedelta(hours=2)
+    for silent_after_s, one in zip((0, 0, 0, 0, 0, 60), unwell, strict=True):
+        said = troubles(one, silent_after_s, later, lambda japanese, _: japanese)
+        assert any("\u3040" <= letter <= "\u9fff" for letter in said), said
+
+
+async def test_a_transmitter_that_does_not_answer_holds_up_no_look(
+    store: Store, tmp_path: Path, transmitter: Transmitter
+) -> None:
+    """What another worker left is done by the next look, whatever a verification waits for."""
+    transmitter.lies["/verify"] = Lie(wait_s=9.0)
+    stream = polled(transmitter, tmp_path, verify_every_s=1)
+    (tmp_path / "dead").mkdir()
+    async with keeping_at(store, "a", stream) as (house, _):
+        await until(lambda: house.reception().asked_at)
+        dead = House(store, stream_of(tmp_path / "dead"))
+        dead.now = house.now
+        begun = time.monotonic()
+        await dead.take(signed_set(TX, f"{CAEP}session-revoked", PERSON, at=house.now.timestamp()))
+        await until(house.marks)
+        assert time.monotonic() - begun < 6.0

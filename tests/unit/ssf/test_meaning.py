@@ -13,13 +13,14 @@ from pdp.ssf.receiving.meaning import Intent, intents_of, whom
 from pdp.ssf.subjects import complex_of, iss_sub, opaque, read_subject
 
 END = Intent("end_sessions", "end_sessions")
+END_ONE = Intent("end_session", "end_sessions")
 HOLD = Intent("hold", "hold_accounts", "account")
 
 
 @pytest.mark.parametrize(
     ("kind", "members", "intents"),
     [
-        (events.SESSION_REVOKED, {}, (END,)),
+        (events.SESSION_REVOKED, {}, (END_ONE,)),
         (events.SESSIONS_REVOKED, {}, (END,)),
         (events.CREDENTIAL_COMPROMISE, {"credential_type": "password"}, (END,)),
         (events.IDENTIFIER_RECYCLED, {}, (END,)),
@@ -30,6 +31,7 @@ HOLD = Intent("hold", "hold_accounts", "account")
         (events.DEVICE_COMPLIANCE_CHANGE, {"current_status": "not-compliant"}, (Intent("hold", "hold_devices", "compliance"),)),
         (events.DEVICE_COMPLIANCE_CHANGE, {"current_status": "compliant"}, (Intent("lift", "hold_devices", "compliance"),)),
         (events.RISK_LEVEL_CHANGE, {"principal": "USER", "current_level": "HIGH"}, (END,)),
+        (events.RISK_LEVEL_CHANGE, {"principal": "SESSION", "current_level": "HIGH"}, (END_ONE,)),
         (events.RISK_LEVEL_CHANGE, {"principal": "user", "current_level": "MEDIUM"}, ()),
         (events.RISK_LEVEL_CHANGE, {"principal": "TENANT", "current_level": "HIGH"}, ()),
         (events.RISK_LEVEL_CHANGE, {"principal": "DEVICE", "current_level": "HIGH"}, (Intent("hold", "hold_devices", "risk"),)),
@@ -38,9 +40,9 @@ HOLD = Intent("hold", "hold_accounts", "account")
         (events.CREDENTIAL_CHANGE, {"credential_type": "pin", "change_type": "delete"}, (END,)),
         (events.CREDENTIAL_CHANGE, {"credential_type": "pin", "change_type": "create"}, ()),
         (events.CREDENTIAL_CHANGE, {"credential_type": "pin", "change_type": "update"}, ()),
-        (events.ASSURANCE_LEVEL_CHANGE, {"current_level": "a", "change_direction": "decrease"}, (END,)),
+        (events.ASSURANCE_LEVEL_CHANGE, {"current_level": "a", "change_direction": "decrease"}, (END_ONE,)),
         (events.ASSURANCE_LEVEL_CHANGE, {"current_level": "a", "change_direction": "increase"}, ()),
-        (events.ASSURANCE_LEVEL_CHANGE, {"current_level": "a", "previous_level": "b"}, (END,)),
+        (events.ASSURANCE_LEVEL_CHANGE, {"current_level": "a", "previous_level": "b"}, (END_ONE,)),
         (events.ASSURANCE_LEVEL_CHANGE, {"current_level": "a"}, ()),
         (events.TOKEN_CLAIMS_CHANGE, {"claims": {"role": "x"}}, (Intent("end_token", "end_sessions"),)),
         (events.SESSION_ESTABLISHED, {}, ()),
@@ -97,6 +99,10 @@ def test_who_is_meant_goes_by_the_member_and_else_by_the_type() -> None:
     user, session, device = iss_sub("https://idp.example", "u"), opaque("s"), opaque("d")
     said = whom(revoked, complex_of(user=user, session=session, device=device, group=opaque("g")))
     assert (said.users, said.sessions, said.devices, said.further) == ((user,), (session,), (device,), {"group"})
+    strange = read_subject(
+        {"format": "complex", "user": {"format": "agreed-elsewhere", "x": 1}, "tenant": {"format": "opaque", "id": "t"}}
+    )
+    assert whom(revoked, strange).further == {"user"} and not whom(revoked, strange).users
     assert whom(compliance, device).devices == (device,) and not whom(compliance, device).users
     assert whom(revoked, user).users == (user,) and not whom(revoked, user).sessions
     assert whom(revoked, session).users == whom(revoked, session).sessions == (session,)

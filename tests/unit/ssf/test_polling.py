@@ -13,6 +13,7 @@ from pdp.identity.provider import IssuerKeys
 from pdp.model.signal_stream import SignalStream
 from pdp.ssf.receiving.polling import Poller, PollFaultError, read_answer
 from pdp.ssf.receiving.transmitter import read_metadata, well_known
+from pdp.ssf.token import SetVerifier
 from pdp.store.store import Store
 from tests.signal_house import IDP, House, stream_of, until, working
 from tests.ssf_transmitter import CAEP, Lie, Transmitter, id_of
@@ -82,9 +83,8 @@ async def test_the_questions_have_the_form_of_the_text(store: Store, tmp_path: P
 
 
 def test_the_answers_of_the_text_are_read() -> None:
-    assert read_answer(b'{"sets":{"a":"x.y.z"},"moreAvailable":false}') == ({"a": "x.y.z"}, False)
-    assert read_answer(b'{"sets":{},"moreAvailable":true}') == ({}, True)
-    assert read_answer(b"{}") == ({}, False)
+    assert read_answer(b'{"sets":{"a":"x.y.z"},"moreAvailable":false}') == {"a": "x.y.z"}
+    assert read_answer(b'{"sets":{},"moreAvailable":true}') == read_answer(b"{}") == {}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,27 @@ async def test_what_was_not_acknowledged_comes_again_and_counts_once(
         await another.poll()
         await another.poll()
         assert transmitter.acked == [id_of(text)] and len(house.latest()) == 1
+
+
+async def test_one_that_nobody_foresaw_holds_up_no_other(
+    store: Store, tmp_path: Path, transmitter: Transmitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = transmitter.set(REVOKED, PERSON), transmitter.set(REVOKED, {**PERSON, "sub": "u-2"})
+    transmitter.offer(bad, good)
+    verify = SetVerifier.verify
+
+    async def breaks(self: SetVerifier, text: str, now: Any) -> Any:
+        if text == bad:
+            raise RuntimeError("nobody thought of it")
+        return await verify(self, text, now)
+
+    monkeypatch.setattr(SetVerifier, "verify", breaks)
+    async with at_work(store, polled(transmitter, tmp_path)) as (house, poller):
+        came = await poller.poll()
+        assert (came.sets, came.fresh, came.kept_back) == (2, 1, True)
+        await poller.poll()
+        assert transmitter.acked == [id_of(good)] and transmitter.refused == {}
+        assert [one.jti for one in house.latest()] == [id_of(good)]
 
 
 async def test_what_cannot_be_judged_is_neither_acknowledged_nor_refused(

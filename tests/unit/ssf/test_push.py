@@ -173,3 +173,15 @@ def test_a_file_without_a_token_that_can_be_one_is_no_setting(tmp_path: Path, te
         Secret(str(tmp_path / "token"), "token_file")
     with pytest.raises(SettingsError):
         Secret(str(tmp_path / "none"), "token_file")
+
+
+async def test_who_comes_without_the_token_is_counted_and_writes_nothing(house: House) -> None:
+    """A transmitter with an old token is to be seen before its silence is; anybody else must not wear out the disk."""
+    for name in ("idp", "nobody"):
+        assert (
+            said(await post(house, a_set(), name, authorization="Bearer of-somebody-else-0123"))
+            == "authentication_failed"
+        )
+    assert house.counted("sekisho_ssf_sets_refused_total", stream="idp", reason="authentication_failed") == 1
+    house.desk.wake()
+    assert house.reception().refused == 0 and house.latest() == []

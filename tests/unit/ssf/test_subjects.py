@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pdp.errors import BadRequestError
 from pdp.ssf.subjects import (
+    MAX_TEXT,
     Aliases,
     Foreign,
     complex_of,
@@ -145,3 +146,16 @@ def test_whatever_is_read_is_read_again_as_the_same(value: Any, legacy: bool) ->
     except BadRequestError:
         return
     assert read_subject(subject.to_json()) == subject
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"format": "phone_number", "phone_number": "-"},  # nothing is left of it
+        {"format": "email", "email": "\u0130" * 600 + "@example.jp"},  # in lower case it has twice as many characters
+        {"format": "account", "uri": "x" * MAX_TEXT},  # its scheme gets a colon
+    ],
+)
+def test_a_subject_that_could_not_be_read_again_is_none(value: dict[str, str]) -> None:
+    with pytest.raises(BadRequestError):
+        read_subject(value)

@@ -194,3 +194,34 @@ async def test_a_new_key_is_found_by_its_name_and_an_old_one_goes_with_its_set()
             await verifier.verify(a_set(key=rsa_key(which=3), kid="rsa-3"), now[0])
     finally:
         await keys.close()
+
+
+async def test_a_key_set_that_was_on_its_way_before_the_event_came_refuses_nothing() -> None:
+    """The race: the old set is already on the wire, the key is changed, and an event of the new key waits for it."""
+    import asyncio
+    import json
+
+    old = json.dumps({"keys": [jwk(rsa_key(), "rsa-1", use="sig", alg="RS256")]}).encode()
+    now, arrives = [NOW], asyncio.Event()
+    arrives.set()
+
+    async def load() -> bytes:
+        await arrives.wait()
+        return old
+
+    keys = IssuerKeys(issuer(), load, lambda: now[0])
+    verifier = SetVerifier(keys)
+    try:
+        assert await verifier.verify(a_set(), now[0])
+        arrives.clear()
+        now[0] += timedelta(hours=1)
+        keys.refresh()
+        await asyncio.sleep(0)
+        now[0] += timedelta(seconds=1)
+        asked = asyncio.create_task(verifier.verify(a_set(key=rsa_key(which=2), kid="rsa-2"), now[0]))
+        await asyncio.sleep(0)
+        arrives.set()
+        with pytest.raises(NotReadyError):
+            await asked
+    finally:
+        await keys.close()

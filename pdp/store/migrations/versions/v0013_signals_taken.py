@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("outcome", sa.String(length=32), nullable=False),
         sa.Column("effects", sa.Text(), nullable=False),
+        sa.Column("tell_after", Instant(), nullable=True),
         sa.CheckConstraint("state IN ('taken', 'acted', 'done')", name=op.f("ck_ssf_events_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ssf_events")),
     )

@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("claims", sa.Text(), nullable=False),
         sa.Column("framework", sa.Boolean(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("put_off_until", Instant(), nullable=True),
         _of_a_stream("ssf_outbox"),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_ssf_outbox")),
         sa.UniqueConstraint("stream_id", "jti", name=op.f("uq_ssf_outbox_stream_id_jti")),

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from pdp.callers.caller import Caller, Permission
+from pdp.callers.keys import add_caller
 from pdp.directory.snapshot import load_snapshot
 from pdp.errors import NotAuthenticatedError
 from pdp.model.issuer import Issuer
@@ -104,6 +105,8 @@ async def transmitter(
     store: Store, clock: Clock, settings: SsfTransmitter, tmp_path: Path
 ) -> AsyncIterator[Transmitter]:
     registry = CollectorRegistry()
+    for name, permissions in PERMISSIONS.items():
+        add_caller(store, name, permissions, now=clock())
     ground = Ground(
         store=store,
         introduce=introduce,

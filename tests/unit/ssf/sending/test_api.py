@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from sqlalchemy import insert
 
 from pdp.directory.changes import change
 from pdp.identity.revocations import revoke
@@ -22,6 +23,7 @@ from pdp.ssf.sending import register
 from pdp.ssf.sending.happenings import SUPPORTED
 from pdp.ssf.sending.register import MAX_OF_CALLER, MAX_REMOVED
 from pdp.ssf.subjects import read_subject
+from pdp.store import tables
 from tests.unit.ssf.sending.conftest import BASE, Transmitter, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -336,6 +338,24 @@ async def test_a_stream_leaves_out_so_many_subjects_and_no_more(
     ]
 
 
+@pytest.mark.parametrize("stored", ['{"format":"phone_number","phone_number":""}', '{"format":"complex"}'])
+async def test_a_subject_that_one_caller_left_behind_silences_nobody(transmitter: Transmitter, stored: str) -> None:
+    await begun(transmitter, "alice")
+    made, other = await transmitter.stream(), await transmitter.stream("other")
+    asked = {"stream_id": other["stream_id"], "subject": {"format": "phone_number", "phone_number": "-"}}
+    bearer = {"authorization": "Bearer other"}
+    assert (await transmitter.api.post("/ssf/subjects:remove", json=asked, headers=bearer)).status_code == 400
+    row = {"stream_id": other["stream_id"], "subject_sha256": "0" * 64, "subject": stored}
+    with transmitter.store.write() as connection:
+        connection.execute(insert(tables.ssf_removed_subjects), {**row, "created_at": transmitter.clock()})
+    leave(transmitter, "alice")
+
+    async def sets() -> Any:
+        return (await transmitter.poll(made["stream_id"]))["sets"]
+
+    await until(sets, "nobody is told of anything any more")
+
+
 # Polling
 
 
@@ -357,11 +377,41 @@ async def test_what_happened_is_fetched_until_it_is_acknowledged(transmitter: Tr
     jtis = list(first["sets"])
     rest = await transmitter.poll(made["stream_id"], ack=jtis[:1])
     assert list(rest["sets"]) == jtis[1:]
-    assert await transmitter.poll(made["stream_id"], setErrs={jtis[1]: {"err": "invalid_key"}}) == {"sets": {}}
+    assert await transmitter.poll(made["stream_id"], setErrs={jtis[1]: {"err": "invalid_request"}}) == {"sets": {}}
     held = register.find(transmitter.store, made["stream_id"], None)
-    assert (held.delivered, held.refused, held.fault) == (1, 1, "invalid_key")
+    assert (held.delivered, held.refused, held.fault) == (1, 1, "invalid_request")
     assert transmitter.counted("deliveries_total", method="poll", outcome="taken") == 1
     assert transmitter.counted("deliveries_total", method="poll", outcome="refused") == 1
+
+
+@pytest.mark.parametrize("err", ["invalid_key", "invalid_issuer", "invalid_audience", "authentication_failed", "?"])
+async def test_what_is_wrong_between_the_houses_loses_no_event(transmitter: Transmitter, err: str) -> None:
+    """A receiver that has another host's keys says `invalid_key` of a revocation, and gets it again later."""
+    await begun(transmitter)
+    made = await transmitter.stream()
+    revoke(transmitter.store, "session", "s-1", at=transmitter.clock(), now=transmitter.clock())
+
+    async def sets() -> Any:
+        return (await transmitter.poll(made["stream_id"]))["sets"]
+
+    first = await until(sets, "nothing was told")
+    [jti] = first
+    fault = {jti: {"err": err, "description": "who are you?"}}
+    assert await transmitter.poll(made["stream_id"], setErrs=fault) == {"sets": {}}  # not again at once: it would spin
+    assert register.find(transmitter.store, made["stream_id"], None).fault == f"{err}: who are you?"
+    assert transmitter.counted("deliveries_total", method="poll", outcome="failed") == 1
+    transmitter.clock.forward(61)
+    assert list(await sets()) == [jti]
+    assert await transmitter.poll(made["stream_id"], ack=[jti]) == {"sets": {}}
+    assert register.find(transmitter.store, made["stream_id"], None).fault == ""
+
+
+async def test_ids_that_no_database_takes_are_nobodys(transmitter: Transmitter) -> None:
+    made = await transmitter.stream()
+    for asked in ({"ack": ["a\0b"]}, {"setErrs": {"a\0b": {"err": "invalid_key"}}}):
+        answer = await transmitter.api.post(f"/ssf/poll/{made['stream_id']}", json=asked)
+        assert answer.status_code == 400, answer.text
+    assert (await transmitter.api.post("/ssf/poll/a%00b", json={"returnImmediately": True})).status_code == 404
 
 
 async def test_no_more_is_given_out_than_was_asked_for(transmitter: Transmitter) -> None:

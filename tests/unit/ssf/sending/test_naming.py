@@ -43,7 +43,7 @@ def mail(address: str) -> dict[str, str]:
         (NAMES, Person("Taro@Mie.Example.jp"), "email", [mail("taro@mie.example.jp")]),
         (NAMES, Person("u1"), "iss_sub", [iss_sub(A, "u1"), iss_sub(B, "u1")]),
         (NAMES, Person("u1", B), "iss_sub", [iss_sub(B, "u1")]),
-        (NAMES, Person("u1", C), "iss_sub", [opaque("u1")]),  # whose `sub` is not the directory's id
+        (NAMES, Person("u1", C), "iss_sub", [iss_sub(C, "u1"), opaque("u1")]),  # `sub`, or the directory's id
         (BARE, Person("u1"), "iss_sub", [opaque("u1")]),
         (BARE, Person("u1"), "email", [opaque("u1")]),
         (NAMES, Person("u 1"), "email", [opaque("u 1")]),

@@ -165,3 +165,19 @@ def test_a_host_is_named_with_or_without_the_port_of_https(hosts: tuple[str, ...
 def test_an_issuer_that_cannot_be_one_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="issuer"):
         check_issuer(url)
+
+
+@pytest.mark.parametrize("url", [" https://gw.example.jp/", "https://gw.example.jp/a b", "https://gw.example.jp/ "])
+def test_a_url_with_a_blank_is_refused(url: str) -> None:
+    """What reads it for the check leaves a blank before it out, and what connects does not."""
+    fault = SsfTransmitter(push_hosts=("gw.example.jp",)).push_fault(url)
+    assert fault is not None
+    assert "blank" in fault
+
+
+async def test_a_url_that_only_the_check_can_read_is_a_failure(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SsfTransmitter, "push_fault", lambda *_: None)
+    outcome = await PushClient(settings(receiver)).push(Wish("push", "https://[gw.example.jp]/"), "a.e30.c")
+    assert (outcome.word, outcome.fault) == ("failed", "its URL cannot be read")
