@@ -84,6 +84,8 @@ ONLY_IN_THE_FILE = {
     "scim",
     "shadow_bundle",
     "shadow_per_s",
+    "signal_streams",
+    "ssf_transmitter",
     "tls_cert_file",
     "tls_client_ca_file",
     "tls_client_certificate",

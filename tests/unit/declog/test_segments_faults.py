@@ -195,7 +195,7 @@ async def test_durability_process_keeps_what_a_failed_sync_took_after_the_answer
     layout = Layout(tmp_path)
     after = [body for name in layout.names(SEALED) for _, body in records_of(layout.sealed_path(name))]
     assert after == [*lines(1, 1), *lines(1, 2)]
-    assert [finding.kind for finding in verify_segments(Layout(tmp_path))[1]] == ["unsealed"]
+    assert [finding.kind for finding in verify_segments(Layout(tmp_path))[1]] == ["unsealed", "written_anew"]
 
 
 async def test_a_log_that_starts_on_a_full_disk_is_not_writable_until_there_is_room(tmp_path: Path):
