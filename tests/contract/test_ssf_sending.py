@@ -368,8 +368,6 @@ def due(store: Store, made: Stream, now: datetime) -> list[str]:
 
 def test_an_acknowledgement_and_a_change_do_not_wait_for_each_other(store: Store, monkeypatch: Any) -> None:
     """Both take the stream's row first. Else PostgreSQL ends one of them, and its caller is told of a broken store."""
-    if store.dialect == "sqlite":
-        pytest.skip("here writers queue from their start")
     made = stream(store)
     put(store, "alice", "bob")
     jtis = [one.jti for one in waiting(store, made.id)]
@@ -391,7 +389,8 @@ def test_an_acknowledgement_and_a_change_do_not_wait_for_each_other(store: Store
         taken = pool.submit(acknowledge)
         assert between.wait(20)
         changed = pool.submit(register.set_status, store, made.id, "gw", ("disabled", ""), NOW)
-        until_somebody_waits(store)
+        if store.dialect != "sqlite":  # whose writers queue from their start
+            until_somebody_waits(store)
         further.set()
         assert taken.result(40) == 2
         assert changed.result(40).status == "disabled"

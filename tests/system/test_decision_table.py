@@ -152,7 +152,7 @@ def test_a_doubt_of_another_process_ends_the_table_on_each_worker_and_at_each_st
         connection.close()
         asyncio.run(KeptTables(kept(home)[0].parent, SECRET).doubt(shipped_space().bundle.digest))
         told(service, "the engine answers otherwise than the table")
-        assert service.metrics()["decision_table_ready", ""] == 0
+        until(lambda: service.metrics()["decision_table_ready", ""] == 0, "metrics follow within a second", 60)
     with services(home, settings) as started:
         service = started["one"]
         told(service, "the engine answers otherwise than the table")
